@@ -1,0 +1,30 @@
+"""Characteristic capturing VAEs in Pyro (Joy et al., ICLR 2021)."""
+
+from ccvae_pyro.checkpoint import CheckpointError, load, save
+from ccvae_pyro.elbo import CCVAE_ELBO
+from ccvae_pyro.evaluation import evaluate
+from ccvae_pyro.interventions import classify, edit, generate, reconstruct, swap, walk
+from ccvae_pyro.model import CCVAE
+from ccvae_pyro.networks import set_precision
+from ccvae_pyro.presets import celeba, mnist
+from ccvae_pyro.training import train
+
+__version__ = "0.1.0"
+__all__ = [
+    "CCVAE",
+    "CCVAE_ELBO",
+    "CheckpointError",
+    "celeba",
+    "classify",
+    "edit",
+    "evaluate",
+    "generate",
+    "load",
+    "mnist",
+    "reconstruct",
+    "save",
+    "set_precision",
+    "swap",
+    "train",
+    "walk",
+]

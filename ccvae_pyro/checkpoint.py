@@ -1,0 +1,75 @@
+"""Checkpoints: tensors and plain values only, written whole or not at all."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ccvae_pyro import presets
+from ccvae_pyro.data.cache import written_whole
+from ccvae_pyro.model import CCVAE
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read, or that belongs to another model."""
+
+
+def save(path: Path | str, ccvae: CCVAE, **values: Any) -> None:
+    """Writes a model to a file, whole or not at all.
+
+    :param values: tensors and plain values to keep with it.
+    """
+    contents = {"recipe": ccvae.recipe, "model": ccvae.state_dict(), **values}
+    with written_whole(Path(path)) as part:
+        torch.save(contents, part)
+
+
+def read(path: Path | str) -> dict[str, Any]:
+    """Reads all that :func:`save` wrote, onto the CPU.
+
+    :raises FileNotFoundError: if there is no such file.
+    :raises CheckpointError: if it is truncated or no checkpoint at all.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no checkpoint at {path}")
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as error:
+        raise CheckpointError(f"{path} cannot be read: truncated, or no checkpoint") from error
+    if not isinstance(contents, dict) or "model" not in contents:
+        raise CheckpointError(f"{path} is not a checkpoint of a CCVAE")
+    return contents
+
+
+def load(path: Path | str, ccvae: CCVAE | None = None) -> CCVAE:
+    """Reads a trained CCVAE.
+
+    :param path: a checkpoint, such as ``runs/celeba/checkpoint.pt``.
+    :param ccvae: the model to read the parameters into: needed where it was put together by hand,
+        not by a preset.
+    :returns: the model, on the CPU.
+    :raises FileNotFoundError: if there is no such file.
+    :raises CheckpointError: if it cannot be read, or belongs to a model of another shape.
+    """
+    contents = read(path)
+    if ccvae is None:
+        recipe = dict(contents["recipe"] or {})
+        if (preset := recipe.pop("preset", None)) not in ("celeba", "mnist"):
+            raise CheckpointError(f"{path} was not made by a preset: pass the model as `ccvae`")
+        ccvae = getattr(presets, preset)(**recipe)
+    restore(ccvae, contents, path)
+    return ccvae
+
+
+def restore(ccvae: CCVAE, contents: dict[str, Any], path: Path | str) -> None:
+    """Copies the parameters of a checkpoint that was read into a model."""
+    try:
+        ccvae.load_state_dict(contents["model"])
+    except RuntimeError as error:
+        differences = str(error).splitlines()
+        raise CheckpointError(
+            f"{path} belongs to another model: {differences[min(1, len(differences) - 1)].strip()}"
+        ) from error

@@ -1,0 +1,78 @@
+"""The cache: images decoded once, into one uint8 array that is memory-mapped afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, cpu_count, delayed
+from tqdm import tqdm
+
+from ccvae_pyro.data.images import LabeledImages
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Gives a path to write to; afterwards the file is at ``path``, or, on an error, nowhere.
+
+    Example:
+
+        >>> with written_whole(tmp_path / "hello.txt") as part:
+        ...     _ = part.write_text("hello")
+        >>> (tmp_path / "hello.txt").read_text()
+        'hello'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())  # or a power cut could leave the new name on old blocks
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_images(path: Path, images: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:
+    """Writes uint8 images, one after the other, to an array file of a shape known beforehand."""
+    with written_whole(path) as part:
+        stored = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+        for row, image in enumerate(images):
+            stored[row] = image
+        stored.flush()
+        del stored
+
+
+def write_labels(
+    path: Path, labels: np.ndarray, label_names: Sequence[str], splits: dict[str, np.ndarray]
+) -> None:
+    """Writes what belongs to the images at ``path`` beside them: with it the cache is complete."""
+    with written_whole(path.with_suffix(".npz")) as part:
+        np.savez(part, labels=labels, label_names=label_names, **splits)
+
+
+def read(path: Path) -> LabeledImages | None:
+    """Reads what the two functions above left at ``path``, or returns None where there is none."""
+    if not (path.exists() and path.with_suffix(".npz").exists()):
+        return None
+    with np.load(path.with_suffix(".npz")) as arrays:
+        splits = {name: arrays[name] for name in ("train", "valid", "test")}
+        names = tuple(str(name) for name in arrays["label_names"])
+        labels = arrays["labels"].astype(np.float32)
+    return LabeledImages(np.load(path, mmap_mode="r"), labels, names, splits)
+
+
+def in_parallel(
+    function: Callable, items: Sequence, description: str, prefer: str = "threads"
+) -> Iterator[Any]:
+    """Applies a function to items on all cores, in order, behind a progress bar.
+
+    :param prefer: ``"threads"``, or ``"processes"`` where the function holds Python's lock.
+    """
+    workers = Parallel(n_jobs=cpu_count(), prefer=prefer, return_as="generator")
+    results = workers(delayed(function)(item) for item in items)
+    yield from tqdm(results, desc=description, total=len(items), unit="image")

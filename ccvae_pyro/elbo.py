@@ -1,0 +1,204 @@
+"""The objective of the CCVAE paper, as a function of two traces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pyro.distributions as dist
+import torch
+from pyro.distributions import TorchDistribution
+from pyro.distributions.util import scale_and_mask
+from pyro.infer import Trace_ELBO
+from pyro.poutine import Trace
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
+from torch import Tensor
+
+
+class CCVAE_ELBO(Trace_ELBO):
+    r"""The CCVAE bound: on :math:`\log p(x, y)` with labels, on :math:`\log p(x)` without.
+
+    For a labeled batch this is Eq. (4) of Joy et al. (2021),
+
+    .. math::
+        \mathcal{L}(x, y) = \mathbb{E}_{q_\phi(z \mid x)} \left[
+            w \log \frac{p_\theta(x \mid z) \, p_\psi(z \mid y)}
+                        {q_\varphi(y \mid z_c) \, q_\phi(z \mid x)} \right]
+        + \log q_{\varphi,\phi}(y \mid x) + \log p(y), \qquad
+        w = \frac{q_\varphi(y \mid z_c)}{q_{\varphi,\phi}(y \mid x)} ,
+
+    where the marginal is estimated from :math:`K` draws,
+
+    .. math::
+        q_{\varphi,\phi}(y \mid x) \approx
+        \frac{1}{K} \sum_{k=1}^{K} q_\varphi(y \mid z_c^{(k)}), \qquad
+        z^{(k)} \sim q_\phi(z \mid x) .
+
+    For an unlabeled batch it is the estimator of :class:`~pyro.infer.Trace_ELBO`, Eq. (5), with
+    :math:`y` drawn from the classifier. Any model and guide will do, as long as both have a sample
+    site named ``"y"``. All draws come out of one run of the guide: see :class:`LabelDraws`.
+
+    :param num_label_samples: the number :math:`K` of draws.
+    :param stop_gradient: detach :math:`z` inside :math:`q_\varphi(y \mid z_c)`, though not inside
+        :math:`q_{\varphi,\phi}(y \mid x)`, as the authors' code does. The value is the same. The
+        gradient is not that of the bound: it adds, hidden, a classification loss whose coefficient
+        is the image's negative log-likelihood, and it is why their encoder learns to classify.
+    :param count_used_draw: let the draw that the bound is computed at be one of the :math:`K`,
+        which keeps :math:`w` below :math:`K`, instead of one more than these.
+    :param max_plate_nesting: how many plates the model nests; the draws take the next dimension.
+    :param kwargs: passed to :class:`~pyro.infer.Trace_ELBO`, for example ``num_particles``.
+    :raises ValueError: if ``num_label_samples`` is not positive.
+    """
+
+    def __init__(
+        self,
+        num_label_samples: int = 100,
+        *,
+        stop_gradient: bool = True,
+        count_used_draw: bool = False,
+        classification_weight: float = 0.0,
+        max_plate_nesting: int = 1,
+        **kwargs,
+    ) -> None:
+        if num_label_samples < 1:
+            raise ValueError(f"num_label_samples must be at least 1, got {num_label_samples}")
+        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)
+        self.num_label_samples = num_label_samples
+        self.stop_gradient = stop_gradient
+        self.count_used_draw = count_used_draw
+        self.classification_weight = classification_weight
+
+    def _get_trace(
+        self, model: Callable, guide: Callable, args: tuple, kwargs: dict
+    ) -> tuple[Trace, Trace]:
+        draws = LabelDraws(
+            self.num_label_samples,
+            self.max_plate_nesting,
+            stop_gradient=self.stop_gradient,
+            count_used_draw=self.count_used_draw,
+        )
+        model_trace, guide_trace = super()._get_trace(model, draws(guide), args, kwargs)
+        # A node of another type than "sample": whatever sums over a trace passes it by.
+        log_q_y_x = draws.log_q_y_x
+        guide_trace.add_node("log_q_y_x", name="log_q_y_x", type="value", value=log_q_y_x)
+        return model_trace, guide_trace
+
+    def _differentiable_loss_particle(
+        self, model_trace: Trace, guide_trace: Trace
+    ) -> tuple[float, Tensor]:
+        label = guide_trace.nodes["y"]
+        if not label["is_observed"]:
+            return super()._differentiable_loss_particle(model_trace, guide_trace)
+
+        log_q_y_x = guide_trace.nodes["log_q_y_x"]["value"]
+        weight = (label["unscaled_log_prob"] - log_q_y_x).exp()
+        log_p_y = model_trace.nodes["y"]["log_prob"]
+        log_ratio = _log_joint(model_trace) - log_p_y - _log_joint(guide_trace)
+        scaled_log_q_y_x = scale_and_mask(log_q_y_x, label["scale"], label["mask"])
+        coefficient = 1 + self.classification_weight
+        elbo = (weight * log_ratio + coefficient * scaled_log_q_y_x + log_p_y).sum()
+        return -elbo.item(), -elbo
+
+    @torch.no_grad()
+    def loss(self, model: Callable, guide: Callable, *args, **kwargs) -> float:
+        """Evaluates the same objective that :meth:`loss_and_grads` differentiates."""
+        return self.differentiable_loss(model, guide, *args, **kwargs).item()
+
+
+class LabelDraws(Messenger):
+    r"""Runs a guide once, for one draw of its latents and for the many that q(y|x) needs.
+
+    What is sampled before the site ``"y"`` reaches the rest of the guide with one more dimension,
+    on the left, whose rows are the used draw :math:`z`, the further draws :math:`z^{(k)}`, and
+    :math:`z` once more with its gradient stopped. A trace outside of this handler sees the used
+    draw alone, and so does the model that is replayed against it. What the guide samples after
+    ``"y"`` is drawn once, unless it depends on these rows.
+
+    After the run, ``log_q_y_x`` holds the estimate of :math:`\log q_{\varphi,\phi}(y \mid x)`,
+    or None where the label was not observed.
+
+    :param num_draws: the number :math:`K` of draws to average over.
+    :param max_plate_nesting: the rows go to the left of this many dimensions.
+    """
+
+    def __init__(
+        self, num_draws: int, max_plate_nesting: int, *, stop_gradient: bool, count_used_draw: bool
+    ) -> None:
+        super().__init__()
+        self.num_draws = num_draws
+        self.max_plate_nesting = max_plate_nesting
+        self.stop_gradient = stop_gradient
+        self.first = 0 if count_used_draw else 1  # of the rows that the average is over
+        self.log_q_y_x: Tensor | None = None
+
+    def __enter__(self) -> LabelDraws:
+        self._is_before_y = True
+        self._rows: Tensor | None = None
+        return super().__enter__()
+
+    def _pyro_sample(self, msg: dict) -> None:
+        """Replaces a site's distribution by what the trace outside is to see of it."""
+        if site_is_subsample(msg):
+            return
+        is_label = msg["name"] == "y"
+        depends_on_rows = len(msg["fn"].batch_shape) > self.max_plate_nesting
+        if is_label and msg["is_observed"]:
+            msg["fn"] = self._score(msg["fn"], msg["value"], depends_on_rows)
+        elif depends_on_rows:
+            self._rows = msg["fn"]()
+            # Where the label is drawn, the paper's code stops the gradient of z just the same.
+            row = -1 if is_label and self.stop_gradient else 0
+            msg["fn"] = _Row(msg["fn"], row)
+            msg["value"], msg["done"] = self._rows[row], True
+        elif self._is_before_y and not msg["is_observed"]:
+            self._rows = self._draw_rows(msg["fn"])
+            msg["value"], msg["done"] = self._rows[0].view(msg["fn"].shape()), True
+        self._is_before_y &= not is_label
+
+    def _pyro_post_sample(self, msg: dict) -> None:
+        """Hands the guide all rows of what it sampled, after the trace has recorded one."""
+        if self._rows is not None:
+            msg["value"], self._rows = self._rows, None
+
+    def _draw_rows(self, fn: TorchDistribution) -> Tensor:
+        rows = fn(torch.Size((self.first + self.num_draws,)))
+        if self.stop_gradient:
+            rows = torch.cat([rows, rows[:1].detach()])
+        # A site outside of some plates has no dimensions there: the rows go to the left of them.
+        missing = [1] * (self.max_plate_nesting - len(fn.batch_shape))
+        return rows.view(-1, *missing, *fn.shape())
+
+    def _score(self, fn: TorchDistribution, y: Tensor, depends_on_rows: bool) -> dist.Delta:
+        """Scores the label in every row, and keeps of it what the used draw gives it."""
+        log_q_y_z = fn.log_prob(y)
+        if not depends_on_rows:
+            self.log_q_y_x = log_q_y_z
+            return dist.Delta(y, log_density=log_q_y_z, event_dim=fn.event_dim)
+        average_over = log_q_y_z[self.first : self.first + self.num_draws]
+        self.log_q_y_x = average_over.logsumexp(dim=0) - math.log(self.num_draws)
+        log_q_y_used = log_q_y_z[-1 if self.stop_gradient else 0]
+        return dist.Delta(y, log_density=log_q_y_used, event_dim=fn.event_dim)
+
+
+class _Row(TorchDistribution):
+    """One row of a distribution whose leftmost batch dimension is rows."""
+
+    arg_constraints = {}  # noqa: RUF012
+
+    def __init__(self, base: TorchDistribution, row: int) -> None:
+        self.base, self.row = base, row
+        super().__init__(base.batch_shape[1:], base.event_shape, validate_args=False)
+
+    @property
+    def has_rsample(self) -> bool:
+        return self.base.has_rsample
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.base.log_prob(value)[self.row]
+
+
+def _log_joint(trace: Trace) -> Tensor:
+    """Sums the log-probabilities of all sample sites, shape ``(batch,)``."""
+    sites = (site for site in trace.nodes.values() if site["type"] == "sample")
+    return sum((site["log_prob"] for site in sites), start=torch.zeros(()))

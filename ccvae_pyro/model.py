@@ -1,0 +1,101 @@
+"""The characteristic capturing VAE as a Pyro model and guide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyro
+import torch
+from pyro.params import param_with_module_name
+from torch import Tensor, nn
+
+
+class CCVAE(nn.Module):
+    r"""Characteristic capturing VAE: its six distributions, as a model and a guide.
+
+    Each part is a module that returns a :class:`~pyro.distributions.Distribution`, so any of
+    them is swapped by passing another module with the same signature.
+
+    :param encoder: :math:`q_\phi(z \mid x)`, called as ``q_z_c, q_z_style = encoder(x)``.
+    :param decoder: :math:`p_\theta(x \mid z)`, called as ``decoder(z)``.
+    :param classifier: :math:`q_\varphi(y \mid z_c)`, called as ``classifier(z_c)``.
+    :param conditional_prior: :math:`p_\psi(z_c \mid y)`, called as ``conditional_prior(y)``.
+    :param style_prior: :math:`p(z_{\setminus c})`, called as ``style_prior()``.
+    :param label_prior: :math:`p(y)`, called as ``label_prior()``.
+    :param label_names: what the labels are called, in the order of the columns of ``y``; lets
+        interventions take a label by its name.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        classifier: nn.Module,
+        conditional_prior: nn.Module,
+        style_prior: nn.Module,
+        label_prior: nn.Module,
+        label_names: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.classifier = classifier
+        self.conditional_prior = conditional_prior
+        self.style_prior = style_prior
+        self.label_prior = label_prior
+        self.label_names = tuple(label_names)
+        # The preset and its arguments, where one made this: a checkpoint builds it again from them.
+        self.recipe: dict[str, Any] | None = None
+
+    def model(self, x: Tensor, y: Tensor | None = None) -> None:
+        r"""The generative model, Joy et al. (2021), Section 3::
+
+            y       ~ p(y)                # observed where the data are labeled
+            z_c     ~ p(z_c | y)          # the characteristics behind the labels
+            z_style ~ p(z_style)          # all that no label describes
+            x       ~ p(x | z_c, z_style)
+
+        :param x: images, shape ``(batch, channels, height, width)``.
+        :param y: binary labels, shape ``(batch, num_labels)``, or None for an unlabeled batch.
+        """
+        _register(self)
+        with pyro.plate("data", len(x)):
+            y = pyro.sample("y", self.label_prior(), obs=y)
+            z_c = pyro.sample("z_c", self.conditional_prior(y))
+            z_style = pyro.sample("z_style", self.style_prior())
+            pyro.sample("x", self.decoder(torch.cat([z_c, z_style], dim=-1)), obs=x)
+
+    def guide(self, x: Tensor, y: Tensor | None = None) -> None:
+        r"""The inference model, with the arguments of :meth:`model`.
+
+        The label is scored rather than drawn where it is given::
+
+            z_c     ~ q(z_c | x)
+            y       ~ q(y | z_c)
+            z_style ~ q(z_style | x)
+
+        See :class:`CCVAE_ELBO` for the objective that compares the two.
+        """
+        _register(self)
+        with pyro.plate("data", len(x)):
+            q_z_c, q_z_style = self.encoder(x)
+            z_c = pyro.sample("z_c", q_z_c)
+            # Unmarked, a guide site that the model observes makes Pyro warn at every step.
+            is_labeled = y is not None
+            pyro.sample("y", self.classifier(z_c), obs=y, infer={"is_auxiliary": is_labeled})
+            pyro.sample("z_style", q_z_style)
+
+
+def _register(ccvae: CCVAE) -> None:
+    """Calls :func:`pyro.module`, once the parameter store holds no other model's tensors.
+
+    The store keeps the first tensor that it sees under a name, and an optimizer steps what the
+    store holds: of two models with one name, the second would never train.
+    """
+    store = pyro.get_param_store()
+    for name, parameter in ccvae.named_parameters():
+        stored_name = param_with_module_name("ccvae", name)
+        if stored_name in store and store[stored_name].unconstrained() is not parameter:
+            del store[stored_name]
+    pyro.module("ccvae", ccvae)

@@ -1,0 +1,144 @@
+"""The training loop: Pyro's SVI over batches, with a checkpoint after each epoch."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyro
+import torch
+from pyro.infer import SVI
+from torch import Tensor
+from tqdm import tqdm
+
+from ccvae_pyro import checkpoint
+from ccvae_pyro.data.batches import Batches
+from ccvae_pyro.evaluation import evaluate
+from ccvae_pyro.history import write_history
+from ccvae_pyro.interventions import reconstruct
+from ccvae_pyro.model import CCVAE
+
+NUM_WATCHED = 10  # validation images whose reconstructions are kept as training goes on
+
+
+def train(
+    ccvae: CCVAE, svi: SVI, batches: Batches, num_epochs: int, out: Path, *, resume: bool = False
+) -> dict[str, Any]:
+    """Trains a model; leaves ``checkpoint.pt`` and ``history.csv`` in ``out`` after each epoch.
+
+    Ctrl-C, once, ends the step at hand, saves and raises :exc:`KeyboardInterrupt`.
+
+    :param svi: made of the model, its guide, an optimizer and an objective.
+    :param resume: go on from ``out/checkpoint.pt``, in the middle of an epoch if need be. On the
+        CPU the parameters end up as those of an undisturbed run, bit for bit.
+    :returns: what the checkpoint holds beside the model: ``history``, a dictionary for each epoch,
+        and ``reconstructions``, by epoch, of the first validation images.
+    :raises FloatingPointError: if the loss is not finite; the last checkpoint stays as it is.
+    :raises CheckpointError: if there is no checkpoint to resume from, or one of another model.
+    """
+    path = out / "checkpoint.pt"
+    state = {"epoch": 0, "step": 0, "loss": 0.0, "seconds": 0.0}
+    state |= {"history": [], "reconstructions": {}}
+    # The caller's parameter store is not ours to fill.
+    with pyro.get_param_store().scope(), _deferred_interrupt() as interrupts:
+        if resume:
+            state = _resume(path, ccvae, svi)
+        while state["epoch"] < num_epochs:
+            _train_epoch(svi, batches, state, interrupts)
+            if not interrupts:
+                _close_epoch(ccvae, batches, state, is_last=state["epoch"] + 1 == num_epochs)
+            optimizer, rng = svi.optim.get_state(), _rng_state(ccvae)
+            checkpoint.save(path, ccvae, optimizer=optimizer, rng=rng, **state)
+            write_history(out, state["history"])
+            if interrupts:
+                raise KeyboardInterrupt
+    return state
+
+
+def _train_epoch(svi: SVI, batches: Batches, state: dict[str, Any], interrupts: list) -> None:
+    """Takes the steps that are left of an epoch, or those until Ctrl-C."""
+    number, start = state["epoch"] + 1, time.perf_counter()
+    bar = tqdm(total=len(batches), initial=state["step"], desc=f"epoch {number}", unit="batch")
+    num_images = state["step"] * batches.batch_size
+    with bar:
+        for batch in batches.epoch(number, start=state["step"]):
+            loss = svi.step(*batch)
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss became {loss} in epoch {number}, batch {state['step'] + 1}: a lower "
+                    "learning rate may help; the last checkpoint is as it was"
+                )
+            state["loss"] += loss
+            state["step"] += 1
+            num_images += len(batch[0])
+            bar.set_postfix(loss=f"{state['loss'] / num_images:.1f}", refresh=False)
+            bar.update()
+            if interrupts:
+                break
+    state["seconds"] += time.perf_counter() - start
+
+
+def _close_epoch(ccvae: CCVAE, batches: Batches, state: dict[str, Any], is_last: bool) -> None:
+    """Measures the model on the validation images and writes the epoch into the history."""
+    figures = evaluate(ccvae, batches.held_out("valid"))
+    epoch = state["epoch"] = state["epoch"] + 1
+    record = {"epoch": epoch, "loss": state["loss"] / len(batches.data.splits["train"])}
+    record |= {name: value for name, value in figures.items() if name != "per_label"}
+    record["seconds"] = round(state["seconds"], 3)
+    state["history"].append(record)
+    tqdm.write(f"epoch {epoch}: " + ", ".join(f"{k} {v:.4g}" for k, v in list(record.items())[1:]))
+    state.update(step=0, loss=0.0, seconds=0.0)
+    if is_last or epoch.bit_count() == 1:  # 1, 2, 4, 8, ...: most happens at first
+        images, _ = next(batches.held_out("valid"))
+        state["reconstructions"][epoch] = to_uint8(reconstruct(ccvae, images[:NUM_WATCHED]))
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in [0, 1] as uint8 on the CPU."""
+    return images.clamp(0, 1).mul(255).round().byte().cpu()
+
+
+def _resume(path: Path, ccvae: CCVAE, svi: SVI) -> dict[str, Any]:
+    """Restores model, optimizer and random numbers; returns the rest of the checkpoint."""
+    contents = checkpoint.read(path)
+    checkpoint.restore(ccvae, contents, path)
+    svi.optim.set_state(contents["optimizer"])
+    torch.set_rng_state(contents["rng"]["cpu"])
+    device = next(ccvae.parameters()).device
+    if device.type == "cuda" and "cuda" in contents["rng"]:
+        torch.cuda.set_rng_state(contents["rng"]["cuda"], device)
+    keys = ("epoch", "step", "loss", "seconds", "history", "reconstructions")
+    return {key: contents[key] for key in keys}
+
+
+def _rng_state(ccvae: CCVAE) -> dict[str, Tensor]:
+    device = next(ccvae.parameters()).device
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[list]:
+    """Collects the first Ctrl-C in a list, so that no step is cut in two; a second one kills."""
+    interrupts: list[int] = []
+
+    def note(number: int, frame: Any) -> None:  # noqa: ANN401
+        signal.signal(signal.SIGINT, previous)
+        interrupts.append(number)
+
+    try:
+        previous = signal.signal(signal.SIGINT, note)
+    except ValueError:  # not the main thread: there is no Ctrl-C to catch
+        yield interrupts
+        return
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, previous)
