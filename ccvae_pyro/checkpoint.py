@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ccvae_pyro import presets
-from ccvae_pyro.data.cache import written_whole
+from ccvae_pyro.files import written_whole
 from ccvae_pyro.model import CCVAE
 
 

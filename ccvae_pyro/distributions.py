@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-MIN_SCALE = 1e-3  # no deviation falls below this: the paper's guard against a density that diverges
+MIN_SCALE = (
+    1e-3  # no deviation falls below this: the paper's guard against a density that diverges
+)
 
 
 class GaussianEncoder(nn.Module):
@@ -127,6 +129,8 @@ class StandardNormal(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        self.loc: Tensor
+        self.scale: Tensor
         self.register_buffer("loc", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
 

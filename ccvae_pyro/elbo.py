@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pyro.distributions as dist
 import torch
@@ -137,7 +138,7 @@ class LabelDraws(Messenger):
         self._rows: Tensor | None = None
         return super().__enter__()
 
-    def _pyro_sample(self, msg: dict) -> None:
+    def _pyro_sample(self, msg: Any) -> None:
         """Replaces a site's distribution by what the trace outside is to see of it."""
         if site_is_subsample(msg):
             return
@@ -156,7 +157,7 @@ class LabelDraws(Messenger):
             msg["value"], msg["done"] = self._rows[0].view(msg["fn"].shape()), True
         self._is_before_y &= not is_label
 
-    def _pyro_post_sample(self, msg: dict) -> None:
+    def _pyro_post_sample(self, msg: Any) -> None:
         """Hands the guide all rows of what it sampled, after the trace has recorded one."""
         if self._rows is not None:
             msg["value"], self._rows = self._rows, None
@@ -188,11 +189,8 @@ class _Row(TorchDistribution):
 
     def __init__(self, base: TorchDistribution, row: int) -> None:
         self.base, self.row = base, row
+        self.has_rsample = base.has_rsample
         super().__init__(base.batch_shape[1:], base.event_shape, validate_args=False)
-
-    @property
-    def has_rsample(self) -> bool:
-        return self.base.has_rsample
 
     def log_prob(self, value: Tensor) -> Tensor:
         return self.base.log_prob(value)[self.row]

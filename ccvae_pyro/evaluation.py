@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from pyro.infer import ELBO
+from pyro.infer import Trace_ELBO
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
@@ -16,7 +16,7 @@ from ccvae_pyro.model import CCVAE
 
 @torch.no_grad()
 def evaluate(
-    ccvae: CCVAE, batches: Iterable[tuple[Tensor, Tensor]], objective: ELBO | None = None
+    ccvae: CCVAE, batches: Iterable[tuple[Tensor, Tensor]], objective: Trace_ELBO | None = None
 ) -> dict[str, float | dict]:
     """Measures a model on labeled images.
 
@@ -35,7 +35,7 @@ def evaluate(
         error += (decode(ccvae, z_c, z_style) - x).abs().mean().item() * len(x)
         if objective is not None:
             bound -= objective.loss(ccvae.model, ccvae.guide, x, labels)
-        y.append(labels.cpu().numpy())
+        y.append(labels.cpu().double().numpy())
         probability.append(ccvae.classifier(z_c).mean.cpu().numpy())
         num_images += len(x)
     names = ccvae.label_names or [str(i) for i in range(y[0].shape[1])]
@@ -64,7 +64,8 @@ def _label_figures(y: np.ndarray, probability: np.ndarray) -> dict[str, float]:
         "sensitivity": sensitivity,
         "specificity": specificity,
         "majority_accuracy": float(max(y.mean(), 1 - y.mean())),
-        "average_precision": float(average_precision_score(y, probability)) if has_both else np.nan,
+        "average_precision": float(average_precision_score(y, probability))
+        if has_both
+        else np.nan,
         "frequency": float(y.mean()),
     }
-

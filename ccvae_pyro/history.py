@@ -6,7 +6,7 @@ import csv
 from importlib.util import find_spec
 from pathlib import Path
 
-from ccvae_pyro.data.cache import written_whole
+from ccvae_pyro.files import written_whole
 
 
 def write_history(out: Path, history: list[dict[str, float]]) -> None:

@@ -1,7 +1,7 @@
 """What one does with a trained CCVAE: tensors in, tensors out, no gradients.
 
-Throughout, ``x`` has shape ``(batch, channels, height, width)``, an image is encoded to the mean of
-its posterior, and a label is given by its name or its number.
+Throughout, ``x`` has shape ``(batch, channels, height, width)``, an image is encoded to the mean
+of its posterior, and a label is given by its name or its number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ccvae_pyro.model import CCVAE
 
 @torch.no_grad()
 def encode(ccvae: CCVAE, x: Tensor) -> tuple[Tensor, Tensor]:
-    r"""The posterior mean of the characteristics and of the style, :math:`z_c, z_{\setminus c}`."""
+    r"""The posterior mean of the characteristics and of the style, ``z_c`` and ``z_style``."""
     q_z_c, q_z_style = ccvae.encoder(x)
     return q_z_c.mean, q_z_style.mean
 
@@ -30,7 +30,10 @@ def decode(ccvae: CCVAE, z_c: Tensor, z_style: Tensor) -> Tensor:
 
 @torch.no_grad()
 def classify(ccvae: CCVAE, x: Tensor) -> Tensor:
-    r"""The probability of each label, :math:`q_\varphi(y \mid z_c)`, shape ``(batch, num_labels)``."""
+    r"""The probability of each label, :math:`q_\varphi(y \mid z_c)`.
+
+    :returns: shape ``(batch, num_labels)``.
+    """
     z_c, _ = encode(ccvae, x)
     return ccvae.classifier(z_c).mean
 
@@ -42,7 +45,7 @@ def reconstruct(ccvae: CCVAE, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def generate(ccvae: CCVAE, y: Tensor) -> Tensor:
-    r"""Images to order, :math:`z_c \sim p_\psi(z_c \mid y), z_{\setminus c} \sim p, x = \mathbb{E}[p_\theta]`.
+    r"""Images to order: ``z_c`` from the conditional prior, ``z_style`` from its own, decoded.
 
     :param y: labels anywhere in [0, 1], shape ``(batch, num_labels)``.
     """

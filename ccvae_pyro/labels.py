@@ -29,5 +29,7 @@ def index_of(label: str | int, names: Sequence[str]) -> int:
         return list(names).index(label)
     lower = {name.lower(): name for name in names}
     near = [lower[name] for name in get_close_matches(label.lower(), lower, n=3, cutoff=0.4)]
-    hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names) or 'none'}"
+    hint = (
+        f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(names) or 'none'}"
+    )
     raise ValueError(f"no label is called {label!r}: {hint}")

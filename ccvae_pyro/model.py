@@ -45,7 +45,7 @@ class CCVAE(nn.Module):
         self.style_prior = style_prior
         self.label_prior = label_prior
         self.label_names = tuple(label_names)
-        # The preset and its arguments, where one made this: a checkpoint builds it again from them.
+        # The preset that made this and its arguments, from which a checkpoint builds it again.
         self.recipe: dict[str, Any] | None = None
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
@@ -96,6 +96,8 @@ def _register(ccvae: CCVAE) -> None:
     store = pyro.get_param_store()
     for name, parameter in ccvae.named_parameters():
         stored_name = param_with_module_name("ccvae", name)
-        if stored_name in store and store[stored_name].unconstrained() is not parameter:
-            del store[stored_name]
+        if stored_name in store:
+            stored = store[stored_name].unconstrained()  # type: ignore[attr-defined]
+            if stored is not parameter:
+                del store[stored_name]
     pyro.module("ccvae", ccvae)

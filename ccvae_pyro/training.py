@@ -34,19 +34,19 @@ def train(
     Ctrl-C, once, ends the step at hand, saves and raises :exc:`KeyboardInterrupt`.
 
     :param svi: made of the model, its guide, an optimizer and an objective.
-    :param resume: go on from ``out/checkpoint.pt``, in the middle of an epoch if need be. On the
-        CPU the parameters end up as those of an undisturbed run, bit for bit.
+    :param resume: go on from ``out/checkpoint.pt`` where it is, in the middle of an epoch if need
+        be. On the CPU the parameters end up as those of an undisturbed run, bit for bit.
     :returns: what the checkpoint holds beside the model: ``history``, a dictionary for each epoch,
         and ``reconstructions``, by epoch, of the first validation images.
     :raises FloatingPointError: if the loss is not finite; the last checkpoint stays as it is.
-    :raises CheckpointError: if there is no checkpoint to resume from, or one of another model.
+    :raises CheckpointError: if the checkpoint to resume from is unreadable or another model's.
     """
     path = out / "checkpoint.pt"
-    state = {"epoch": 0, "step": 0, "loss": 0.0, "seconds": 0.0}
+    state: dict[str, Any] = {"epoch": 0, "step": 0, "loss": 0.0, "seconds": 0.0}
     state |= {"history": [], "reconstructions": {}}
     # The caller's parameter store is not ours to fill.
     with pyro.get_param_store().scope(), _deferred_interrupt() as interrupts:
-        if resume:
+        if resume and path.exists():
             state = _resume(path, ccvae, svi)
         while state["epoch"] < num_epochs:
             _train_epoch(svi, batches, state, interrupts)
@@ -65,18 +65,20 @@ def _train_epoch(svi: SVI, batches: Batches, state: dict[str, Any], interrupts: 
     number, start = state["epoch"] + 1, time.perf_counter()
     bar = tqdm(total=len(batches), initial=state["step"], desc=f"epoch {number}", unit="batch")
     num_images = state["step"] * batches.batch_size
+    shown = {"accuracy": f"{state['history'][-1]['accuracy']:.3f}"} if state["history"] else {}
     with bar:
         for batch in batches.epoch(number, start=state["step"]):
             loss = svi.step(*batch)
             if not math.isfinite(loss):
                 raise FloatingPointError(
-                    f"the loss became {loss} in epoch {number}, batch {state['step'] + 1}: a lower "
-                    "learning rate may help; the last checkpoint is as it was"
+                    f"the loss became {loss} in epoch {number}, batch {state['step'] + 1}: a "
+                    "lower learning rate may help; the last checkpoint is as it was"
                 )
             state["loss"] += loss
             state["step"] += 1
             num_images += len(batch[0])
-            bar.set_postfix(loss=f"{state['loss'] / num_images:.1f}", refresh=False)
+            shown["loss"] = f"{state['loss'] / num_images:.1f}"
+            bar.set_postfix(shown, refresh=False)
             bar.update()
             if interrupts:
                 break
@@ -129,7 +131,7 @@ def _deferred_interrupt() -> Iterator[list]:
     """Collects the first Ctrl-C in a list, so that no step is cut in two; a second one kills."""
     interrupts: list[int] = []
 
-    def note(number: int, frame: Any) -> None:  # noqa: ANN401
+    def note(number: int, frame: Any) -> None:
         signal.signal(signal.SIGINT, previous)
         interrupts.append(number)
 

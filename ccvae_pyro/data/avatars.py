@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from functools import cache, partial
 from importlib.resources import files
 from importlib.util import find_spec
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,104 +20,13 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image
 
+from ccvae_pyro.data import avatar_tables as tables
 from ccvae_pyro.data import cache as image_cache
+from ccvae_pyro.data.avatar_tables import ATTRIBUTES
 from ccvae_pyro.data.images import LabeledImages, random_splits
 
-VERSION = 1  # of these tables: another version, another cache
 
-# Each table: what is drawn (a color or variants), the labels that it earns, how often.
-HAIR_COLORS = [
-    ("#2c1b18", {"Black_Hair"}, 0.27),
-    ("#95592b", {"Brown_Hair"}, 0.24),
-    ("#e3bf6a", {"Blond_Hair"}, 0.17),
-    ("#c93305", {"Red_Hair"}, 0.12),
-    ("#b5b5bd", {"Gray_Hair"}, 0.10),
-    ("#f57fa0", {"Pink_Hair"}, 0.10),
-]
-SKIN_COLORS = [
-    ("#ffdbb4", {"Pale_Skin"}, 0.36),
-    ("#d08b5b", set(), 0.26),
-    ("#5a3b2e", {"Dark_Skin"}, 0.24),
-    ("#f8d25c", {"Yellow_Skin"}, 0.14),
-]
-CLOTHES_COLORS = [
-    ("#262e33", {"Black_Clothes"}, 0.25),
-    ("#5199e4", {"Blue_Clothes"}, 0.25),
-    ("#e4434f", {"Red_Clothes"}, 0.22),
-    ("#ffffff", {"White_Clothes"}, 0.18),
-    ("#4fbf7c", set(), 0.10),
-]
-TOPS = [
-    (("shortFlat", "shortRound", "shortWaved", "theCaesar"), set(), 0.15),
-    (("shortCurly", "curly"), {"Curly_Hair"}, 0.06),
-    (("fro", "froBand"), {"Afro", "Curly_Hair"}, 0.10),
-    (("dreads01", "dreads02"), {"Dreadlocks"}, 0.05),
-    (("dreads",), {"Dreadlocks", "Long_Hair"}, 0.03),
-    (("bun",), {"Hair_Bun"}, 0.07),
-    (("straight01", "straight02", "bob"), {"Long_Hair"}, 0.11),
-    (("straightAndStrand", "miaWallace"), {"Bangs", "Long_Hair"}, 0.09),
-    ((), {"Bald"}, 0.10),
-    (("hat",), {"Wearing_Hat"}, 0.07),
-    (("winterHat02", "winterHat03", "winterHat1"), {"Wearing_Hat", "Wearing_Winter_Hat"}, 0.08),
-    (("turban",), {"Wearing_Headscarf"}, 0.05),
-    (("hijab",), {"Wearing_Headscarf"}, 0.04),
-]
-HIDES_HAIR = {"Bald", "Wearing_Hat", "Wearing_Headscarf"}
-ACCESSORIES = [
-    ((), set(), 0.60),
-    (("prescription01", "prescription02", "round"), {"Eyeglasses"}, 0.19),
-    (("kurt", "sunglasses", "wayfarers"), {"Sunglasses"}, 0.14),
-    (("eyepatch",), {"Eyepatch"}, 0.07),
-]
-HIDES_EYES = {"Sunglasses", "Eyepatch"}
-FACIAL_HAIR = [
-    ((), set(), 0.62),
-    (("beardLight", "beardMedium"), {"Beard"}, 0.16),
-    (("beardMajestic",), {"Beard", "Long_Beard"}, 0.09),
-    (("moustacheFancy", "moustacheMagnum"), {"Mustache"}, 0.13),
-]
-MOUTHS = [
-    (("smile", "twinkle"), {"Smiling"}, 0.40),
-    (("screamOpen",), {"Mouth_Wide_Open"}, 0.14),
-    (("tongue",), {"Tongue_Out"}, 0.14),
-    (("grimace",), set(), 0.10),
-    (("serious", "sad"), set(), 0.22),
-]
-EYES = [
-    (("default", "side"), set(), 0.54),
-    (("closed", "happy"), {"Eyes_Closed"}, 0.16),
-    (("surprised",), {"Wide_Eyes"}, 0.18),
-    (("hearts",), {"Heart_Eyes"}, 0.12),
-]
-EYEBROWS = [
-    (("default", "defaultNatural", "raisedExcited"), set(), 0.72),
-    (("angry", "angryNatural"), {"Angry_Eyebrows"}, 0.28),
-]
-CLOTHES = [
-    (("shirtCrewNeck", "shirtVNeck"), set(), 0.36),
-    (("blazerAndShirt",), {"Wearing_Blazer"}, 0.18),
-    (("hoodie",), {"Wearing_Hoodie"}, 0.16),
-    (("overall",), {"Wearing_Overalls"}, 0.14),
-    (("graphicShirt",), {"Printed_Shirt"}, 0.16),
-]
-_TABLES = [HAIR_COLORS, SKIN_COLORS, CLOTHES_COLORS, TOPS, ACCESSORIES, FACIAL_HAIR]
-_TABLES += [MOUTHS, EYES, EYEBROWS, CLOTHES]
-ATTRIBUTES = tuple(sorted({label for table in _TABLES for _, labels, _ in table for label in labels}))
-
-# What one can see at 64 x 64 pixels without looking for it.
-VISIBLE_ATTRIBUTES = (
-    "Afro", "Bald", "Beard", "Black_Clothes", "Black_Hair", "Blond_Hair", "Blue_Clothes",
-    "Brown_Hair", "Dark_Skin", "Eyeglasses", "Long_Hair", "Pale_Skin", "Red_Clothes", "Red_Hair",
-    "Sunglasses", "Wearing_Blazer", "Wearing_Hat", "Wearing_Headscarf",
-)  # fmt: skip
-
-# Style: what varies in the picture and has no label.
-HAT_COLORS = ("#25557c", "#929598", "#a7ffc4", "#ff5c5c", "#ffafb9", "#ffffb1")
-BACKGROUNDS = ("#d5e4f2", "#e2dced", "#dcebd8", "#f2e6d5", "#e6e6e6", "#d3ecec")
-GRAPHICS = ("bat", "bear", "cumbia", "resist", "skull")
-
-
-def avatars(
+def load_avatars(
     root: Path | str, num_images: int = 12_000, *, size: int = 64, seed: int = 0
 ) -> LabeledImages:
     """Avatars, drawn on first use and cached under ``root``; deterministic by seed.
@@ -126,7 +35,7 @@ def avatars(
     :param size: their height and width in pixels.
     :raises ModuleNotFoundError: if what draws them is not installed.
     """
-    path = Path(root) / f"avatars-{num_images}-{size}px-seed{seed}-v{VERSION}.npy"
+    path = Path(root) / f"avatars-{num_images}-{size}px-seed{seed}-v{tables.VERSION}.npy"
     if (cached := image_cache.read(path)) is not None:
         return cached
     if find_spec("dicebear") is None or find_spec("resvg_py") is None:
@@ -135,8 +44,10 @@ def avatars(
 
     def images() -> Iterator[np.ndarray]:
         draw_one = partial(draw, seed, size=size)
-        drawn = image_cache.in_parallel(draw_one, range(num_images), "drawing avatars", "processes")
-        for row, (image, labels[row]) in enumerate(drawn):
+        rows = range(num_images)
+        drawn = image_cache.in_parallel(draw_one, rows, "drawing avatars", "processes")
+        for row, (image, labels_of_row) in zip(rows, drawn, strict=True):
+            labels[row] = labels_of_row
             yield image
 
     image_cache.write_images(path, images(), (num_images, size, size, 3))
@@ -147,32 +58,39 @@ def avatars(
 
 def compose(rng: Generator) -> tuple[dict[str, Any], set[str]]:
     """Chooses an avatar: DiceBear's options for it, and the attributes that are true of it."""
-    top, labels = _pick(rng, TOPS)
-    labels = set(labels)
-    hair_color, hair_labels = _pick(rng, HAIR_COLORS)
-    if not labels & HIDES_HAIR:
-        labels |= hair_labels
-    accessories = _pick_into(labels, rng, ACCESSORIES)
-    eyes = _pick_into(labels, rng, EYES[:1] if labels & HIDES_EYES else EYES)
-    eyebrows = _pick_into(labels, rng, EYEBROWS[:1] if labels & HIDES_EYES else EYEBROWS)
-    is_covered = top == "hijab"  # which falls over the chin and the clothes
+    labels: set[str] = set()
+
+    def pick(table: tables.Table, *, is_seen: bool = True) -> str | None:
+        """Draws one of a table's choices; unseen, the first, which makes no attribute true."""
+        frequencies = np.array([frequency for *_, frequency in table])
+        row = rng.choice(len(table), p=frequencies / frequencies.sum()) if is_seen else 0
+        drawn, new_labels, _ = table[row]
+        labels.update(new_labels)
+        return drawn if isinstance(drawn, str) else rng.choice(drawn) if drawn else None
+
+    top = pick(tables.TOPS)
+    accessories = pick(tables.ACCESSORIES)
+    shows_eyes = not labels & tables.HIDES_EYES
+    shows_chest = top != "hijab"  # which falls over chin and clothes
     options = {
         "topVariant": top,
         "accessoriesVariant": accessories,
-        "eyesVariant": eyes,
-        "eyebrowsVariant": eyebrows,
-        "mouthVariant": _pick_into(labels, rng, MOUTHS),
-        "facialHairVariant": _pick_into(labels, rng, FACIAL_HAIR[:1] if is_covered else FACIAL_HAIR),
-        "clothesVariant": _pick_into(labels, rng, CLOTHES[:1] if is_covered else CLOTHES),
-        "clothesGraphicVariant": rng.choice(GRAPHICS),
-        "skinColor": _pick_into(labels, rng, SKIN_COLORS),
-        "clothesColor": _pick_into(labels, rng, CLOTHES_COLORS),
-        "hairColor": hair_color,
-        "facialHairColor": hair_color,
-        "hatColor": rng.choice(HAT_COLORS),
+        "eyesVariant": pick(tables.EYES, is_seen=shows_eyes),
+        "eyebrowsVariant": pick(tables.EYEBROWS, is_seen=shows_eyes),
+        "mouthVariant": pick(tables.MOUTHS),
+        "facialHairVariant": pick(tables.FACIAL_HAIR, is_seen=shows_chest),
+        "clothesVariant": pick(tables.CLOTHES, is_seen=shows_chest),
+        "clothesGraphicVariant": rng.choice(tables.GRAPHICS),
+        "skinColor": pick(tables.SKIN_COLORS),
+        "clothesColor": pick(tables.CLOTHES_COLORS),
+        "hatColor": rng.choice(tables.HAT_COLORS),
         "accessoriesColor": "#262e33",
-        "backgroundColor": rng.choice(BACKGROUNDS),
+        "backgroundColor": rng.choice(tables.BACKGROUNDS),
     }
+    hair_labels = {label for _, names, _ in tables.HAIR_COLORS for label in names}
+    options["hairColor"] = options["facialHairColor"] = pick(tables.HAIR_COLORS)
+    if labels & tables.HIDES_HAIR:
+        labels -= hair_labels
     return options, labels
 
 
@@ -189,10 +107,8 @@ def draw(seed: int, index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     choices, labels = compose(rng)
     options: dict[str, Any] = {"seed": "ccvae", "size": size}
     for name, choice in choices.items():
-        if name.endswith("Color"):
-            options[name] = [choice]
-        else:
-            options[name] = [choice] if choice else []
+        options[name] = [str(choice)] if choice else []
+        if name.endswith("Variant"):
             options[name.replace("Variant", "Probability")] = 100 if choice else 0
     options["rotate"] = rng.uniform(-6, 6)
     options["flip"] = "horizontal" if rng.random() < 0.5 else "none"
@@ -207,18 +123,3 @@ def _style() -> Any:
     from dicebear import Style
 
     return Style(json.loads((files("dicebear_styles") / "avataaars.json").read_text("utf-8")))
-
-
-def _pick(rng: Generator, table: list) -> tuple[str | None, set[str]]:
-    """Draws a row of a table by its frequency, and one of its variants."""
-    frequencies = np.array([frequency for _, _, frequency in table])
-    drawn, labels, _ = table[rng.choice(len(table), p=frequencies / frequencies.sum())]
-    if isinstance(drawn, tuple):
-        drawn = drawn[rng.integers(len(drawn))] if drawn else None
-    return drawn, labels
-
-
-def _pick_into(labels: set[str], rng: Generator, table: list) -> str | None:
-    drawn, new_labels = _pick(rng, table)
-    labels |= new_labels
-    return drawn

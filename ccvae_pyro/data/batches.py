@@ -1,4 +1,4 @@
-"""Batches: tensors gathered from the cache by index, an epoch in an order that its number fixes."""
+"""Batches: tensors gathered from the cache by index, each epoch in an order of its own."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Batches:
         rows = data.splits["train"]
         if not 1 <= batch_size <= len(rows):
             raise ValueError(
-                f"the batch size must be between 1 and the number of training images, {len(rows)}, "
-                f"got {batch_size}"
+                f"the batch size must be between 1 and the number of training images, "
+                f"{len(rows)}, got {batch_size}"
             )
         if not 0 <= label_fraction <= 1:
             raise ValueError(f"label_fraction must be between 0 and 1, got {label_fraction}")

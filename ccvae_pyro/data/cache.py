@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +11,7 @@ from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
 
 from ccvae_pyro.data.images import LabeledImages
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Gives a path to write to; afterwards the file is at ``path``, or, on an error, nowhere.
-
-    Example:
-
-        >>> with written_whole(tmp_path / "hello.txt") as part:
-        ...     _ = part.write_text("hello")
-        >>> (tmp_path / "hello.txt").read_text()
-        'hello'
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())  # or a power cut could leave the new name on old blocks
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+from ccvae_pyro.files import written_whole
 
 
 def write_images(path: Path, images: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:
@@ -52,7 +29,8 @@ def write_labels(
 ) -> None:
     """Writes what belongs to the images at ``path`` beside them: with it the cache is complete."""
     with written_whole(path.with_suffix(".npz")) as part:
-        np.savez(part, labels=labels, label_names=label_names, **splits)
+        arrays: dict[str, Any] = {"labels": labels, "label_names": label_names, **splits}
+        np.savez(part, **arrays)
 
 
 def read(path: Path) -> LabeledImages | None:

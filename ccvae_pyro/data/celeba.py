@@ -29,7 +29,7 @@ PAPER_ATTRIBUTES = (
 )  # fmt: skip
 
 
-def celeba(
+def load_celeba(
     root: Path | str,
     *,
     size: int = 64,
@@ -133,7 +133,9 @@ def _decode(
     except FileNotFoundError:
         return FileNotFoundError(f"the list names {path}, which is not there")
     except (UnidentifiedImageError, OSError) as error:
-        return ValueError(f"{path} cannot be read as an image ({error}); --skip-unreadable leaves it out")
+        return ValueError(
+            f"{path} cannot be read as an image ({error}); --skip-unreadable leaves it out"
+        )
     if image.size != expected:
         return ValueError(
             f"{path} is {image.width}x{image.height}, others are {expected[0]}x{expected[1]}: "

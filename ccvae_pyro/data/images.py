@@ -38,6 +38,16 @@ class LabeledImages:
             raise ValueError(f"each label can be selected once, got {', '.join(names)}")
         return replace(self, labels=self.labels[:, columns], label_names=names)
 
+    def sample(self, num_images: int, seed: int) -> LabeledImages:
+        """Keeps some of the images, chosen at random, a like share of each split."""
+        share = min(1.0, num_images / sum(len(rows) for rows in self.splits.values()))
+        rng = np.random.default_rng(seed)
+        splits = {
+            name: np.sort(rng.choice(rows, round(share * len(rows)), replace=False))
+            for name, rows in self.splits.items()
+        }
+        return replace(self, splits=splits)
+
     def batch(self, rows: np.ndarray, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
         """Gathers rows as tensors: images in [0, 1], laid out ``channels_last``, and labels."""
         images = torch.from_numpy(self.images[rows]).to(device, non_blocking=True)

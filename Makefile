@@ -1,0 +1,45 @@
+# Every target makes its environment first, if there is none. An active virtual or conda
+# environment is used as it is; else .venv is made. `make VENV=DIR` names another one.
+PYTHON ?= python3
+ACTIVE := $(or $(VIRTUAL_ENV),$(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX)))
+VENV ?= $(or $(ACTIVE),.venv)
+BIN := $(VENV)/bin
+RUN := $(BIN)/python -m
+ARGS ?=
+
+.PHONY: celeba test lint format docs bench clean
+
+celeba: $(VENV)/.ccvae-pyro-run
+	$(BIN)/python examples/celeba.py $(ARGS)
+
+test: $(VENV)/.ccvae-pyro-dev
+	$(RUN) pytest $(ARGS)
+
+lint: $(VENV)/.ccvae-pyro-dev
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+format: $(VENV)/.ccvae-pyro-dev
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+docs: $(VENV)/.ccvae-pyro-dev
+	$(RUN) sphinx -W --keep-going -b html docs docs/_build $(ARGS)
+
+bench: $(VENV)/.ccvae-pyro-dev
+	$(RUN) pytest tests/bench --benchmark-only --benchmark-group-by=group $(ARGS)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ccvae-pyro-run: setup.cfg pyproject.toml | $(BIN)/python
+	$(RUN) pip install -e '.[avatars]'
+	touch $@
+
+$(VENV)/.ccvae-pyro-dev: setup.cfg pyproject.toml | $(BIN)/python
+	$(RUN) pip install -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv docs/_build build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

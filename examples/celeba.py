@@ -1,0 +1,265 @@
+"""Trains a CCVAE on faces with binary attributes, and draws what it learned.
+
+Without CelebA at hand it draws cartoon faces for itself:
+
+    python examples/celeba.py
+    python examples/celeba.py --data celeba --root data --attributes Smiling Eyeglasses Bangs
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import pyro
+from pyro.infer import SVI
+from pyro.optim import Adam
+
+import ccvae_pyro
+from ccvae_pyro import plotting
+from ccvae_pyro.data import Batches, LabeledImages, load_avatars, load_celeba
+from ccvae_pyro.data.avatar_tables import VISIBLE_ATTRIBUTES
+from ccvae_pyro.data.celeba import PAPER_ATTRIBUTES, download
+from ccvae_pyro.devices import pick_device, pick_precision
+from ccvae_pyro.files import written_whole
+
+EPOCHS = {"avatars": 24, "celeba": 20}
+NOT_OF_THE_RESULT = ("out", "resume", "root", "download")  # left out of the configuration
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the example; returns its exit code."""
+    args = parse(arguments)
+    try:
+        run(args)
+    except KeyboardInterrupt:
+        print(f"\nstopped; --resume goes on from {args.out / 'checkpoint.pt'}", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, ImportError, ArithmeticError, RuntimeError) as error:
+        print(f"{Path(__file__).name}: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(args: argparse.Namespace) -> None:
+    """Loads the data, trains, measures, draws."""
+    device = pick_device(args.device)
+    precision = pick_precision(args.precision, device)
+    config = {k: v for k, v in vars(args).items() if k not in NOT_OF_THE_RESULT}
+    config |= {"device": device.type, "precision": str(precision).removeprefix("torch.")}
+    check_config(args.out / "config.json", config, args.resume)
+
+    pyro.set_rng_seed(args.seed)
+    data = load(args)
+    batches = Batches(
+        data, args.batch_size, label_fraction=args.label_fraction, seed=args.seed, device=device
+    )
+    names = data.label_names
+    ccvae = ccvae_pyro.celeba(
+        len(names), args.z_dim, data.label_frequencies(), label_names=names
+    ).to(device)
+    ccvae_pyro.set_precision(ccvae, precision)
+    objective = ccvae_pyro.CCVAE_ELBO(
+        num_label_samples=args.num_label_samples,
+        stop_gradient=args.objective == "published",
+        classification_weight=args.classification_weight,
+    )
+    svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": args.learning_rate}), loss=objective)
+    state = ccvae_pyro.train(ccvae, svi, batches, args.epochs, args.out, resume=args.resume)
+
+    pyro.set_rng_seed(args.seed)  # so that what follows is the same after a resumed run
+    metrics = ccvae_pyro.evaluate(ccvae, batches.held_out("test"), objective)
+    seconds = [record["seconds"] for record in state["history"]]
+    metrics |= {"seconds_per_epoch": sum(seconds) / len(seconds), "config": config}
+    write_json(args.out / "metrics.json", metrics)
+    draw(ccvae, batches, state, metrics["per_label"], args.out / "figures")
+    report(metrics, args.out)
+
+
+def load(args: argparse.Namespace) -> LabeledImages:
+    """The images, with the labels that were asked for."""
+    if args.data == "avatars":
+        data, preferred = load_avatars(args.root, args.num_images or 12_000), VISIBLE_ATTRIBUTES
+    else:
+        if args.download:
+            download(args.root)
+        data = load_celeba(
+            args.root, crop=args.crop, skip_unreadable=args.skip_unreadable, seed=args.seed
+        )
+        preferred = PAPER_ATTRIBUTES
+        if args.num_images is not None:
+            data = data.sample(args.num_images, args.seed)
+    if len(args.attributes) > 1 or not args.attributes[0].isdecimal():
+        return data.select(args.attributes)
+    in_order = [name for name in preferred if name in data.label_names]
+    in_order += [name for name in data.label_names if name not in preferred]
+    number = int(args.attributes[0])
+    if not 1 <= number <= len(in_order):
+        raise ValueError(f"--attributes must be between 1 and {len(in_order)}, got {number}")
+    return data.select(in_order[:number])
+
+
+def draw(ccvae, batches, state, per_label, folder) -> None:  # noqa: ANN001
+    """Draws every figure, of images that the model has not seen."""
+    x, y = next(batches.held_out("test"))
+    watched, _ = next(batches.held_out("valid"))
+    names = ccvae.label_names
+    reconstructions = state["reconstructions"]
+    watched = watched[: len(next(iter(reconstructions.values())))]
+    figures = {
+        "history": plotting.plot_history(state["history"]),
+        "confusion": plotting.plot_confusion(per_label),
+        "reconstructions": plotting.plot_reconstructions(watched, reconstructions),
+        "walk": plotting.plot_walk(ccvae, x[0], names),
+        "samples": plotting.plot_samples(ccvae, y[:8]),
+        "edits": plotting.plot_edits(ccvae, x[:8], names[:18]),
+    }
+    if len(names) > 1:
+        figures["walk_2d"] = plotting.plot_walk_2d(ccvae, x[0], names[:2])
+    for name, figure in figures.items():
+        with written_whole(folder / f"{name}.png") as part:
+            figure.savefig(part, dpi=110)
+
+
+def report(metrics: dict, out: Path) -> None:
+    """Prints the figures that matter and where the pictures are."""
+    print(
+        f"test images: accuracy {metrics['accuracy']:.3f} "
+        f"(always the more frequent value: {metrics['majority_accuracy']:.3f}), "
+        f"balanced {metrics['balanced_accuracy']:.3f}, "
+        f"average precision {metrics['average_precision']:.3f}, "
+        f"reconstruction error {metrics['reconstruction_error']:.4f}, "
+        f"bound {metrics['bound']:.1f} nats"
+    )
+    print(f"pictures in {out / 'figures'}, numbers in {out / 'metrics.json'}")
+
+
+def check_config(path: Path, config: dict, resume: bool) -> None:
+    """Writes down how the run is made; one that is resumed has to be made the same way."""
+    if resume and path.exists():
+        before = json.loads(path.read_text())
+        free = {"epochs"}  # going on for longer is fine
+        for key in (before.keys() | config.keys()) - free:
+            if before.get(key) != config.get(key):
+                option = f"--{key.replace('_', '-')}"
+                raise ValueError(
+                    f"{path.parent} was made with {option} {before.get(key)}, not "
+                    f"{config.get(key)}: resume it with that, or choose another --out"
+                )
+    write_json(path, config)
+
+
+def write_json(path: Path, values: dict) -> None:
+    with written_whole(path) as part:
+        part.write_text(json.dumps(values, indent=2) + "\n")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add(
+        "--data",
+        choices=["avatars", "celeba"],
+        default="avatars",
+        help="avatars, drawn on first use, or CelebA from --root (default: avatars)",
+    )
+    add(
+        "--root",
+        type=Path,
+        default=Path("data"),
+        help="folder of the data, or of their cache (default: data)",
+    )
+    add("--download", action="store_true", help="let torchvision download CelebA to --root first")
+    add(
+        "--num-images",
+        type=int,
+        metavar="N",
+        help="avatars to draw (default: 12000), or images of CelebA to use (default: all)",
+    )
+    add(
+        "--attributes",
+        nargs="+",
+        default=["18"],
+        metavar="A",
+        help="attributes to learn: names, or how many, the most visible first (default: 18)",
+    )
+    add(
+        "--crop",
+        type=int,
+        metavar="SIDE",
+        help="CelebA: cut a square from the center before resizing (default: resize the whole)",
+    )
+    add(
+        "--skip-unreadable",
+        action="store_true",
+        help="CelebA: leave out images that cannot be read, and count them",
+    )
+    add(
+        "--label-fraction",
+        type=float,
+        default=1.0,
+        metavar="F",
+        help="share of training images whose labels are seen (default: 1)",
+    )
+    add(
+        "--objective",
+        choices=["published", "unstopped"],
+        default="published",
+        help="gradient of the bound: as the authors' code has it, z detached inside q(y|z_c), "
+        "or that of the bound itself (default: published)",
+    )
+    add(
+        "--classification-weight",
+        type=float,
+        default=0.0,
+        metavar="W",
+        help="coefficient of a further log q(y|x) (default: 0)",
+    )
+    add(
+        "--num-label-samples",
+        type=int,
+        default=100,
+        metavar="K",
+        help="draws of z that q(y|x) is estimated from (default: 100)",
+    )
+    add("--z-dim", type=int, default=45, help="characteristics and style together (default: 45)")
+    add(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="passes over the training images (default: "
+        + ", ".join(f"{n} for {data}" for data, n in EPOCHS.items())
+        + ")",
+    )
+    add("--batch-size", type=int, default=200, metavar="N", help="images a step (default: 200)")
+    add("--learning-rate", type=float, default=2e-3, metavar="LR", help="Adam's (default: 0.002)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    add(
+        "--precision",
+        choices=["auto", "float32", "bfloat16"],
+        default="auto",
+        help="of the networks; densities are always float32 (default: auto, what is faster)",
+    )
+    add("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
+    add(
+        "--out",
+        type=Path,
+        default=Path("runs/celeba"),
+        help="folder for checkpoint, numbers and figures (default: runs/celeba)",
+    )
+    add("--resume", action="store_true", help="go on from the checkpoint in --out")
+    args = parser.parse_args(arguments)
+    if args.epochs is None:
+        args.epochs = EPOCHS[args.data]
+    for name in ("epochs", "batch_size", "num_images"):
+        if (value := getattr(args, name)) is not None and value < 1:
+            parser.error(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())
