@@ -95,7 +95,8 @@ class CCVAE_ELBO(Trace_ELBO):
         log_q_y_x = guide_trace.nodes["log_q_y_x"]["value"]
         weight = (label["unscaled_log_prob"] - log_q_y_x).exp()
         log_p_y = model_trace.nodes["y"]["log_prob"]
-        log_ratio = _log_joint(model_trace) - log_p_y - _log_joint(guide_trace)
+        shape = log_p_y.shape
+        log_ratio = _log_joint(model_trace, shape) - log_p_y - _log_joint(guide_trace, shape)
         scaled_log_q_y_x = scale_and_mask(log_q_y_x, label["scale"], label["mask"])
         coefficient = 1 + self.classification_weight
         elbo = (weight * log_ratio + coefficient * scaled_log_q_y_x + log_p_y).sum()
@@ -135,6 +136,7 @@ class LabelDraws(Messenger):
 
     def __enter__(self) -> LabelDraws:
         self._is_before_y = True
+        self._used: Tensor | None = None
         self._rows: Tensor | None = None
         return super().__enter__()
 
@@ -154,7 +156,7 @@ class LabelDraws(Messenger):
             msg["value"], msg["done"] = self._rows[row], True
         elif self._is_before_y and not msg["is_observed"]:
             self._rows = self._draw_rows(msg["fn"])
-            msg["value"], msg["done"] = self._rows[0].view(msg["fn"].shape()), True
+            msg["value"], msg["done"] = self._used, True
         self._is_before_y &= not is_label
 
     def _pyro_post_sample(self, msg: Any) -> None:
@@ -163,12 +165,14 @@ class LabelDraws(Messenger):
             msg["value"], self._rows = self._rows, None
 
     def _draw_rows(self, fn: TorchDistribution) -> Tensor:
-        rows = fn(torch.Size((self.first + self.num_draws,)))
+        further = fn(torch.Size((self.first + self.num_draws - 1,)))
+        self._used = fn()  # last, and kept as it is: a flow may know the density of this only
+        rows = [self._used[None], further]
         if self.stop_gradient:
-            rows = torch.cat([rows, rows[:1].detach()])
+            rows.append(self._used[None].detach())
         # A site outside of some plates has no dimensions there: the rows go to the left of them.
         missing = [1] * (self.max_plate_nesting - len(fn.batch_shape))
-        return rows.view(-1, *missing, *fn.shape())
+        return torch.cat(rows).view(-1, *missing, *fn.shape())
 
     def _score(self, fn: TorchDistribution, y: Tensor, depends_on_rows: bool) -> dist.Delta:
         """Scores the label in every row, and keeps of it what the used draw gives it."""
@@ -196,7 +200,20 @@ class _Row(TorchDistribution):
         return self.base.log_prob(value)[self.row]
 
 
-def _log_joint(trace: Trace) -> Tensor:
-    """Sums the log-probabilities of all sample sites, shape ``(batch,)``."""
-    sites = (site for site in trace.nodes.values() if site["type"] == "sample")
-    return sum((site["log_prob"] for site in sites), start=torch.zeros(()))
+def _log_joint(trace: Trace, shape: torch.Size) -> Tensor:
+    """Sums the log-probabilities of all sample sites for each label, shape ``(batch,)``.
+
+    :raises ValueError: if a site lies outside of the label's plates: no one weight is its own.
+    """
+    total = torch.zeros(())
+    for name, site in trace.nodes.items():
+        if site["type"] == "sample":
+            log_prob = site["log_prob"]
+            try:
+                total = total + log_prob.sum_to_size(shape)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"CCVAE_ELBO weighs sites by their label, but {name!r}, of shape "
+                    f"{tuple(log_prob.shape)}, is outside of the plates of 'y', {tuple(shape)}"
+                ) from error
+    return total

@@ -1,0 +1,104 @@
+import pyro.distributions as dist
+import pytest
+import torch
+from torch.testing import assert_close
+
+from ccvae_pyro import distributions, networks
+from ccvae_pyro.distributions import SharedScaleLaplace
+
+
+def test_shared_scale_laplace_is_a_laplace_at_every_pixel():
+    loc, scale = torch.rand(5, 3, 4, 4), torch.tensor(0.7)
+    x = torch.rand(5, 3, 4, 4)
+    actual, expected = SharedScaleLaplace(loc, scale, 3), dist.Laplace(loc, scale).to_event(3)
+    assert (actual.batch_shape, actual.event_shape) == (expected.batch_shape, expected.event_shape)
+    assert_close(actual.log_prob(x), expected.log_prob(x))
+    assert_close(actual.mean, expected.mean)
+    assert_close(actual.variance, expected.variance)
+    assert_close(actual.expand((2, 5)).log_prob(x), expected.expand((2, 5)).log_prob(x))
+    torch.manual_seed(0)
+    sample = actual.rsample((7,))
+    torch.manual_seed(0)
+    assert_close(sample, expected.rsample((7,)))
+
+
+def test_shared_scale_laplace_has_the_gradient_of_a_laplace():
+    x = torch.rand(5, 6)
+    gradients = []
+    for make in (
+        lambda loc, scale: SharedScaleLaplace(loc, scale, 1),
+        lambda loc, scale: dist.Laplace(loc, scale).to_event(1),
+    ):
+        loc = torch.linspace(0, 1, 30).view(5, 6).requires_grad_()
+        scale = torch.tensor(0.7, requires_grad=True)
+        make(loc, scale).log_prob(x).sum().backward()
+        gradients.append((loc.grad, scale.grad))
+    assert_close(*gradients)
+
+
+def test_conditional_prior_interpolates():
+    prior = distributions.GaussianConditionalPrior(4)
+    without, half, with_it = (prior(torch.full((4,), y)).base_dist for y in (0.0, 0.5, 1.0))
+    assert_close(half.loc, (without.loc + with_it.loc) / 2)
+    assert_close(without.loc, torch.full((4,), -2.0))
+    assert_close(with_it.loc, torch.full((4,), 2.0))
+
+
+def test_each_label_has_only_its_own_characteristic_in_the_conditional_prior():
+    prior = distributions.GaussianConditionalPrior(3)
+    before = prior(torch.zeros(3)).base_dist.loc
+    after = prior(torch.tensor([0.0, 1.0, 0.0])).base_dist.loc
+    assert (before != after).tolist() == [False, True, False]
+
+
+def test_classifier_sees_the_characteristic_of_its_label_only():
+    classifier = distributions.DiagonalClassifier(3)
+    z_c = torch.zeros(3, requires_grad=True)
+    classifier(z_c).mean[1].backward()
+    assert (z_c.grad != 0).tolist() == [False, True, False]
+
+
+def test_bernoulli_decoder_is_the_cross_entropy():
+    decoder = distributions.BernoulliDecoder(networks.mlp(2, 6), event_dim=1)
+    z, x = torch.randn(3, 2), torch.rand(3, 6)
+    p = decoder(z).mean
+    expected = (x * p.log() + (1 - x) * (1 - p).log()).sum(-1)
+    assert_close(decoder(z).log_prob(x), expected)
+
+
+@pytest.mark.parametrize("frequency", [0.0, 1.0, -0.1, float("nan")])
+def test_label_prior_rejects_what_gives_no_bound(frequency):
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        distributions.BernoulliLabelPrior(torch.tensor([0.5, frequency]))
+
+
+@pytest.mark.parametrize("size", [28, 64])
+def test_networks_mirror_each_other(size):
+    encoder = getattr(networks, f"encoder_{size}")(10, in_channels=2)
+    decoder = getattr(networks, f"decoder_{size}")(5, out_channels=2)
+    x = torch.rand(3, 2, size, size)
+    assert encoder(x).shape == (3, 10)
+    assert decoder(torch.randn(3, 5)).shape == x.shape
+
+
+def test_decoder_computes_channels_last():
+    x = networks.decoder_64(5)(torch.randn(3, 5))
+    assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_precision_leaves_the_dtype_of_densities():
+    decoder = distributions.LaplaceDecoder(networks.decoder_28(5).float())
+    z = torch.randn(3, 5, dtype=torch.float32)
+    exact = decoder(z).mean
+    networks.set_precision(decoder, torch.bfloat16)
+    rounded = decoder(z).mean
+    assert rounded.dtype == torch.float32
+    assert 0 < (rounded - exact).abs().max() < 0.02
+    networks.set_precision(decoder, torch.float32)
+    assert torch.equal(decoder(z).mean, exact)
+
+
+def test_decoder_takes_any_leading_shape():
+    decoder = distributions.LaplaceDecoder(networks.mlp(3, 4), event_dim=1)
+    z = torch.randn(6, 5, 3)
+    assert_close(decoder(z).mean[2], decoder(z[2]).mean)
