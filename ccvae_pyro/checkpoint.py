@@ -37,7 +37,7 @@ def read(path: Path | str) -> dict[str, Any]:
         raise FileNotFoundError(f"there is no checkpoint at {path}")
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as error:
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, KeyError) as error:
         raise CheckpointError(f"{path} cannot be read: truncated, or no checkpoint") from error
     if not isinstance(contents, dict) or "model" not in contents:
         raise CheckpointError(f"{path} is not a checkpoint of a CCVAE")

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor, nn
 
+Size = torch.Size | list[int] | tuple[int, ...]
 MIN_SCALE = (
     1e-3  # no deviation falls below this: the paper's guard against a density that diverges
 )
@@ -53,6 +54,7 @@ class LaplaceDecoder(nn.Module):
         super().__init__()
         self.features = features
         self.event_dim = event_dim
+        self.scale: Tensor
         self.register_buffer("scale", torch.tensor(scale))
 
     def forward(self, z: Tensor) -> SharedScaleLaplace:
@@ -196,16 +198,15 @@ class SharedScaleLaplace(TorchDistribution):
         if self._validate_args:
             self._validate_sample(value)
         event = tuple(range(-len(self.event_shape), 0))
-        distance = F.l1_loss(*torch.broadcast_tensors(value, self.loc), reduction="none").sum(
-            event
-        )
+        value, loc = torch.broadcast_tensors(value, self.loc)
+        distance = F.l1_loss(value, loc, reduction="none").sum(event)
         return -distance / self.scale - self.event_shape.numel() * (2 * self.scale).log()
 
-    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008
-        return dist.Laplace(self.loc, self.scale).rsample(sample_shape)
+    def rsample(self, sample_shape: Size = ()) -> Tensor:
+        return dist.Laplace(self.loc, self.scale).rsample(torch.Size(sample_shape))
 
     def expand(
-        self, batch_shape: torch.Size, _instance: SharedScaleLaplace | None = None
+        self, batch_shape: Size, _instance: SharedScaleLaplace | None = None
     ) -> SharedScaleLaplace:
         loc = self.loc.expand(torch.Size(batch_shape) + self.event_shape)
         return SharedScaleLaplace(loc, self.scale, len(self.event_shape), self._validate_args)

@@ -38,6 +38,7 @@ def classify(ccvae: CCVAE, x: Tensor) -> Tensor:
     return ccvae.classifier(z_c).mean
 
 
+@torch.no_grad()
 def reconstruct(ccvae: CCVAE, x: Tensor) -> Tensor:
     """The images, encoded and decoded again."""
     return decode(ccvae, *encode(ccvae, x))
@@ -54,6 +55,7 @@ def generate(ccvae: CCVAE, y: Tensor) -> Tensor:
     return decode(ccvae, z_c, z_style)
 
 
+@torch.no_grad()
 def edit(ccvae: CCVAE, x: Tensor, label: str | int, value: float) -> Tensor:
     """The images with one label set and all else kept.
 
@@ -70,6 +72,7 @@ def edit(ccvae: CCVAE, x: Tensor, label: str | int, value: float) -> Tensor:
     return decode(ccvae, z_c, z_style)
 
 
+@torch.no_grad()
 def swap(ccvae: CCVAE, x: Tensor, donor: Tensor, label: str | int) -> Tensor:
     """The images, each with one characteristic of its donor.
 
@@ -82,6 +85,7 @@ def swap(ccvae: CCVAE, x: Tensor, donor: Tensor, label: str | int) -> Tensor:
     return decode(ccvae, z_c, z_style)
 
 
+@torch.no_grad()
 def walk(
     ccvae: CCVAE, x: Tensor, label: str | int | Sequence[str | int], *, num_steps: int = 9
 ) -> Tensor:
@@ -106,13 +110,11 @@ def walk(
     return decode(ccvae, z_c, z_style).unflatten(1, (num_steps,) * len(labels))
 
 
-@torch.no_grad()
 def _characteristic(ccvae: CCVAE, z_c: Tensor, value: float) -> Tensor:
     """The mean of the conditional prior with every label at ``value``, for each row of ``z_c``."""
     return ccvae.conditional_prior(torch.full_like(z_c, value)).mean
 
 
-@torch.no_grad()
 def _path(ccvae: CCVAE, z_c: Tensor, index: int, num_steps: int) -> Tensor:
     without, with_it = (
         ccvae.conditional_prior(torch.full_like(z_c[:1], value)) for value in (0.0, 1.0)

@@ -33,7 +33,7 @@ def test_sites_have_the_shapes_of_the_notation(ccvae, batch):
 
 
 def test_every_parameter_moves_in_one_step_of_svi(batch):
-    # Pyro's parameter store keeps contiguous copies: a weight laid out otherwise would stand still.
+    # Pyro's store keeps contiguous copies: a weight laid out otherwise would stand still.
     ccvae = ccvae_pyro.celeba(num_labels=3, z_dim=5)
     before = {name: p.clone() for name, p in ccvae.named_parameters()}
     svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": 1e-3}), loss=CCVAE_ELBO())

@@ -45,10 +45,10 @@ def load_avatars(
     def images() -> Iterator[np.ndarray]:
         draw_one = partial(draw, seed, size=size)
         rows = range(num_images)
-        drawn = image_cache.in_parallel(draw_one, rows, "drawing avatars", "processes")
-        for row, (image, labels_of_row) in zip(rows, drawn, strict=True):
-            labels[row] = labels_of_row
-            yield image
+        with image_cache.in_parallel(draw_one, rows, "drawing avatars", "processes") as drawn:
+            for row, (image, labels_of_row) in zip(rows, drawn, strict=True):
+                labels[row] = labels_of_row
+                yield image
 
     image_cache.write_images(path, images(), (num_images, size, size, 3))
     splits = random_splits(np.arange(num_images), seed)

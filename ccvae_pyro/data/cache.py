@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +46,21 @@ def read(path: Path) -> LabeledImages | None:
     return LabeledImages(np.load(path, mmap_mode="r"), labels, names, splits)
 
 
+@contextmanager
 def in_parallel(
     function: Callable, items: Sequence, description: str, prefer: str = "threads"
-) -> Iterator[Any]:
-    """Applies a function to items on all cores, in order, behind a progress bar.
+) -> Iterator[Iterable[Any]]:
+    """Gives the results of a function for all items, in order, computed on all cores.
+
+    A progress bar shows how far they have been taken.
 
     :param prefer: ``"threads"``, or ``"processes"`` where the function holds Python's lock.
     """
     workers = Parallel(n_jobs=cpu_count(), prefer=prefer, return_as="generator")
     results = workers(delayed(function)(item) for item in items)
-    yield from tqdm(results, desc=description, total=len(items), unit="image")
+    try:
+        yield tqdm(results, desc=description, total=len(items), unit="image")
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of results that nobody takes after an error
+            results.close()

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -108,14 +109,14 @@ def _decode_all(
     decode = partial(_decode, size=size, crop=crop, expected=expected)
     blank = np.zeros((size, size, 3), dtype=np.uint8)
 
-    def images():  # noqa: ANN202
-        decoded = image_cache.in_parallel(decode, paths, "decoding images")
-        for row, image in enumerate(decoded):
-            if isinstance(image, Exception):
-                if not skip_unreadable:
-                    raise image
-                is_readable[row] = False
-            yield image if is_readable[row] else blank
+    def images() -> Iterator[np.ndarray]:
+        with image_cache.in_parallel(decode, paths, "decoding images") as decoded:
+            for row, image in enumerate(decoded):
+                if isinstance(image, Exception):
+                    if not skip_unreadable:
+                        raise image
+                    is_readable[row] = False
+                yield image if is_readable[row] else blank
 
     image_cache.write_images(cache_path, images(), (len(paths), size, size, 3))
     if not is_readable.all():

@@ -1,0 +1,16 @@
+"""Sphinx configuration."""
+
+import ccvae_pyro
+
+project = "ccvae_pyro"
+author = "The ccvae_pyro developers"
+version = release = ccvae_pyro.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.viewcode"]
+myst_enable_extensions = ["amsmath", "dollarmath", "deflist"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "ccvae_pyro"
+html_static_path = []
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"

@@ -1,0 +1,143 @@
+"""The examples, small: what they leave behind, and what they say to bad input."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "celeba.py"
+SMALL = ["--num-images", "120", "--batch-size", "25", "--epochs", "2"]
+FIGURES = {"history", "reconstructions", "walk", "walk_2d", "confusion", "samples", "edits"}
+
+
+@pytest.fixture(scope="session")
+def avatars_root(tmp_path_factory):
+    return tmp_path_factory.mktemp("avatars")
+
+
+def command(root, out, *arguments):
+    """The example's command line; the last of an argument given twice wins."""
+    arguments = [*SMALL, "--root", root, "--out", out, *arguments]
+    return [sys.executable, EXAMPLE, *map(str, arguments)]
+
+
+def run(*arguments):
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.fixture(scope="session")
+def finished(avatars_root, tmp_path_factory):
+    """The folder of a small run that was not disturbed."""
+    out = tmp_path_factory.mktemp("runs") / "finished"
+    result = run(avatars_root, out, "--attributes", "4")
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+def test_a_run_leaves_all_that_is_promised(finished):
+    assert {path.stem for path in (finished / "figures").glob("*.png")} == FIGURES
+    assert len((finished / "history.csv").read_text().splitlines()) == 3
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert metrics.keys() == {
+        "accuracy", "balanced_accuracy", "majority_accuracy", "average_precision",
+        "reconstruction_error", "bound", "per_label", "seconds_per_epoch", "config",
+    }  # fmt: skip
+    assert list(metrics["per_label"]) == ["Afro", "Bald", "Beard", "Black_Clothes"]
+    assert metrics["config"]["attributes"] == ["4"]
+    torch.load(finished / "checkpoint.pt", weights_only=True)
+
+
+def without_times(path):
+    metrics = json.loads(path.read_text())
+    return {key: value for key, value in metrics.items() if key != "seconds_per_epoch"}
+
+
+def test_the_same_seed_gives_the_same_numbers(finished, avatars_root, tmp_path):
+    assert run(avatars_root, tmp_path / "again", "--attributes", "4").returncode == 0
+    again = without_times(tmp_path / "again" / "metrics.json")
+    assert json.dumps(again) == json.dumps(without_times(finished / "metrics.json"))
+
+
+def test_a_killed_run_resumes_to_the_same_end(finished, avatars_root, tmp_path):
+    rng = random.Random(0)
+    resumed = command(avatars_root, tmp_path / "run", "--attributes", "4", "--resume")
+    for _ in range(2):
+        process = subprocess.Popen(
+            resumed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(rng.uniform(4, 12))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    result = run(avatars_root, tmp_path / "run", "--attributes", "4", "--resume")
+    assert result.returncode == 0, result.stderr
+    ends = [
+        torch.load(folder / "checkpoint.pt", weights_only=True)["model"]
+        for folder in (tmp_path / "run", finished)
+    ]
+    assert [name for name, value in ends[0].items() if not torch.equal(value, ends[1][name])] == []
+    again = without_times(tmp_path / "run" / "metrics.json")
+    assert json.dumps(again) == json.dumps(without_times(finished / "metrics.json"))
+
+
+def test_labels_may_be_few_and_named(avatars_root, tmp_path):
+    arguments = ["--attributes", "Sunglasses", "Wearing_Hat", "--label-fraction", "0.25"]
+    arguments += ["--objective", "unstopped", "--classification-weight", "50", "--epochs", "1"]
+    assert run(avatars_root, tmp_path, *arguments).returncode == 0
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(metrics["per_label"]) == ["Sunglasses", "Wearing_Hat"]
+
+
+def test_help_explains_every_option():
+    result = subprocess.run(
+        [sys.executable, EXAMPLE, "--help"], capture_output=True, text=True, check=True
+    )
+    text = " ".join(result.stdout.split())
+    for option in ("--data", "--resume", "--precision", "--label-fraction", "--out"):
+        assert f" {option} " in text
+    assert "the same seed gives the same run" in text
+
+
+BAD_INPUT = {
+    "attribute": (["--attributes", "Glasses"], "no label is called 'Glasses': did you mean Sungl"),
+    "number": (["--attributes", "41"], "--attributes must be between 1 and 40, got 41"),
+    "batch": (["--batch-size", "500"], "number of training images, 100, got 500"),
+    "fraction": (["--label-fraction", "2"], "label_fraction must be between 0 and 1, got 2.0"),
+    "z_dim": (["--z-dim", "18"], "z_dim must exceed the number of labels, 18"),
+    "device": (["--device", "abacus"], "there is no device 'abacus' here"),
+    "folder": (["--data", "celeba"], "is not in CelebA's layout"),
+    "epochs": (["--epochs", "0"], "--epochs must be at least 1, got 0"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_INPUT.values(), ids=BAD_INPUT)
+def test_bad_input_is_one_line_and_exit_code_2(avatars_root, tmp_path, arguments, message):
+    result = run(avatars_root, tmp_path / "run", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_another_model_is_not_resumed(finished, avatars_root):
+    result = run(avatars_root, finished, "--attributes", "4", "--z-dim", "9", "--resume")
+    assert result.returncode == 2
+    assert "was made with --z-dim 45, not 9" in result.stderr
+
+
+def test_a_truncated_checkpoint_is_not_resumed(finished, avatars_root, tmp_path):
+    (tmp_path / "run").mkdir()
+    for name in ("config.json", "checkpoint.pt"):
+        contents = (finished / name).read_bytes()
+        keep = 3000 if name == "checkpoint.pt" else None
+        (tmp_path / "run" / name).write_bytes(contents[:keep])
+    result = run(avatars_root, tmp_path / "run", "--attributes", "4", "--resume")
+    assert result.returncode == 2
+    assert "checkpoint.pt cannot be read: truncated" in result.stderr.splitlines()[-1]

@@ -1,0 +1,99 @@
+import pytest
+import torch
+from helpers import BATCH, NUM_LABELS, NUM_PIXELS
+from torch.testing import assert_close
+
+from ccvae_pyro import classify, edit, generate, reconstruct, swap, walk
+from ccvae_pyro.interventions import decode, encode
+
+
+@pytest.fixture
+def x(batch):
+    return batch[0]
+
+
+def test_classify_is_the_classifier_at_the_mean(ccvae, x):
+    z_c = ccvae.encoder(x)[0].mean
+    assert_close(classify(ccvae, x), ccvae.classifier(z_c).mean.detach())
+
+
+def test_nothing_carries_a_gradient(ccvae, x):
+    y = torch.ones(2, NUM_LABELS)
+    results = [classify(ccvae, x), reconstruct(ccvae, x), generate(ccvae, y)]
+    results += [edit(ccvae, x, 0, 1), swap(ccvae, x, x, 0), walk(ccvae, x, 0)]
+    assert not any(result.requires_grad for result in results)
+
+
+@pytest.mark.parametrize("label", ["Beard", 1])
+def test_edit_replaces_one_characteristic_by_the_priors(ccvae, x, label):
+    z_c, z_style = encode(ccvae, x)
+    z_c[:, 1] = ccvae.conditional_prior.loc_true[1].detach()
+    assert_close(edit(ccvae, x, label, 1), decode(ccvae, z_c, z_style))
+
+
+def test_an_edit_halfway_is_between(ccvae, x):
+    z_c, z_style = encode(ccvae, x)
+    prior = ccvae.conditional_prior
+    z_c[:, 1] = (0.25 * prior.loc_true + 0.75 * prior.loc_false)[1].detach()
+    assert_close(edit(ccvae, x, "Beard", 0.25), decode(ccvae, z_c, z_style))
+
+
+def test_swap_takes_one_characteristic_of_the_donor(ccvae, x):
+    donor = torch.rand_like(x)
+    z_c, z_style = encode(ccvae, x)
+    z_c[:, 2] = encode(ccvae, donor)[0][:, 2]
+    assert_close(swap(ccvae, x, donor, "Wearing_Hat"), decode(ccvae, z_c, z_style))
+
+
+def test_swapping_with_oneself_changes_nothing(ccvae, x):
+    assert_close(swap(ccvae, x, x, "Beard"), reconstruct(ccvae, x))
+
+
+def test_one_donor_serves_all(ccvae, x):
+    donor = torch.rand(1, NUM_PIXELS)
+    assert_close(swap(ccvae, x, donor, 0), swap(ccvae, x, donor.expand_as(x), 0))
+
+
+def test_generate_orders_by_the_conditional_prior(ccvae):
+    # Characteristics far apart, and a decoder that shows them.
+    ccvae.conditional_prior.loc_true.data.fill_(50.0)
+    ccvae.conditional_prior.loc_false.data.fill_(-50.0)
+    ccvae.decoder.features = torch.nn.Linear(5, NUM_PIXELS)
+    torch.nn.init.eye_(ccvae.decoder.features.weight)
+    torch.nn.init.zeros_(ccvae.decoder.features.bias)
+    y = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    assert_close(generate(ccvae, y)[:, :NUM_LABELS], y, atol=1e-6, rtol=0)
+
+
+def test_walk_goes_through_both_means(ccvae, x):
+    path = walk(ccvae, x, "Bald", num_steps=5)
+    assert path.shape == (BATCH, 5, NUM_PIXELS)
+    prior = [ccvae.conditional_prior(torch.full((1, 3), v)).base_dist for v in (0.0, 1.0)]
+    ends = [(p.loc[0, 0].item(), p.scale[0, 0].item()) for p in prior]
+    (low, low_scale), (high, high_scale) = ends
+    sign = 1 if high > low else -1
+    z_c, z_style = encode(ccvae, x)
+    for step, value in [(0, low - sign * 2 * low_scale), (4, high + sign * 2 * high_scale)]:
+        z_c[:, 0] = value
+        assert_close(path[:, step], decode(ccvae, z_c, z_style))
+
+
+def test_walk_along_two_is_a_grid_of_walks(ccvae, x):
+    grid = walk(ccvae, x, ["Bald", "Wearing_Hat"], num_steps=3)
+    assert grid.shape == (BATCH, 3, 3, NUM_PIXELS)
+    z_c, z_style = encode(ccvae, x)
+    first, second = (walk(ccvae, x, label, num_steps=3) for label in ("Bald", "Wearing_Hat"))
+    assert not torch.equal(first, second)
+    prior = [ccvae.conditional_prior(torch.full((1, 3), v)).base_dist for v in (0.0, 1.0)]
+    for column in (0, 2):
+        low, high = (p.loc[0, column] for p in prior)
+        sign = (high - low).sign()
+        z_c[:, column] = (low - 2 * sign * prior[0].scale[0, column]).detach()
+    assert_close(grid[:, 0, 0], decode(ccvae, z_c, z_style).detach())
+
+
+def test_bad_requests_are_named(ccvae, x):
+    with pytest.raises(ValueError, match="no label is called 'Hat': did you mean Wearing_Hat"):
+        edit(ccvae, x, "Hat", 1)
+    with pytest.raises(ValueError, match="between 0 and 1, got 2"):
+        edit(ccvae, x, "Beard", 2)

@@ -1,0 +1,91 @@
+"""Figures: what they say, not how they look; that was looked at."""
+
+import numpy as np
+import pytest
+import torch
+
+import ccvae_pyro
+from ccvae_pyro import plotting
+
+NAMES = ("Bald", "Big_Beard", "Wearing_Hat")
+
+
+@pytest.fixture
+def faces():
+    ccvae = ccvae_pyro.celeba(num_labels=3, z_dim=5, label_names=NAMES)
+    return ccvae, torch.rand(4, 3, 64, 64)
+
+
+def texts(figure):
+    """All that is written in a figure."""
+    figure.canvas.draw()
+    found = []
+    for axes in figure.axes:
+        found += [axes.get_title(), axes.get_ylabel(), *(t.get_text() for t in axes.texts)]
+        found += [t.get_text() for t in (*axes.get_yticklabels(), *axes.get_xticklabels())]
+    return [text for text in found if text]
+
+
+def images(figure):
+    return [axes.images[0].get_array() for axes in figure.axes if axes.images]
+
+
+def test_history_draws_each_epoch():
+    names = ("loss", "accuracy", "balanced_accuracy", "majority_accuracy", "reconstruction_error")
+    history = [{"epoch": e} | {name: 1 / e for name in names} for e in (1, 2, 3)]
+    figure = plotting.plot_history(history)
+    assert list(figure.axes[0].lines[0].get_ydata()) == [1, 1 / 2, 1 / 3]
+    assert "training loss (nats per image)" in texts(figure)
+
+
+def test_confusion_has_a_row_for_each_label():
+    label = {"sensitivity": 0.75, "specificity": 0.9, "frequency": 0.2}
+    figure = plotting.plot_confusion({"Bald": label, "Big_Beard": label | {"frequency": 0.4}})
+    assert np.allclose(images(figure)[0], [[0.1, 0.75]] * 2)
+    assert {"Bald (20%)", "Big Beard (40%)", "75.0%", "10.0%"} < set(texts(figure))
+
+
+def test_reconstructions_have_a_row_for_each_epoch(faces):
+    _, x = faces
+    rows = {1: torch.zeros(4, 3, 64, 64, dtype=torch.uint8), 8: x}
+    figure = plotting.plot_reconstructions(x, rows)
+    assert texts(figure) == ["images", "epoch 1", "epoch 8"]
+    assert len(images(figure)) == 12
+    assert np.allclose(images(figure)[0], x[0].permute(1, 2, 0))
+    assert not images(figure)[4].any()
+
+
+def test_walk_has_a_row_for_each_label(faces):
+    ccvae, x = faces
+    figure = plotting.plot_walk(ccvae, x[0], NAMES, num_steps=4)
+    assert texts(figure) == ["without", "Bald", "with", "Big Beard", "Wearing Hat"]
+    expected = ccvae_pyro.walk(ccvae, x[:1], "Big_Beard", num_steps=4)[0, 2]
+    assert np.allclose(images(figure)[4 + 2], expected.permute(1, 2, 0))
+
+
+def test_walk_2d_names_both_ways(faces):
+    ccvae, x = faces
+    figure = plotting.plot_walk_2d(ccvae, x[0], ("Bald", "Wearing_Hat"), num_steps=3)
+    said = {"with Bald", "without Bald", "with\nWearing Hat", "without\nWearing Hat"}
+    assert set(texts(figure)) == said
+    assert len(images(figure)) == 9
+
+
+def test_samples_say_what_was_ordered(faces):
+    ccvae, _ = faces
+    orders = torch.tensor([[0.0, 1, 1], [0, 0, 0]])
+    figure = plotting.plot_samples(ccvae, orders, num_samples=2)
+    assert texts(figure) == ["Big Beard\nWearing Hat", "none"]
+    assert len(images(figure)) == 4
+
+
+def test_edits_turn_labels_over_and_say_which_way(faces):
+    ccvae, x = faces
+    ccvae.classifier.weight.data.zero_()
+    ccvae.classifier.bias.data = torch.tensor([9.0, -9.0, -9.0])
+    figure = plotting.plot_edits(ccvae, x[:1], NAMES)
+    assert [t for t in texts(figure) if t in "+\N{MINUS SIGN}"] == ["\N{MINUS SIGN}", "+", "+"]
+    drawn = images(figure)
+    assert np.allclose(drawn[0], x[0].permute(1, 2, 0))
+    removed = ccvae_pyro.edit(ccvae, x[:1], "Bald", 0)[0]
+    assert np.allclose(drawn[2], removed.permute(1, 2, 0))
