@@ -7,7 +7,7 @@ from ccvae_pyro.interventions import classify, edit, generate, reconstruct, swap
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.networks import set_precision
 from ccvae_pyro.presets import celeba, mnist
-from ccvae_pyro.training import train
+from ccvae_pyro.training import make_adam, train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "evaluate",
     "generate",
     "load",
+    "make_adam",
     "mnist",
     "reconstruct",
     "save",

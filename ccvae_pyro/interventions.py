@@ -56,19 +56,23 @@ def generate(ccvae: CCVAE, y: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def edit(ccvae: CCVAE, x: Tensor, label: str | int, value: float) -> Tensor:
+def edit(
+    ccvae: CCVAE, x: Tensor, label: str | int, value: float, *, deviations: float = 0.0
+) -> Tensor:
     """The images with one label set and all else kept.
 
-    The label's characteristic becomes the mean of its conditional prior.
+    The label's characteristic becomes the mean of its conditional prior, or lies beyond it.
 
     :param value: 0 for without, 1 for with; anything between interpolates.
+    :param deviations: how many deviations beyond the mean to go, away from the other value: some
+        two make an edit plain, none is typical.
     :raises ValueError: if there is no such label, or ``value`` is not in [0, 1].
     """
     if not 0 <= value <= 1:
         raise ValueError(f"a label is set to a value between 0 and 1, got {value}")
     z_c, z_style = encode(ccvae, x)
     index = index_of(label, ccvae.label_names)
-    z_c[:, index] = _characteristic(ccvae, z_c, value)[:, index]
+    z_c[:, index] = _characteristic(ccvae, z_c, index, value, deviations)
     return decode(ccvae, z_c, z_style)
 
 
@@ -110,17 +114,17 @@ def walk(
     return decode(ccvae, z_c, z_style).unflatten(1, (num_steps,) * len(labels))
 
 
-def _characteristic(ccvae: CCVAE, z_c: Tensor, value: float) -> Tensor:
-    """The mean of the conditional prior with every label at ``value``, for each row of ``z_c``."""
-    return ccvae.conditional_prior(torch.full_like(z_c, value)).mean
+def _characteristic(
+    ccvae: CCVAE, z_c: Tensor, index: int, value: float, deviations: float
+) -> Tensor:
+    """What stands for a label's value: the mean of its conditional prior, or so much beyond it."""
+    without, there, with_it = (
+        ccvae.conditional_prior(torch.full_like(z_c[0], at)) for at in (0.0, value, 1.0)
+    )
+    outward = (with_it.mean - without.mean).sign() * (1 if value >= 0.5 else -1)
+    return (there.mean + deviations * outward * there.variance.sqrt())[index]
 
 
 def _path(ccvae: CCVAE, z_c: Tensor, index: int, num_steps: int) -> Tensor:
-    without, with_it = (
-        ccvae.conditional_prior(torch.full_like(z_c[:1], value)) for value in (0.0, 1.0)
-    )
-    start, end = without.mean[0, index], with_it.mean[0, index]
-    direction = (end - start).sign()
-    start = start - 2 * direction * without.variance[0, index].sqrt()
-    end = end + 2 * direction * with_it.variance[0, index].sqrt()
+    start, end = (_characteristic(ccvae, z_c, index, value, deviations=2) for value in (0.0, 1.0))
     return torch.lerp(start, end, torch.linspace(0, 1, num_steps).to(z_c))

@@ -129,14 +129,15 @@ def plot_samples(ccvae: CCVAE, y: Tensor, num_samples: int = 8) -> Figure:
 def plot_edits(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int]) -> Figure:
     """Images, their reconstructions, and each of several labels turned over.
 
-    A column's sign tells, image by image, whether the label was taken away or put on.
+    A sign tells, image by image, whether the label was taken away or put on; its characteristic
+    goes two deviations beyond the mean of the conditional prior.
     """
     has_label = classify(ccvae, x) > 0.5
     columns, titles = [x, reconstruct(ccvae, x)], ["image", "recon-\nstruction"]
     signs = torch.zeros(len(x), 2)
     for label in labels:
         index = list(ccvae.label_names).index(label) if isinstance(label, str) else label
-        removed, added = edit(ccvae, x, label, 0), edit(ccvae, x, label, 1)
+        removed, added = (edit(ccvae, x, label, value, deviations=2) for value in (0, 1))
         had = has_label[:, index].cpu()
         columns.append(torch.where(had[:, None, None, None], removed.cpu(), added.cpu()))
         signs = torch.cat([signs, torch.where(had, -1.0, 1.0)[:, None]], dim=1)

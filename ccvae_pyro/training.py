@@ -13,6 +13,7 @@ from typing import Any
 import pyro
 import torch
 from pyro.infer import SVI
+from pyro.optim import Adam
 from torch import Tensor
 from tqdm import tqdm
 
@@ -58,6 +59,23 @@ def train(
             if interrupts:
                 raise KeyboardInterrupt
     return state
+
+
+def make_adam(learning_rate: float) -> Adam:
+    """Pyro's Adam, ten times as fast on the conditional prior and the classifier.
+
+    These are a few numbers with no network behind them, and Adam moves a number by no more than
+    its rate a step: at the networks' rate they are left behind by the encoder, whose
+    characteristics drift away from the prior that edits and samples are taken from.
+
+    :param learning_rate: the rate of the networks.
+    """
+
+    def options(name: str) -> dict[str, float]:
+        is_number = "conditional_prior" in name or "classifier" in name
+        return {"lr": learning_rate * (10 if is_number else 1)}
+
+    return Adam(options)
 
 
 def _train_epoch(svi: SVI, batches: Batches, state: dict[str, Any], interrupts: list) -> None:

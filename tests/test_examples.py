@@ -114,7 +114,7 @@ BAD_INPUT = {
     "z_dim": (["--z-dim", "18"], "z_dim must exceed the number of labels, 18"),
     "device": (["--device", "abacus"], "there is no device 'abacus' here"),
     "folder": (["--data", "celeba"], "is not in CelebA's layout"),
-    "epochs": (["--epochs", "0"], "--epochs must be at least 1, got 0"),
+    "epochs": (["--epochs", "0"], "--epochs: wanted a whole number of at least 1, got 0"),
 }
 
 

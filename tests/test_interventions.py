@@ -38,6 +38,16 @@ def test_an_edit_halfway_is_between(ccvae, x):
     assert_close(edit(ccvae, x, "Beard", 0.25), decode(ccvae, z_c, z_style))
 
 
+@pytest.mark.parametrize(("value", "outward"), [(0, -1), (1, 1)])
+def test_an_edit_may_go_beyond_the_mean_away_from_the_other_value(ccvae, x, value, outward):
+    prior = ccvae.conditional_prior
+    prior.loc_true.data.copy_(prior.loc_false + 1)
+    there = prior(torch.full((3,), float(value))).base_dist
+    z_c, z_style = encode(ccvae, x)
+    z_c[:, 1] = (there.loc + 1.5 * outward * there.scale)[1].detach()
+    assert_close(edit(ccvae, x, "Beard", value, deviations=1.5), decode(ccvae, z_c, z_style))
+
+
 def test_swap_takes_one_characteristic_of_the_donor(ccvae, x):
     donor = torch.rand_like(x)
     z_c, z_style = encode(ccvae, x)

@@ -106,7 +106,7 @@ def _decode_all(
     """Decodes the images into the cache; returns which of them could be read."""
     is_readable = np.ones(len(paths), dtype=bool)
     expected = next((_size(path) for path in paths if _size(path) is not None), None)
-    decode = partial(_decode, size=size, crop=crop, expected=expected)
+    decode = partial(decode_image, size=size, crop=crop, expected=expected)
     blank = np.zeros((size, size, 3), dtype=np.uint8)
 
     def images() -> Iterator[np.ndarray]:
@@ -124,7 +124,7 @@ def _decode_all(
     return is_readable
 
 
-def _decode(
+def decode_image(
     path: Path, size: int, crop: int | None, expected: tuple[int, int] | None
 ) -> np.ndarray | Exception:
     """Reads one image at the training size, or says what is wrong with it."""

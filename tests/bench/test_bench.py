@@ -1,0 +1,92 @@
+"""What a step and a batch cost, beside what they could cost at the least: `make bench`.
+
+Compare within a group: the figures in brackets are ratios to its fastest. Times are of this
+machine and hour.
+"""
+
+import numpy as np
+import pyro
+import pytest
+import torch
+from PIL import Image
+from pyro.infer import SVI
+from pyro.optim import Adam
+
+import ccvae_pyro
+from ccvae_pyro import CCVAE_ELBO, networks
+from ccvae_pyro.data import Batches, LabeledImages, cache, load_avatars, load_celeba
+from ccvae_pyro.data.celeba import decode_image
+from ccvae_pyro.devices import pick_precision
+
+BATCH, NUM_LABELS, Z_DIM = 200, 18, 45
+ROUNDS = {"rounds": 15, "warmup_rounds": 3, "iterations": 1}
+
+
+@pytest.fixture
+def images():
+    torch.set_default_dtype(torch.float32)
+    x = torch.rand(BATCH, 3, 64, 64).to(memory_format=torch.channels_last)
+    y = torch.randint(2, (BATCH, NUM_LABELS)).float()
+    return x, y
+
+
+@pytest.mark.benchmark(group="a training step of 200 images")
+def test_bare_networks(benchmark, images):
+    """The networks' forward, backward and Adam: nothing of the objective."""
+    x, _ = images
+    encoder, decoder = networks.encoder_64(2 * Z_DIM), networks.decoder_64(Z_DIM)
+    for network in (encoder, decoder):
+        networks.set_precision(network, pick_precision("auto", x.device))
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
+
+    def step():
+        optimizer.zero_grad()
+        decoder(encoder(x)[:, :Z_DIM]).sigmoid().mean().backward()
+        optimizer.step()
+
+    benchmark.pedantic(step, **ROUNDS)
+
+
+@pytest.mark.parametrize("is_labeled", [True, False], ids=["labeled", "unlabeled"])
+@pytest.mark.benchmark(group="a training step of 200 images")
+def test_ccvae_elbo(benchmark, images, is_labeled):
+    ccvae = ccvae_pyro.celeba(NUM_LABELS, Z_DIM)
+    ccvae_pyro.set_precision(ccvae, pick_precision("auto", images[0].device))
+    svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": 1e-3}), loss=CCVAE_ELBO())
+    with pyro.get_param_store().scope():
+        benchmark.pedantic(svi.step, images if is_labeled else images[:1], **ROUNDS)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """600 images of CelebA's size, as JPEG files and in the cache."""
+    root = tmp_path_factory.mktemp("celeba")
+    (root / "img_align_celeba").mkdir()
+    faces = load_avatars(root, 600, size=218)
+    for row, image in enumerate(faces.images):
+        path = root / "img_align_celeba" / f"{row}.jpg"
+        Image.fromarray(image[:, 20:198]).save(path, quality=90)
+    rows = [f"{row}.jpg {' '.join('1' * 3)}" for row in range(600)]
+    (root / "list_attr_celeba.txt").write_text("\n".join(["600", "A B C", *rows]))
+    return root
+
+
+@pytest.mark.benchmark(group="an epoch of 600 images of 178x218 pixels")
+def test_loading_from_the_cache(benchmark, folder):
+    data = load_celeba(folder)
+    data = LabeledImages(data.images, data.labels, data.label_names, {"train": np.arange(600)})
+    batches = Batches(data, BATCH)
+    benchmark.pedantic(lambda: list(batches.epoch(1)), **ROUNDS)
+
+
+@pytest.mark.benchmark(group="an epoch of 600 images of 178x218 pixels")
+def test_decoding_each_image_again(benchmark, folder):
+    paths = sorted((folder / "img_align_celeba").iterdir())
+
+    def epoch():
+        with cache.in_parallel(
+            lambda path: decode_image(path, 64, None, (178, 218)), paths, "decoding"
+        ) as images:
+            return list(images)
+
+    benchmark.pedantic(epoch, rounds=3, warmup_rounds=1, iterations=1)
