@@ -13,7 +13,7 @@ from typing import Any
 import pyro
 import torch
 from pyro.infer import SVI
-from pyro.optim import Adam
+from pyro.optim import Adam  # type: ignore[attr-defined]
 from torch import Tensor
 from tqdm import tqdm
 

@@ -209,7 +209,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
     add("--out", type=Path, default=Path("runs/celeba"),
         help="folder for checkpoint, numbers and figures (default: runs/celeba)")
-    add("--resume", action="store_true", help="go on from the checkpoint in --out, if there is one")
+    add("--resume", action="store_true", help="go on from the checkpoint in --out, if any")
     args = parser.parse_args(arguments)
     if args.likelihood_scale is None:
         args.likelihood_scale = LIKELIHOOD_SCALE[args.data]
