@@ -5,10 +5,10 @@ from __future__ import annotations
 import pyro.distributions as dist
 import torch
 import torch.nn.functional as F
-from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor, nn
 
-Size = torch.Size | list[int] | tuple[int, ...]
+from ccvae_pyro.laplace import SharedScaleLaplace
+
 MIN_SCALE = (
     1e-3  # no deviation falls below this: the paper's guard against a density that diverges
 )
@@ -157,59 +157,6 @@ class BernoulliLabelPrior(nn.Module):
 
     def forward(self) -> dist.Independent:
         return dist.Bernoulli(self.probs).to_event(1)
-
-
-class SharedScaleLaplace(TorchDistribution):
-    r"""Independent Laplaces of one scale :math:`b` at all :math:`D` elements of an event.
-
-    .. math:: \log p(x) = -\frac{1}{b} \sum_{i=1}^{D} |x_i - \mu_i| - D \log 2b
-
-    The same as ``Laplace(loc, scale).to_event(event_dim)``, which would compute the constant and
-    divide by the scale pixel by pixel, and take a tenth of a training step to do it.
-
-    :param loc: :math:`\mu`, shape ``batch_shape + event_shape``.
-    :param scale: :math:`b`, one positive number.
-    :param event_dim: how many dimensions an event has.
-    """
-
-    arg_constraints = {"scale": constraints.positive}  # noqa: RUF012
-    has_rsample = True
-
-    def __init__(
-        self, loc: Tensor, scale: Tensor, event_dim: int, validate_args: bool | None = None
-    ) -> None:
-        self.loc, self.scale = loc, scale
-        split = loc.dim() - event_dim
-        super().__init__(loc.shape[:split], loc.shape[split:], validate_args=validate_args)
-
-    @property
-    def support(self) -> constraints.Constraint:
-        return constraints.independent(constraints.real, len(self.event_shape))
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def variance(self) -> Tensor:
-        return (2 * self.scale**2).expand_as(self.loc)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        if self._validate_args:
-            self._validate_sample(value)
-        event = tuple(range(-len(self.event_shape), 0))
-        value, loc = torch.broadcast_tensors(value, self.loc)
-        distance = F.l1_loss(value, loc, reduction="none").sum(event)
-        return -distance / self.scale - self.event_shape.numel() * (2 * self.scale).log()
-
-    def rsample(self, sample_shape: Size = ()) -> Tensor:
-        return dist.Laplace(self.loc, self.scale).rsample(torch.Size(sample_shape))
-
-    def expand(
-        self, batch_shape: Size, _instance: SharedScaleLaplace | None = None
-    ) -> SharedScaleLaplace:
-        loc = self.loc.expand(torch.Size(batch_shape) + self.event_shape)
-        return SharedScaleLaplace(loc, self.scale, len(self.event_shape), self._validate_args)
 
 
 def _over_batch(network: nn.Module, z: Tensor) -> Tensor:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any
 
-import pyro.distributions as dist
 import torch
-from pyro.distributions import TorchDistribution
 from pyro.distributions.util import scale_and_mask
 from pyro.infer import Trace_ELBO
 from pyro.poutine import Trace
-from pyro.poutine.messenger import Messenger
-from pyro.poutine.util import site_is_subsample
 from torch import Tensor
+
+from ccvae_pyro.label_draws import LabelDraws
 
 
 class CCVAE_ELBO(Trace_ELBO):
@@ -38,7 +34,8 @@ class CCVAE_ELBO(Trace_ELBO):
 
     For an unlabeled batch it is the estimator of :class:`~pyro.infer.Trace_ELBO`, Eq. (5), with
     :math:`y` drawn from the classifier. Any model and guide will do, as long as both have a sample
-    site named ``"y"``. All draws come out of one run of the guide: see :class:`LabelDraws`.
+    site named ``"y"``. All draws come out of one run of the guide: see
+    :class:`~ccvae_pyro.label_draws.LabelDraws`.
 
     :param num_label_samples: the number :math:`K` of draws.
     :param stop_gradient: detach :math:`z` inside :math:`q_\varphi(y \mid z_c)`, though not inside
@@ -106,98 +103,6 @@ class CCVAE_ELBO(Trace_ELBO):
     def loss(self, model: Callable, guide: Callable, *args, **kwargs) -> float:
         """Evaluates the same objective that :meth:`loss_and_grads` differentiates."""
         return self.differentiable_loss(model, guide, *args, **kwargs).item()
-
-
-class LabelDraws(Messenger):
-    r"""Runs a guide once, for one draw of its latents and for the many that q(y|x) needs.
-
-    What is sampled before the site ``"y"`` reaches the rest of the guide with one more dimension,
-    on the left, whose rows are the used draw :math:`z`, the further draws :math:`z^{(k)}`, and
-    :math:`z` once more with its gradient stopped. A trace outside of this handler sees the used
-    draw alone, and so does the model that is replayed against it. What the guide samples after
-    ``"y"`` is drawn once, unless it depends on these rows.
-
-    After the run, ``log_q_y_x`` holds the estimate of :math:`\log q_{\varphi,\phi}(y \mid x)`,
-    or None where the label was not observed.
-
-    :param num_draws: the number :math:`K` of draws to average over.
-    :param max_plate_nesting: the rows go to the left of this many dimensions.
-    """
-
-    def __init__(
-        self, num_draws: int, max_plate_nesting: int, *, stop_gradient: bool, count_used_draw: bool
-    ) -> None:
-        super().__init__()
-        self.num_draws = num_draws
-        self.max_plate_nesting = max_plate_nesting
-        self.stop_gradient = stop_gradient
-        self.first = 0 if count_used_draw else 1  # of the rows that the average is over
-        self.log_q_y_x: Tensor | None = None
-
-    def __enter__(self) -> LabelDraws:
-        self._is_before_y = True
-        self._used: Tensor | None = None
-        self._rows: Tensor | None = None
-        return super().__enter__()
-
-    def _pyro_sample(self, msg: Any) -> None:
-        """Replaces a site's distribution by what the trace outside is to see of it."""
-        if site_is_subsample(msg):
-            return
-        is_label = msg["name"] == "y"
-        depends_on_rows = len(msg["fn"].batch_shape) > self.max_plate_nesting
-        if is_label and msg["is_observed"]:
-            msg["fn"] = self._score(msg["fn"], msg["value"], depends_on_rows)
-        elif depends_on_rows:
-            self._rows = msg["fn"]()
-            # Where the label is drawn, the paper's code stops the gradient of z just the same.
-            row = -1 if is_label and self.stop_gradient else 0
-            msg["fn"] = _Row(msg["fn"], row)
-            msg["value"], msg["done"] = self._rows[row], True
-        elif self._is_before_y and not msg["is_observed"]:
-            self._rows = self._draw_rows(msg["fn"])
-            msg["value"], msg["done"] = self._used, True
-        self._is_before_y &= not is_label
-
-    def _pyro_post_sample(self, msg: Any) -> None:
-        """Hands the guide all rows of what it sampled, after the trace has recorded one."""
-        if self._rows is not None:
-            msg["value"], self._rows = self._rows, None
-
-    def _draw_rows(self, fn: TorchDistribution) -> Tensor:
-        further = fn(torch.Size((self.first + self.num_draws - 1,)))
-        self._used = fn()  # last, and kept as it is: a flow may know the density of this only
-        rows = [self._used[None], further]
-        if self.stop_gradient:
-            rows.append(self._used[None].detach())
-        # A site outside of some plates has no dimensions there: the rows go to the left of them.
-        missing = [1] * (self.max_plate_nesting - len(fn.batch_shape))
-        return torch.cat(rows).view(-1, *missing, *fn.shape())
-
-    def _score(self, fn: TorchDistribution, y: Tensor, depends_on_rows: bool) -> dist.Delta:
-        """Scores the label in every row, and keeps of it what the used draw gives it."""
-        log_q_y_z = fn.log_prob(y)
-        if not depends_on_rows:
-            self.log_q_y_x = log_q_y_z
-            return dist.Delta(y, log_density=log_q_y_z, event_dim=fn.event_dim)
-        average_over = log_q_y_z[self.first : self.first + self.num_draws]
-        self.log_q_y_x = average_over.logsumexp(dim=0) - math.log(self.num_draws)
-        log_q_y_used = log_q_y_z[-1 if self.stop_gradient else 0]
-        return dist.Delta(y, log_density=log_q_y_used, event_dim=fn.event_dim)
-
-
-class _Row(TorchDistribution):
-    """One row of a distribution whose leftmost batch dimension is rows."""
-
-    arg_constraints = {}  # noqa: RUF012
-
-    def __init__(self, base: TorchDistribution, row: int) -> None:
-        self.base, self.row = base, row
-        self.has_rsample = base.has_rsample
-        super().__init__(base.batch_shape[1:], base.event_shape, validate_args=False)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        return self.base.log_prob(value)[self.row]
 
 
 def _log_joint(trace: Trace, shape: torch.Size) -> Tensor:

@@ -13,9 +13,9 @@ def index_of(label: str | int, names: Sequence[str]) -> int:
 
     Example:
 
-        >>> index_of("Smiling", ["Male", "Smiling"])
+        >>> index_of("Smiling", ["Bald", "Smiling"])
         1
-        >>> index_of("smile", ["Male", "Smiling"])
+        >>> index_of("smile", ["Bald", "Smiling"])
         Traceback (most recent call last):
             ...
         ValueError: no label is called 'smile': did you mean Smiling?

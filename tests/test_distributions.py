@@ -4,7 +4,7 @@ import torch
 from torch.testing import assert_close
 
 from ccvae_pyro import distributions, networks
-from ccvae_pyro.distributions import SharedScaleLaplace
+from ccvae_pyro.laplace import SharedScaleLaplace
 
 
 def test_shared_scale_laplace_is_a_laplace_at_every_pixel():

@@ -14,7 +14,7 @@ from torch.nn.functional import logsigmoid
 from torch.testing import assert_close
 
 from ccvae_pyro import CCVAE_ELBO
-from ccvae_pyro.elbo import LabelDraws
+from ccvae_pyro.label_draws import LabelDraws
 
 
 def run_guide(ccvae, batch, num_draws=100, **kwargs):
@@ -346,6 +346,25 @@ def test_a_guide_may_let_style_depend_on_the_characteristics(ccvae, batch):
     assert_mean_close(lambda: elbo.loss(ccvae.model, guide, *batch), plain)
     CCVAE_ELBO().loss_and_grads(ccvae.model, guide, *batch)
     assert mix.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("stop_gradient", [True, False], ids=["stopped", "unstopped"])
+def test_a_label_may_depend_on_a_chain_of_latents(ccvae, batch, stop_gradient):
+    # One draw, which is counted: q(y|x) is then q(y|z) of the used draw, and of no other.
+    def guide(x, y):
+        with pyro.plate("data", len(x)):
+            z_c = pyro.sample("z_c", ccvae.encoder(x)[0])
+            z_style = pyro.sample("z_style", dist.Normal(z_c[..., :2], 1.0).to_event(1))
+            q_y = ccvae.classifier(z_c + z_style.sum(-1, keepdim=True))
+            pyro.sample("y", q_y, obs=y, infer={"is_auxiliary": True})
+
+    draws = LabelDraws(1, 1, stop_gradient=stop_gradient, count_used_draw=True)
+    trace = poutine.trace(draws(guide)).get_trace(*batch)
+    trace.compute_log_prob()
+    values = {name: trace.nodes[name]["value"] for name in ("z_c", "z_style")}
+    q_y = ccvae.classifier(values["z_c"] + values["z_style"].sum(-1, keepdim=True))
+    assert_close(trace.nodes["y"]["log_prob"], q_y.log_prob(batch[1]))
+    assert_close(draws.log_q_y_x, q_y.log_prob(batch[1]))
 
 
 def test_a_guide_may_classify_the_image_itself(ccvae, batch):

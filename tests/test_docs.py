@@ -1,0 +1,27 @@
+"""The README's program runs; the docs' own snippets are doctests."""
+
+import functools
+import re
+from pathlib import Path
+
+import torch
+
+from ccvae_pyro import data
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_the_program_in_the_readme_runs(tmp_path, monkeypatch):
+    torch.set_default_dtype(torch.float32)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(data, "load_avatars", functools.partial(data.load_avatars, num_images=240))
+    (program,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S)
+    names = {}
+    exec(program.replace("range(1, 21)", "range(1, 2)"), names)
+    assert names["with_sunglasses"].shape == names["x"].shape
+
+
+def test_every_picture_and_file_that_the_readme_names_is_there():
+    text = README.read_text()
+    named = re.findall(r"\]\(((?!http)[^)]+)\)", text) + re.findall(r"`([A-Z]\w+\.\w+)`", text)
+    assert [name for name in named if not (README.parent / name).exists()] == []
