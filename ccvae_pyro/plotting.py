@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ccvae_pyro.interventions import classify, edit, generate, reconstruct, walk
 from ccvae_pyro.model import CCVAE
 
+GAP = 3  # pixels between images
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"  # told apart by color-blind readers too
 
 
@@ -158,27 +157,32 @@ def _grid(
     signs: Tensor | None = None,
 ) -> Figure:
     """Rows of images, each row with its name on the left, each column with its title above."""
-    num_columns = max(len(row) for row in rows)
-    layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
-    figure = Figure(figsize=(1.6 + 0.95 * num_columns, 0.5 + 0.95 * len(rows)), layout=layout)
-    for r, axes_row in enumerate(figure.subplots(len(rows), num_columns, squeeze=False)):
-        for c, axes in enumerate(axes_row):
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
-            if c < len(rows[r]):
-                axes.imshow(_pixels(rows[r][c]), cmap="gray", vmin=0, vmax=1)
-            if signs is not None and signs[r, c]:
-                text = {"color": GREEN if signs[r, c] > 0 else ORANGE, "weight": "bold"}
-                axes.text(3, 9, "+" if signs[r, c] > 0 else "\N{MINUS SIGN}", fontsize=12, **text)
-            if r == 0 and c < len(titles):
-                axes.set_title(titles[c], fontsize=8)
-        label: dict[str, Any] = {"rotation": 0, "ha": "right", "va": "center", "fontsize": 8}
-        axes_row[0].set_ylabel(row_names[r], **label)
+    tiles = [[_pixels(image) for image in row] for row in rows]
+    height, width = (size + GAP for size in tiles[0][0].shape[:2])
+    num_rows, num_columns = len(tiles), len(tiles[0])
+    figure = Figure(figsize=(1.4 + num_columns, 0.5 + num_rows), layout="constrained")
+    axes = figure.subplots()
+    # One picture of them all: an axes for each would take matplotlib a minute.
+    axes.imshow(np.concatenate([np.concatenate(row, axis=1) for row in map(_pad, tiles)]))
+    rows_at, columns_at = (np.arange(n) + 0.5 for n in (num_rows, num_columns))
+    axes.set_yticks(rows_at * height, row_names, fontsize=9)
+    axes.set_xticks(columns_at * width, titles or [""] * num_columns, fontsize=9)
+    axes.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    if signs is not None:
+        for r, c in signs.nonzero().tolist():
+            sign, color = ("+", GREEN) if signs[r, c] > 0 else ("\N{MINUS SIGN}", ORANGE)
+            at = {"x": c * width + 0.04 * width, "y": r * height + 0.16 * height}
+            axes.text(**at, s=sign, color=color, fontsize=12, weight="bold")
     return figure
 
 
 def _pixels(image: Tensor) -> np.ndarray:
-    """An image as matplotlib takes it."""
+    """An image as matplotlib takes it, shape ``(height, width, 3)``."""
     image = image.float().cpu() / (255 if image.dtype == torch.uint8 else 1)
-    return image.clamp(0, 1).permute(1, 2, 0).squeeze(-1).numpy()
+    return image.clamp(0, 1).expand(3, -1, -1).permute(1, 2, 0).numpy()
+
+
+def _pad(images: list[np.ndarray]) -> list[np.ndarray]:
+    """Images with a white gap at the right and at the bottom."""
+    return [np.pad(i, ((0, GAP), (0, GAP), (0, 0)), constant_values=1) for i in images]

@@ -120,7 +120,10 @@ def draw(ccvae, batches, state, per_label, folder) -> None:  # noqa: ANN001
         "edits": plotting.plot_edits(ccvae, x[:8], names[:18]),
     }
     if len(names) > 1:
-        figures["walk_2d"] = plotting.plot_walk_2d(ccvae, x[0], names[:2])
+        ends = {name: ccvae_pyro.walk(ccvae, x[:8], name, num_steps=2) for name in names}
+        change = {name: float((e[:, 1] - e[:, 0]).abs().mean()) for name, e in ends.items()}
+        plainest = sorted(names, key=change.__getitem__)[-2:]
+        figures["walk_2d"] = plotting.plot_walk_2d(ccvae, x[0], plainest)
     for name, figure in figures.items():
         with written_whole(folder / f"{name}.png") as part:
             figure.savefig(part, dpi=110)

@@ -26,8 +26,17 @@ def texts(figure):
     return [text for text in found if text]
 
 
-def images(figure):
-    return [axes.images[0].get_array() for axes in figure.axes if axes.images]
+def image(figure, row, column, size=64):
+    """One of the images that a figure is made of."""
+    start = np.array([row, column]) * (size + plotting.GAP)
+    canvas = figure.axes[0].images[0].get_array()
+    return canvas[start[0] : start[0] + size, start[1] : start[1] + size]
+
+
+def shape(figure, size=64):
+    """How many rows and columns of images a figure has."""
+    canvas = figure.axes[0].images[0].get_array()
+    return tuple(n // (size + plotting.GAP) for n in canvas.shape[:2])
 
 
 def test_history_draws_each_epoch():
@@ -41,7 +50,7 @@ def test_history_draws_each_epoch():
 def test_confusion_has_a_row_for_each_label():
     label = {"sensitivity": 0.75, "specificity": 0.9, "frequency": 0.2}
     figure = plotting.plot_confusion({"Bald": label, "Big_Beard": label | {"frequency": 0.4}})
-    assert np.allclose(images(figure)[0], [[0.1, 0.75]] * 2)
+    assert np.allclose(figure.axes[0].images[0].get_array(), [[0.1, 0.75]] * 2)
     assert {"Bald (20%)", "Big Beard (40%)", "75.0%", "10.0%"} < set(texts(figure))
 
 
@@ -50,17 +59,17 @@ def test_reconstructions_have_a_row_for_each_epoch(faces):
     rows = {1: torch.zeros(4, 3, 64, 64, dtype=torch.uint8), 8: x}
     figure = plotting.plot_reconstructions(x, rows)
     assert texts(figure) == ["images", "epoch 1", "epoch 8"]
-    assert len(images(figure)) == 12
-    assert np.allclose(images(figure)[0], x[0].permute(1, 2, 0))
-    assert not images(figure)[4].any()
+    assert shape(figure) == (3, 4)
+    assert np.allclose(image(figure, 0, 2), x[2].permute(1, 2, 0))
+    assert not image(figure, 1, 2).any()
 
 
 def test_walk_has_a_row_for_each_label(faces):
     ccvae, x = faces
     figure = plotting.plot_walk(ccvae, x[0], NAMES, num_steps=4)
-    assert texts(figure) == ["without", "Bald", "with", "Big Beard", "Wearing Hat"]
+    assert texts(figure) == ["Bald", "Big Beard", "Wearing Hat", "without", "with"]
     expected = ccvae_pyro.walk(ccvae, x[:1], "Big_Beard", num_steps=4)[0, 2]
-    assert np.allclose(images(figure)[4 + 2], expected.permute(1, 2, 0))
+    assert np.allclose(image(figure, 1, 2), expected.permute(1, 2, 0))
 
 
 def test_walk_2d_names_both_ways(faces):
@@ -68,7 +77,7 @@ def test_walk_2d_names_both_ways(faces):
     figure = plotting.plot_walk_2d(ccvae, x[0], ("Bald", "Wearing_Hat"), num_steps=3)
     said = {"with Bald", "without Bald", "with\nWearing Hat", "without\nWearing Hat"}
     assert set(texts(figure)) == said
-    assert len(images(figure)) == 9
+    assert shape(figure) == (3, 3)
 
 
 def test_samples_say_what_was_ordered(faces):
@@ -76,7 +85,7 @@ def test_samples_say_what_was_ordered(faces):
     orders = torch.tensor([[0.0, 1, 1], [0, 0, 0]])
     figure = plotting.plot_samples(ccvae, orders, num_samples=2)
     assert texts(figure) == ["Big Beard\nWearing Hat", "none"]
-    assert len(images(figure)) == 4
+    assert shape(figure) == (2, 2)
 
 
 def test_edits_turn_labels_over_and_say_which_way(faces):
@@ -85,7 +94,6 @@ def test_edits_turn_labels_over_and_say_which_way(faces):
     ccvae.classifier.bias.data = torch.tensor([9.0, -9.0, -9.0])
     figure = plotting.plot_edits(ccvae, x[:1], NAMES)
     assert [t for t in texts(figure) if t in "+\N{MINUS SIGN}"] == ["\N{MINUS SIGN}", "+", "+"]
-    drawn = images(figure)
-    assert np.allclose(drawn[0], x[0].permute(1, 2, 0))
+    assert np.allclose(image(figure, 0, 0), x[0].permute(1, 2, 0))
     removed = ccvae_pyro.edit(ccvae, x[:1], "Bald", 0, deviations=2)[0]
-    assert np.allclose(drawn[2], removed.permute(1, 2, 0))
+    assert np.allclose(image(figure, 0, 2), removed.permute(1, 2, 0))
