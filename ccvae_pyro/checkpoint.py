@@ -21,10 +21,16 @@ def save(path: Path | str, ccvae: CCVAE, **values: Any) -> None:
     """Writes a model to a file, whole or not at all.
 
     :param values: tensors and plain values to keep with it.
+    :raises OSError: if it cannot be written.
     """
     contents = {"recipe": ccvae.recipe, "model": ccvae.state_dict(), **values}
     with written_whole(Path(path)) as part:
-        torch.save(contents, part)
+        try:
+            torch.save(contents, part)
+        except RuntimeError as error:  # what torch makes of a full disk
+            raise OSError(
+                f"{path} cannot be written, is the disk full? ({str(error).splitlines()[0]})"
+            ) from error
 
 
 def read(path: Path | str) -> dict[str, Any]:

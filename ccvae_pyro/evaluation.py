@@ -13,6 +13,9 @@ from torch import Tensor
 from ccvae_pyro.interventions import decode, encode
 from ccvae_pyro.model import CCVAE
 
+MEAN_FIGURES = ("accuracy", "balanced_accuracy", "majority_accuracy", "average_precision")
+LABEL_FIGURES = (*MEAN_FIGURES, "sensitivity", "specificity", "frequency")
+
 
 @torch.no_grad()
 def evaluate(
@@ -42,8 +45,7 @@ def evaluate(
     columns = zip(names, np.concatenate(y).T, np.concatenate(probability).T, strict=True)
     per_label = {name: _label_figures(truth, answer) for name, truth, answer in columns}
     figures = {
-        key: float(np.nanmean([of_label[key] for of_label in per_label.values()]))
-        for key in ("accuracy", "balanced_accuracy", "majority_accuracy", "average_precision")
+        key: _mean([of_label[key] for of_label in per_label.values()]) for key in MEAN_FIGURES
     }
     figures["reconstruction_error"] = error / num_images
     if objective is not None:
@@ -51,9 +53,17 @@ def evaluate(
     return figures | {"per_label": per_label}
 
 
+def _mean(values: list[float]) -> float:
+    """The mean of those that are not NaN."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else np.nan
+
+
 def _label_figures(y: np.ndarray, probability: np.ndarray) -> dict[str, float]:
     """The figures of one label."""
     y, probability = y[~np.isnan(y)], probability[~np.isnan(y)]
+    if len(y) == 0:
+        return dict.fromkeys(LABEL_FIGURES, np.nan)
     is_right = (probability > 0.5) == (y > 0.5)
     has_both = 0 < y.mean() < 1
     sensitivity = float(is_right[y > 0.5].mean()) if y.any() else np.nan

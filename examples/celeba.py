@@ -34,9 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run(args)
     except KeyboardInterrupt:
-        print(f"\nstopped; --resume goes on from {args.out / 'checkpoint.pt'}", file=sys.stderr)
+        print("\nstopped; --resume goes on from where it was", file=sys.stderr)
         return 130
-    except (ValueError, OSError, ImportError, ArithmeticError, RuntimeError) as error:
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
         print(f"{Path(__file__).name}: error: {error}", file=sys.stderr)
         return 2
     return 0
@@ -158,8 +158,17 @@ def check_config(path: Path, config: dict, resume: bool) -> None:
 
 
 def write_json(path: Path, values: dict) -> None:
+    """Writes a file that any reader of JSON takes."""
     with written_whole(path) as part:
-        part.write_text(json.dumps(values, indent=2) + "\n")
+        part.write_text(json.dumps(without_nan(values), indent=2) + "\n")
+
+
+def without_nan(values: dict) -> dict:
+    """A figure that there is none of, such as of a label that no image has, becomes null."""
+    return {
+        key: without_nan(value) if isinstance(value, dict) else None if value != value else value
+        for key, value in values.items()
+    }
 
 
 # fmt: off

@@ -63,6 +63,13 @@ def test_missing_labels_are_left_out(reader):
     assert figures["per_label"]["Bald"]["accuracy"] == 0
 
 
+def test_a_label_that_nobody_knows_has_no_figures(reader):
+    y = torch.tensor([[0.0, 1, torch.nan], [1, 0, torch.nan]])
+    figures = evaluate(reader, [(images(y.nan_to_num()), y)])
+    assert figures["accuracy"] == 1
+    assert all(np.isnan(value) for value in figures["per_label"]["Wearing_Hat"].values())
+
+
 def test_batches_make_no_difference(ccvae, batch):
     x, y = batch
     together = evaluate(ccvae, [(x, y)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import cache, partial
 from importlib.resources import files
 from importlib.util import find_spec
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator
 from PIL import Image
 
 from ccvae_pyro.data import avatar_tables as tables
@@ -42,7 +41,7 @@ def load_avatars(
         raise ModuleNotFoundError("avatars need an extra: pip install 'ccvae-pyro[avatars]'")
     labels = np.empty((num_images, len(ATTRIBUTES)), dtype=np.uint8)
 
-    def images() -> Iterator[np.ndarray]:
+    def images() -> Generator[np.ndarray, None, None]:
         draw_one = partial(draw, seed, size=size)
         rows = range(num_images)
         with image_cache.in_parallel(draw_one, rows, "drawing avatars", "processes") as drawn:
@@ -56,7 +55,7 @@ def load_avatars(
     return image_cache.read(path)
 
 
-def compose(rng: Generator) -> tuple[dict[str, Any], set[str]]:
+def compose(rng: np.random.Generator) -> tuple[dict[str, Any], set[str]]:
     """Chooses an avatar: DiceBear's options for it, and the attributes that are true of it."""
     labels: set[str] = set()
 

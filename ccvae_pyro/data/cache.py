@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,16 @@ from ccvae_pyro.data.images import LabeledImages
 from ccvae_pyro.files import written_whole
 
 
-def write_images(path: Path, images: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:
+def write_images(
+    path: Path, images: Generator[np.ndarray, None, None], shape: tuple[int, ...]
+) -> None:
     """Writes uint8 images, one after the other, to an array file of a shape known beforehand."""
-    with written_whole(path) as part:
-        stored = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-        for row, image in enumerate(images):
-            stored[row] = image
-        stored.flush()
-        del stored
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    # Not through a memory map: on a full disk that would end the process with a bus error.
+    with closing(images), written_whole(path) as part, part.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for image in images:
+            file.write(image.tobytes())
 
 
 def write_labels(
@@ -59,7 +61,8 @@ def in_parallel(
     workers = Parallel(n_jobs=cpu_count(), prefer=prefer, return_as="generator")
     results = workers(delayed(function)(item) for item in items)
     try:
-        yield tqdm(results, desc=description, total=len(items), unit="image")
+        with tqdm(results, desc=description, total=len(items), unit="image") as bar:
+            yield bar
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of results that nobody takes after an error

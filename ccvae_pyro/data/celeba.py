@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 
@@ -76,14 +76,14 @@ def load_celeba(
 def download(root: Path | str) -> None:
     """Asks torchvision to download CelebA to ``root/celeba``, some 1.4 GB.
 
-    :raises RuntimeError: if that fails, as it does whenever Google's daily quota is used up.
+    :raises ConnectionError: if that fails, as it does whenever Google's daily quota is used up.
     """
     from torchvision import datasets
 
     try:
         datasets.CelebA(str(root), target_type="attr", download=True)
     except Exception as error:  # gdown and torchvision raise whatever they met
-        raise RuntimeError(
+        raise ConnectionError(
             f"torchvision could not download CelebA ({error}). Google limits how often it is "
             "fetched in a day: try again tomorrow, or download img_align_celeba.zip, "
             "list_attr_celeba.txt and list_eval_partition.txt with a browser from the CelebA "
@@ -109,7 +109,7 @@ def _decode_all(
     decode = partial(decode_image, size=size, crop=crop, expected=expected)
     blank = np.zeros((size, size, 3), dtype=np.uint8)
 
-    def images() -> Iterator[np.ndarray]:
+    def images() -> Generator[np.ndarray, None, None]:
         with image_cache.in_parallel(decode, paths, "decoding images") as decoded:
             for row, image in enumerate(decoded):
                 if isinstance(image, Exception):
@@ -135,7 +135,7 @@ def decode_image(
         return FileNotFoundError(f"the list names {path}, which is not there")
     except (UnidentifiedImageError, OSError) as error:
         return ValueError(
-            f"{path} cannot be read as an image ({error}); --skip-unreadable leaves it out"
+            f"{path} cannot be read as an image ({error}); skip-unreadable leaves such images out"
         )
     if image.size != expected:
         return ValueError(

@@ -68,7 +68,7 @@ def read_partition(path: Path | None, files: list[str]) -> list[str] | None:
 
 def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
     """The lines that are not blank, split into cells, each with its number."""
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         if path.suffix == ".csv":
             reader = csv.reader(file)
             rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
