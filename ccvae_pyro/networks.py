@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -41,6 +42,21 @@ class _ToImage(nn.Module):
         return x.unflatten(-1, self.shape).permute(0, 3, 1, 2)
 
 
+class _ToPoint(nn.Conv2d):
+    """A convolution whose kernel covers the image, as the matrix product that it is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)[..., None, None]
+
+
+class _FromPoint(nn.ConvTranspose2d):
+    """The mirror image of :class:`_ToPoint`: from one point to an image of the kernel's size."""
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        image = (x.flatten(1) @ self.weight.flatten(1)).unflatten(1, self.weight.shape[1:])
+        return (image + self.bias[:, None, None]).contiguous(memory_format=torch.channels_last)
+
+
 def set_precision(module: nn.Module, dtype: torch.dtype) -> None:
     """Sets the precision in which every :class:`Network` within ``module`` computes.
 
@@ -66,7 +82,7 @@ def encoder_64(out_features: int, *, in_channels: int = 3) -> Network:
         nn.ReLU(inplace=True),
         nn.Conv2d(64, 128, 4, stride=2, padding=1),  # 4 x 4
         nn.ReLU(inplace=True),
-        nn.Conv2d(128, 256, 4),  # 1 x 1
+        _ToPoint(128, 256, 4),  # 1 x 1
         nn.ReLU(inplace=True),
         nn.Flatten(),
         nn.Linear(256, out_features),
@@ -82,7 +98,7 @@ def decoder_64(z_dim: int, *, out_channels: int = 3) -> Network:
         nn.Linear(z_dim, 256),
         _ToImage(256, 1, 1),
         nn.ReLU(inplace=True),
-        nn.ConvTranspose2d(256, 128, 4),  # 4 x 4
+        _FromPoint(256, 128, 4),  # 4 x 4
         nn.ReLU(inplace=True),
         nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1),  # 8 x 8
         nn.ReLU(inplace=True),

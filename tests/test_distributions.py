@@ -81,6 +81,19 @@ def test_networks_mirror_each_other(size):
     assert decoder(torch.randn(3, 5)).shape == x.shape
 
 
+def test_a_kernel_that_covers_the_image_is_a_convolution_all_the_same():
+    encoder, decoder = networks.encoder_64(10), networks.decoder_64(5)
+    (to_point,) = (m for m in encoder if isinstance(m, torch.nn.Conv2d) and m.stride == (1, 1))
+    (from_point,) = (
+        m for m in decoder if isinstance(m, torch.nn.ConvTranspose2d) and m.stride == (1, 1)
+    )
+    for module, x in [
+        (to_point, torch.randn(2, 128, 4, 4)),
+        (from_point, torch.randn(2, 256, 1, 1)),
+    ]:
+        assert_close(module(x), type(module).__base__.forward(module, x))
+
+
 def test_decoder_computes_channels_last():
     x = networks.decoder_64(5)(torch.randn(3, 5))
     assert x.is_contiguous(memory_format=torch.channels_last)
