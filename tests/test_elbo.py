@@ -365,6 +365,14 @@ def test_a_label_may_depend_on_a_chain_of_latents(ccvae, batch, stop_gradient):
     q_y = ccvae.classifier(values["z_c"] + values["z_style"].sum(-1, keepdim=True))
     assert_close(trace.nodes["y"]["log_prob"], q_y.log_prob(batch[1]))
     assert_close(draws.log_q_y_x, q_y.log_prob(batch[1]))
+    for log_prob, reaches in [
+        (trace.nodes["y"]["log_prob"], not stop_gradient),
+        (draws.log_q_y_x, True),
+    ]:
+        ccvae.zero_grad()
+        log_prob.sum().backward(retain_graph=True)
+        gradient = ccvae.encoder.features[0].weight.grad
+        assert (gradient is not None and bool(gradient.abs().sum() > 0)) == reaches
 
 
 def test_a_guide_may_classify_the_image_itself(ccvae, batch):
