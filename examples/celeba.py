@@ -48,7 +48,6 @@ def run(args: argparse.Namespace) -> None:
     precision = pick_precision(args.precision, device)
     config = {k: v for k, v in vars(args).items() if k not in NOT_OF_THE_RESULT}
     config |= {"device": device.type, "precision": str(precision).removeprefix("torch.")}
-    check_config(args.out / "config.json", config, args.resume)
 
     pyro.set_rng_seed(args.seed)
     data = load(args)
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     ccvae = ccvae_pyro.celeba(
         len(names),
         args.z_dim,
-        data.label_frequencies(),
+        data.label_frequencies(batches.labeled),
         likelihood_scale=args.likelihood_scale,
         label_names=names,
     ).to(device)
@@ -69,6 +68,7 @@ def run(args: argparse.Namespace) -> None:
         stop_gradient=args.objective == "published",
         classification_weight=args.classification_weight,
     )
+    check_config(args.out / "config.json", config, args.resume)
     svi = SVI(ccvae.model, ccvae.guide, ccvae_pyro.make_adam(args.learning_rate), loss=objective)
     state = ccvae_pyro.train(ccvae, svi, batches, args.epochs, args.out, resume=args.resume)
 

@@ -375,6 +375,7 @@ def test_frequencies_are_of_the_training_images_and_never_0_or_1(data):
     labels[40:] = 1
     some = LabeledImages(data.images, labels, ("a", "b"), data.splits)
     assert some.label_frequencies().tolist() == pytest.approx([11 / 42, 1 / 22])
+    assert some.label_frequencies(np.arange(5)).tolist() == pytest.approx([6 / 7, 1 / 2])
 
 
 def test_a_sample_takes_from_each_split_alike(data):

@@ -124,6 +124,7 @@ def test_bad_input_is_one_line_and_exit_code_2(avatars_root, tmp_path, arguments
     assert result.returncode == 2
     assert message in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_model_is_not_resumed(finished, avatars_root):
