@@ -4,8 +4,10 @@ import ccvae_pyro
 
 project = "ccvae_pyro"
 author = "The ccvae_pyro developers"
+copyright = f"2026, {author}"
 version = release = ccvae_pyro.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+extensions += ["sphinx-mathjax-offline"]  # formulas without a request to any other host
 myst_enable_extensions = ["amsmath", "dollarmath", "deflist"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
