@@ -44,6 +44,8 @@ class CCVAE_ELBO(Trace_ELBO):
         is the image's negative log-likelihood, and it is why their encoder learns to classify.
     :param count_used_draw: let the draw that the bound is computed at be one of the :math:`K`,
         which keeps :math:`w` below :math:`K`, instead of one more than these.
+    :param classification_weight: :math:`\alpha`, the coefficient of a further
+        :math:`\log q_{\varphi,\phi}(y \mid x)`, which asks for a classifier in the open.
     :param max_plate_nesting: how many plates the model nests; the draws take the next dimension.
     :param kwargs: passed to :class:`~pyro.infer.Trace_ELBO`, for example ``num_particles``.
     :raises ValueError: if ``num_label_samples`` is not positive.

@@ -10,11 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from ccvae_pyro.image_grid import BLUE, GREEN, ORANGE, draw_grid
 from ccvae_pyro.interventions import classify, edit, generate, reconstruct, walk
 from ccvae_pyro.model import CCVAE
-
-GAP = 3  # pixels between images
-BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"  # told apart by color-blind readers too
 
 
 def plot_history(history: Sequence[dict[str, float]]) -> Figure:
@@ -84,7 +82,7 @@ def plot_reconstructions(images: Tensor, reconstructions: dict[int, Tensor]) -> 
     :param reconstructions: by epoch; uint8 or in [0, 1].
     """
     rows = [images, *reconstructions.values()]
-    return _grid(rows, ["images", *(f"epoch {epoch}" for epoch in reconstructions)])
+    return draw_grid(rows, ["images", *(f"epoch {epoch}" for epoch in reconstructions)])
 
 
 def plot_walk(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int], num_steps: int = 9) -> Figure:
@@ -94,7 +92,7 @@ def plot_walk(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int], num_steps: i
     """
     rows = [walk(ccvae, x[None], label, num_steps=num_steps)[0] for label in labels]
     titles = ["without", *[""] * (num_steps - 2), "with"]
-    return _grid(rows, [_readable(ccvae, label) for label in labels], titles)
+    return draw_grid(rows, [_readable(ccvae, label) for label in labels], titles)
 
 
 def plot_walk_2d(
@@ -108,7 +106,7 @@ def plot_walk_2d(
     rows = walk(ccvae, x[None], labels, num_steps=num_steps)[0]
     names = [f"without {down}", *[""] * (num_steps - 2), f"with {down}"]
     titles = [f"without\n{across}", *[""] * (num_steps - 2), f"with\n{across}"]
-    return _grid(rows, names, titles)
+    return draw_grid(rows, names, titles)
 
 
 def plot_samples(ccvae: CCVAE, y: Tensor, num_samples: int = 8) -> Figure:
@@ -122,7 +120,7 @@ def plot_samples(ccvae: CCVAE, y: Tensor, num_samples: int = 8) -> Figure:
         or "none"
         for order in y
     ]
-    return _grid(rows, names)
+    return draw_grid(rows, names)
 
 
 def plot_edits(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int]) -> Figure:
@@ -142,48 +140,9 @@ def plot_edits(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int]) -> Figure:
         signs = torch.cat([signs, torch.where(had, -1.0, 1.0)[:, None]], dim=1)
         titles.append(_readable(ccvae, index).replace(" ", "\n"))
     rows = torch.stack([column.cpu() for column in columns], dim=1)
-    return _grid(rows, [""] * len(rows), titles, signs)
+    return draw_grid(rows, [""] * len(rows), titles, signs)
 
 
 def _readable(ccvae: CCVAE, label: str | int) -> str:
     name = ccvae.label_names[label] if isinstance(label, int) and ccvae.label_names else label
     return str(name).replace("_", " ")
-
-
-def _grid(
-    rows: Sequence[Tensor] | Tensor,
-    row_names: Sequence[str],
-    titles: Sequence[str] = (),
-    signs: Tensor | None = None,
-) -> Figure:
-    """Rows of images, each row with its name on the left, each column with its title above."""
-    tiles = [[_pixels(image) for image in row] for row in rows]
-    height, width = (size + GAP for size in tiles[0][0].shape[:2])
-    num_rows, num_columns = len(tiles), len(tiles[0])
-    margin = 0.4 + 0.09 * max(len(line) for name in row_names for line in name.split("\n"))
-    figure = Figure(figsize=(margin + num_columns, 0.6 + num_rows), layout="constrained")
-    axes = figure.subplots()
-    # One picture of them all: an axes for each would take matplotlib a minute.
-    axes.imshow(np.concatenate([np.concatenate(row, axis=1) for row in map(_pad, tiles)]))
-    rows_at, columns_at = (np.arange(n) + 0.5 for n in (num_rows, num_columns))
-    axes.set_yticks(rows_at * height, row_names, fontsize=9)
-    axes.set_xticks(columns_at * width, titles or [""] * num_columns, fontsize=9)
-    axes.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
-    axes.spines[:].set_visible(False)
-    if signs is not None:
-        for r, c in signs.nonzero().tolist():
-            sign, color = ("+", GREEN) if signs[r, c] > 0 else ("\N{MINUS SIGN}", ORANGE)
-            at = {"x": c * width + 0.04 * width, "y": r * height + 0.16 * height}
-            axes.text(**at, s=sign, color=color, fontsize=12, weight="bold")
-    return figure
-
-
-def _pixels(image: Tensor) -> np.ndarray:
-    """An image as matplotlib takes it, shape ``(height, width, 3)``."""
-    image = image.float().cpu() / (255 if image.dtype == torch.uint8 else 1)
-    return image.clamp(0, 1).expand(3, -1, -1).permute(1, 2, 0).numpy()
-
-
-def _pad(images: list[np.ndarray]) -> list[np.ndarray]:
-    """Images with a white gap at the right and at the bottom."""
-    return [np.pad(i, ((0, GAP), (0, GAP), (0, 0)), constant_values=1) for i in images]
