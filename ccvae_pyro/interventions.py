@@ -104,14 +104,14 @@ def walk(
     :raises ValueError: if there is no such label.
     """
     labels = [label] if isinstance(label, str | int) else list(label)
+    indices = [index_of(name, ccvae.label_names) for name in labels]
     z_c, z_style = encode(ccvae, x)
-    paths = [_path(ccvae, z_c, index_of(name, ccvae.label_names), num_steps) for name in labels]
+    paths = [_path(ccvae, z_c, index, num_steps) for index in indices]
     grid = torch.cartesian_prod(*paths).view(-1, len(paths))  # (num_steps ** len(paths), ...)
     z_c = z_c[:, None].repeat(1, len(grid), 1)
-    for column, name in enumerate(labels):
-        z_c[:, :, index_of(name, ccvae.label_names)] = grid[:, column]
+    z_c[:, :, indices] = grid
     z_style = z_style[:, None].expand(-1, len(grid), -1)
-    return decode(ccvae, z_c, z_style).unflatten(1, (num_steps,) * len(labels))
+    return decode(ccvae, z_c, z_style).unflatten(1, (num_steps,) * len(indices))
 
 
 def _characteristic(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ccvae_pyro.image_grid import BLUE, GREEN, ORANGE, draw_grid
 from ccvae_pyro.interventions import classify, edit, generate, reconstruct, walk
+from ccvae_pyro.labels import index_of
 from ccvae_pyro.model import CCVAE
 
 
@@ -133,7 +134,7 @@ def plot_edits(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int]) -> Figure:
     columns, titles = [x, reconstruct(ccvae, x)], ["image", "recon-\nstruction"]
     signs = torch.zeros(len(x), 2)
     for label in labels:
-        index = list(ccvae.label_names).index(label) if isinstance(label, str) else label
+        index = index_of(label, ccvae.label_names)
         removed, added = (edit(ccvae, x, label, value, deviations=2) for value in (0, 1))
         had = has_label[:, index].cpu()
         columns.append(torch.where(had[:, None, None, None], removed.cpu(), added.cpu()))

@@ -115,10 +115,10 @@ def _close_epoch(ccvae: CCVAE, batches: Batches, state: dict[str, Any], is_last:
     state.update(step=0, loss=0.0, seconds=0.0)
     if is_last or epoch.bit_count() == 1:  # 1, 2, 4, 8, ...: most happens at first
         images, _ = next(batches.held_out("valid"))
-        state["reconstructions"][epoch] = to_uint8(reconstruct(ccvae, images[:NUM_WATCHED]))
+        state["reconstructions"][epoch] = _to_uint8(reconstruct(ccvae, images[:NUM_WATCHED]))
 
 
-def to_uint8(images: Tensor) -> Tensor:
+def _to_uint8(images: Tensor) -> Tensor:
     """Images in [0, 1] as uint8 on the CPU."""
     return images.clamp(0, 1).mul(255).round().byte().cpu()
 

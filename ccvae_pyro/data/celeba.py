@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ccvae_pyro.data import cache as image_cache
 from ccvae_pyro.data.celeba_lists import find_list, read_attributes, read_partition
@@ -105,7 +105,7 @@ def _decode_all(
 ) -> np.ndarray:
     """Decodes the images into the cache; returns which of them could be read."""
     is_readable = np.ones(len(paths), dtype=bool)
-    expected = next((_size(path) for path in paths if _size(path) is not None), None)
+    expected = next(filter(None, map(_size, paths)), None)
     decode = partial(decode_image, size=size, crop=crop, expected=expected)
     blank = np.zeros((size, size, 3), dtype=np.uint8)
 
@@ -133,7 +133,7 @@ def decode_image(
             image = file.convert("RGB")
     except FileNotFoundError:
         return FileNotFoundError(f"the list names {path}, which is not there")
-    except (UnidentifiedImageError, OSError) as error:
+    except OSError as error:
         return ValueError(
             f"{path} cannot be read as an image ({error}); skip-unreadable leaves such images out"
         )
