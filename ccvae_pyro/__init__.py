@@ -7,6 +7,8 @@ from ccvae_pyro.interventions import classify, edit, generate, reconstruct, swap
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.networks import set_precision
 from ccvae_pyro.presets import celeba, mnist
+from ccvae_pyro.tilted import TiltedCCVAE_ELBO
+from ccvae_pyro.tilted_normal import TiltedNormal
 from ccvae_pyro.training import make_adam, train
 
 __version__ = "0.1.0"
@@ -14,6 +16,8 @@ __all__ = [
     "CCVAE",
     "CCVAE_ELBO",
     "CheckpointError",
+    "TiltedCCVAE_ELBO",
+    "TiltedNormal",
     "celeba",
     "classify",
     "edit",

@@ -1,0 +1,151 @@
+"""Reads off one run of a guide, and one of a model, what they make of a label at both its values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from pyro.distributions import TorchDistribution, constraints
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
+from pyro.infer.util import is_validation_enabled
+from torch import Tensor
+from torch.distributions import Bernoulli, Distribution, Independent
+
+
+class NotFactorizedError(ValueError):
+    """A model or a guide in which labels cannot be dealt with one by one."""
+
+
+class ClassifierProbe(Messenger):
+    r"""Reads :math:`\operatorname{logit} q(y_i = 1 \mid z) = a_i z_c^i + b_i` off a guide.
+
+    What is sampled before the site ``"y"`` reaches the rest of the guide as three rows: zeros,
+    ones, and numbers that show whether the logits are a line in ``z_c`` alone. A missing label is
+    NaN in the trace.
+
+    After the run ``name`` is the site of ``z_c``, and ``slope`` and ``offset`` are :math:`a` and
+    :math:`b`, of the shape of ``y``.
+
+    :param max_plate_nesting: the rows go to the left of this many dimensions.
+    :raises NotFactorizedError: if ``"y"`` is not a row of Bernoullis, or not one Normal of its
+        size comes before it, or its logits are not such lines, or something depends on it.
+    """
+
+    def __init__(self, max_plate_nesting: int) -> None:
+        super().__init__()
+        self.max_plate_nesting = max_plate_nesting
+
+    def __enter__(self) -> ClassifierProbe:
+        self._probes: dict[str, Tensor] = {}
+        self._rows: Tensor | None = None
+        self._is_before_y = True
+        return super().__enter__()
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if site_is_subsample(msg):
+            return
+        fn = msg["fn"]
+        if msg["name"] == "y":
+            self._read_line(fn)
+            y = msg["value"] if msg["is_observed"] else torch.full_like(self.offset, torch.nan)
+            msg["fn"], msg["value"], msg["done"] = dist.Delta(y, event_dim=1), y, True
+            self._rows, self._is_before_y = add_rows([y] * 3, self.max_plate_nesting), False
+        elif len(fn.batch_shape) > self.max_plate_nesting:
+            raise NotFactorizedError(f"{msg['name']!r} of the guide depends on z_c or on a label")
+        elif self._is_before_y and not msg["is_observed"]:
+            msg["value"], msg["done"] = fn(), True
+            self._rows = self._probes[msg["name"]] = self._probe(fn)
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        """Hands the guide all rows, after the trace has recorded one value."""
+        if self._rows is not None:
+            msg["value"], self._rows = self._rows, None
+
+    def _probe(self, fn: TorchDistribution) -> Tensor:
+        value = fn.sample()
+        pattern = torch.linspace(-2, 3, fn.event_shape.numel()).to(value).view(fn.event_shape)
+        rows = [torch.zeros_like(value), torch.ones_like(value), pattern.expand_as(value)]
+        return add_rows(rows, self.max_plate_nesting)
+
+    def _read_line(self, fn: TorchDistribution) -> None:
+        if not is_row_of(fn, Bernoulli):
+            raise NotFactorizedError(f"'y' of the guide is {fn}, and not one Bernoulli a label")
+        names = [name for name, rows in self._probes.items() if rows.shape[-1:] == fn.event_shape]
+        if len(names) != 1:
+            raise NotFactorizedError(
+                f"one latent of the size of 'y', {tuple(fn.event_shape)}, has to come before it "
+                f"in the guide, got {names or 'none'}"
+            )
+        self.name = names[0]
+        logits = fn.base_dist.logits
+        if len(fn.batch_shape) <= self.max_plate_nesting:  # it does not depend on any latent
+            self.slope, self.offset = torch.zeros_like(logits), logits
+            return
+        self.offset, self.slope = logits[0], logits[1] - logits[0]
+        line = self.offset + self.slope * self._probes[self.name][2]
+        if is_validation_enabled() and not torch.allclose(logits[2], line, rtol=1e-3, atol=1e-3):
+            raise NotFactorizedError("a label's logit in the guide is no line in its own z_c")
+
+
+class BothLabels(Messenger):
+    r"""Reads :math:`p(y_i)` and :math:`p(z_c^i \mid y_i)` off a model, for both values of a label.
+
+    The site ``"y"`` reaches the rest of the model as two rows, zeros and ones. In a trace, it and
+    what depends on it count for nothing: they are the caller's to score.
+
+    After the run ``label_prior`` is the distribution of one label, and ``priors`` has, by the name
+    of a site, that of one characteristic under either value, along a new dimension on the left.
+
+    :param max_plate_nesting: the rows go to the left of this many dimensions.
+    :raises NotFactorizedError: if ``"y"`` is not a row of Bernoullis, or something of another
+        form depends on it.
+    """
+
+    def __init__(self, max_plate_nesting: int) -> None:
+        super().__init__()
+        self.max_plate_nesting = max_plate_nesting
+
+    def __enter__(self) -> BothLabels:
+        self.priors: dict[str, TorchDistribution] = {}
+        return super().__enter__()
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if site_is_subsample(msg):
+            return
+        fn = msg["fn"]
+        if msg["name"] == "y":
+            if not is_row_of(fn, Bernoulli):
+                raise NotFactorizedError(f"'y' of the model is {fn}, not a Bernoulli for each label")
+            self.label_prior = fn.base_dist
+            msg["fn"] = fn.mask(False)
+        elif len(fn.batch_shape) > self.max_plate_nesting:
+            is_row = is_row_of(fn, Distribution) and fn.event_shape == self._num_labels
+            if not is_row or msg["is_observed"]:
+                raise NotFactorizedError(f"{msg['name']!r} of the model depends on all labels")
+            self.priors[msg["name"]] = fn.base_dist
+            real = constraints.independent(constraints.real, 1)
+            msg["fn"] = dist.ImproperUniform(real, fn.batch_shape[1:], fn.event_shape)
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        if msg["name"] == "y":
+            zeros = torch.zeros_like(self.label_prior.probs)
+            msg["value"] = add_rows([zeros, torch.ones_like(zeros)], self.max_plate_nesting)
+
+    @property
+    def _num_labels(self) -> torch.Size:
+        return self.label_prior.batch_shape[-1:]
+
+
+def add_rows(rows: list[Tensor], max_plate_nesting: int) -> Tensor:
+    """Stacks tensors whose last dimension is an event's, to the left of all plates."""
+    stacked = torch.stack(rows)
+    missing = [1] * (max_plate_nesting + 2 - stacked.dim())
+    return stacked.view(len(rows), *missing, *stacked.shape[1:])
+
+
+def is_row_of(fn: TorchDistribution, kind: type) -> bool:
+    """Whether a distribution is a row of independent ones of this kind."""
+    is_row = isinstance(fn, Independent) and fn.event_dim == 1
+    return is_row and isinstance(fn.base_dist, kind) and not fn.base_dist.event_shape

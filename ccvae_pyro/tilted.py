@@ -1,0 +1,185 @@
+"""The CCVAE bound, exact in its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from pyro import poutine
+from pyro.distributions.util import scale_and_mask
+from pyro.infer import Trace_ELBO
+from pyro.poutine import Trace
+from pyro.poutine.util import prune_subsample_sites
+from pyro.infer.util import is_validation_enabled
+from pyro.util import check_model_guide_match
+from torch import Tensor
+from torch.distributions import Bernoulli, Distribution, Normal, kl_divergence
+from torch.distributions.utils import clamp_probs
+
+from ccvae_pyro.label_probes import BothLabels, ClassifierProbe, NotFactorizedError
+from ccvae_pyro.tilted_normal import TiltedNormal
+
+
+class TiltedCCVAE_ELBO(Trace_ELBO):
+    r"""The CCVAE bound on :math:`\log p(x, y)`, where any of the labels may be missing.
+
+    Where a Normal posterior and a classifier have one dimension for each label, the posterior
+    that knows the labels is a product of tilted Normals, and Eq. (4) of Joy et al. (2021) is
+
+    .. math::
+        \mathcal{L}(x, y) = \mathbb{E}_{q(z \mid x, y)} [\log p(x \mid z)]
+        + \sum_i \ell_i(y_i)
+        - \operatorname{KL}(q(z_{\setminus c} \mid x) \,\|\, p(z_{\setminus c})) , \qquad
+        \ell_i(y_i) = \log p(y_i)
+        - \operatorname{KL}(q(z_c^i \mid x, y_i) \,\|\, p(z_c^i \mid y_i)) .
+
+    A missing label, NaN, is summed out, which for a row without any gives Eq. (5):
+
+    .. math::
+        \ell_i = \sum_{y_i} q(y_i \mid x) \left( \ell_i(y_i) - \log q(y_i \mid x) \right)
+
+    Each term is a one-dimensional integral and is computed as such; only :math:`z` is drawn, once,
+    for the image. The bound by itself does not ask for a classifier: a posterior that is told the
+    label need not read it off the image. ``classification_weight`` asks in the open, by
+
+    .. math:: \alpha \sum_{i \text{ known}} \log q(y_i \mid x) .
+
+    A step costs one run of the guide and one of the model, so one pass of the encoder and one of
+    the decoder, whatever the number of labels.
+
+    :param classification_weight: :math:`\alpha`.
+    :param max_plate_nesting: how many plates the model nests.
+    :param kwargs: passed to :class:`~pyro.infer.Trace_ELBO`, for example ``num_particles``.
+    :raises NotFactorizedError: at the first step, if model and guide do not factorize by label;
+        :class:`~ccvae_pyro.CCVAE_ELBO` takes any.
+    """
+
+    def __init__(
+        self, classification_weight: float = 0.0, *, max_plate_nesting: int = 1, **kwargs
+    ) -> None:
+        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)
+        self.classification_weight = classification_weight
+
+    def _get_trace(
+        self, model: Callable, guide: Callable, args: tuple, kwargs: dict
+    ) -> tuple[Trace, Trace]:
+        probe = ClassifierProbe(self.max_plate_nesting)
+        guide_trace = poutine.trace(probe(guide)).get_trace(*args, **kwargs)
+        z_c, y = guide_trace.nodes[probe.name], guide_trace.nodes["y"]["value"]
+        posterior = LabelPosterior(z_c["fn"].base_dist, probe.slope, probe.offset, y)
+        z_c["value"] = posterior.rsample()
+
+        both = BothLabels(self.max_plate_nesting)
+        replayed = poutine.replay(both(model), trace=guide_trace)
+        model_trace = poutine.trace(replayed).get_trace(*args, **kwargs)
+        if is_validation_enabled():
+            check_model_guide_match(model_trace, guide_trace, self.max_plate_nesting)
+        if list(both.priors) != [probe.name]:
+            raise NotFactorizedError(
+                f"of the model only {probe.name!r} may depend on the label, got {list(both.priors)}"
+            )
+        terms = posterior.terms(both.label_prior, both.priors[probe.name])
+        # A node of another type than "sample": whatever sums over a trace passes it by.
+        guide_trace.add_node("labels", name="labels", type="value", value=(probe.name, terms))
+        return prune_subsample_sites(model_trace), prune_subsample_sites(guide_trace)
+
+    def _differentiable_loss_particle(
+        self, model_trace: Trace, guide_trace: Trace
+    ) -> tuple[float, Tensor]:
+        name, terms = guide_trace.nodes["labels"]["value"]
+        q_y, q_z_c, p_y = (guide_trace.nodes["y"], guide_trace.nodes[name], model_trace.nodes["y"])
+        classification = self.classification_weight * terms.log_q_y_x
+        elbo = _scaled(classification + terms.entropy, q_y).sum()
+        elbo = elbo + _scaled(terms.log_p_y, p_y).sum() - _scaled(terms.kl, q_z_c).sum()
+        others = lambda trace: (
+            (key, site)
+            for key, site in trace.nodes.items()
+            if site["type"] == "sample" and key not in ("y", name)
+        )
+        for key, site in others(guide_trace):
+            elbo = elbo - _scaled(divergence(site["fn"], model_trace.nodes[key]["fn"]), site).sum()
+        for key, site in others(model_trace):
+            if key not in guide_trace:
+                elbo = elbo + _scaled(site["fn"].log_prob(site["value"]), site).sum()
+        return -elbo.item(), -elbo
+
+    @torch.no_grad()
+    def loss(self, model: Callable, guide: Callable, *args, **kwargs) -> float:
+        """Evaluates the same objective that :meth:`loss_and_grads` differentiates."""
+        return self.differentiable_loss(model, guide, *args, **kwargs).item()
+
+
+class LabelTerms(NamedTuple):
+    r"""The bound's terms about labels, each summed over these, shape ``(batch,)``.
+
+    :param log_p_y: :math:`\log p(y)`, or its mean under :math:`q(y \mid x)`.
+    :param kl: the divergence of the characteristics' posterior from their prior.
+    :param log_q_y_x: :math:`\log q(y \mid x)` of the labels that are known.
+    :param entropy: the entropy of :math:`q(y \mid x)` of those that are not.
+    """
+
+    log_p_y: Tensor
+    kl: Tensor
+    log_q_y_x: Tensor
+    entropy: Tensor
+
+
+class LabelPosterior:
+    r"""The posterior :math:`q(z_c, y \mid x)`, some of whose labels are known.
+
+    :param normal: :math:`q(z_c^i \mid x)`, shape ``(batch, num_labels)``.
+    :param slope: of the classifier's logit of each label.
+    :param offset: of the same.
+    :param y: labels, NaN where missing.
+    """
+
+    def __init__(self, normal: Normal, slope: Tensor, offset: Tensor, y: Tensor) -> None:
+        self.normal, self.y = normal, y
+        self.known = ~y.isnan()
+        self.all_known, self.any_known = torch.stack([self.known.all(), self.known.any()]).tolist()
+        rows = torch.tensor([0.0, 1.0]).to(normal.loc).view(2, *[1] * normal.loc.dim())
+        self.values = rows  # of a label, along a new dimension on the left
+        sign = 2 * (y if self.all_known else rows) - 1
+        self.tilted = TiltedNormal(normal.loc, normal.scale, sign * slope, sign * offset)
+
+    def rsample(self) -> Tensor:
+        r"""Draws :math:`z_c` from what the known labels make of the Normal."""
+        if self.all_known:
+            return self.tilted.rsample()
+        noise = clamp_probs(torch.rand_like(self.normal.loc))
+        z_c = self.normal.icdf(noise)
+        if not self.any_known:
+            return z_c
+        without, with_it = self.tilted.icdf(noise.expand(2, *noise.shape))
+        return torch.where(self.known, torch.where(self.y == 1, with_it, without), z_c)
+
+    def terms(self, label_prior: Bernoulli, priors: Distribution) -> LabelTerms:
+        """The bound's terms about labels.
+
+        :param priors: that of a characteristic under both values of its label.
+        """
+        log_q = self.tilted.log_normalizer.expand(2, *self.normal.loc.shape)
+        weight = torch.where(self.known, (self.y == self.values).to(log_q), log_q.exp())
+        log_p = label_prior.log_prob(self.values.expand_as(log_q))
+        kl = divergence(self.tilted, priors)
+        log_q_y = weight * log_q
+        return LabelTerms(
+            log_p_y=(weight * log_p).sum((0, -1)),
+            kl=(weight * kl).sum((0, -1)),
+            log_q_y_x=(log_q_y * self.known).sum((0, -1)),
+            entropy=-(log_q_y * ~self.known).sum((0, -1)),
+        )
+
+
+def divergence(q: Distribution, p: Distribution) -> Tensor:
+    """The divergence of ``q`` from ``p``, from one draw where there is no formula for it."""
+    try:
+        return kl_divergence(q, p)
+    except NotImplementedError:
+        z = q.rsample()
+        return q.log_prob(z) - p.log_prob(z)
+
+
+def _scaled(term: Tensor, site: dict) -> Tensor:
+    return scale_and_mask(term, site["scale"], site["mask"])
