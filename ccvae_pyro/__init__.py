@@ -3,7 +3,7 @@
 from ccvae_pyro.checkpoint import CheckpointError, load, save
 from ccvae_pyro.elbo import CCVAE_ELBO
 from ccvae_pyro.evaluation import evaluate
-from ccvae_pyro.interventions import classify, edit, generate, reconstruct, swap, walk
+from ccvae_pyro.interventions import classify, edit, generate, impute, reconstruct, swap, walk
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.networks import set_precision
 from ccvae_pyro.presets import celeba, mnist
@@ -23,6 +23,7 @@ __all__ = [
     "edit",
     "evaluate",
     "generate",
+    "impute",
     "load",
     "make_adam",
     "mnist",

@@ -11,6 +11,7 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from ccvae_pyro.label_draws import LabelDraws
+from ccvae_pyro.label_probes import BothLabels, NotFactorizedError, add_rows
 
 
 class CCVAE_ELBO(Trace_ELBO):
@@ -32,10 +33,20 @@ class CCVAE_ELBO(Trace_ELBO):
         \frac{1}{K} \sum_{k=1}^{K} q_\varphi(y \mid z_c^{(k)}), \qquad
         z^{(k)} \sim q_\phi(z \mid x) .
 
-    For an unlabeled batch it is the estimator of :class:`~pyro.infer.Trace_ELBO`, Eq. (5), with
-    :math:`y` drawn from the classifier. Any model and guide will do, as long as both have a sample
-    site named ``"y"``. All draws come out of one run of the guide: see
-    :class:`~ccvae_pyro.label_draws.LabelDraws`.
+    For an unlabeled batch it is Eq. (5), whose sum over :math:`y` is taken label by label,
+
+    .. math::
+        \mathcal{L}(x) = \mathbb{E}_{q_\phi(z \mid x)} \left[
+            \log \frac{p_\theta(x \mid z) \, p(z_{\setminus c})}{q_\phi(z \mid x)}
+            + \sum_i \sum_{y_i} q_\varphi(y_i \mid z_c^i)
+              \log \frac{p(y_i) \, p_\psi(z_c^i \mid y_i)}{q_\varphi(y_i \mid z_c^i)} \right]
+
+    and a row with some labels missing (NaN) is dealt with by the one or the other, label by label.
+    Where labels do not factorize, :math:`y` is drawn and its gradient is a score function's, as in
+    :class:`~pyro.infer.Trace_ELBO`.
+
+    Any model and guide will do, as long as both have a sample site named ``"y"``. All draws come
+    out of one run of the guide: see :class:`~ccvae_pyro.label_draws.LabelDraws`.
 
     :param num_label_samples: the number :math:`K` of draws.
     :param stop_gradient: detach :math:`z` inside :math:`q_\varphi(y \mid z_c)`, though not inside
@@ -46,9 +57,11 @@ class CCVAE_ELBO(Trace_ELBO):
         which keeps :math:`w` below :math:`K`, instead of one more than these.
     :param classification_weight: :math:`\alpha`, the coefficient of a further
         :math:`\log q_{\varphi,\phi}(y \mid x)`, which asks for a classifier in the open.
+    :param sum_labels: sum missing labels out wherever they factorize, or else draw them all.
     :param max_plate_nesting: how many plates the model nests; the draws take the next dimension.
     :param kwargs: passed to :class:`~pyro.infer.Trace_ELBO`, for example ``num_particles``.
-    :raises ValueError: if ``num_label_samples`` is not positive.
+    :raises ValueError: if ``num_label_samples`` is not positive, or, at a step, if some labels are
+        missing that cannot be summed out.
     """
 
     def __init__(
@@ -58,6 +71,7 @@ class CCVAE_ELBO(Trace_ELBO):
         stop_gradient: bool = True,
         count_used_draw: bool = False,
         classification_weight: float = 0.0,
+        sum_labels: bool = True,
         max_plate_nesting: int = 1,
         **kwargs,
     ) -> None:
@@ -68,43 +82,91 @@ class CCVAE_ELBO(Trace_ELBO):
         self.stop_gradient = stop_gradient
         self.count_used_draw = count_used_draw
         self.classification_weight = classification_weight
+        self.sum_labels = sum_labels
 
     def _get_trace(
         self, model: Callable, guide: Callable, args: tuple, kwargs: dict
+    ) -> tuple[Trace, Trace]:
+        if not self.sum_labels:
+            return self._get_scored_trace(model, guide, args, kwargs, sum_labels=False)
+        try:
+            return self._get_scored_trace(model, guide, args, kwargs, sum_labels=True)
+        except NotFactorizedError:  # which is an error still, if a part of the labels is missing
+            return self._get_scored_trace(model, guide, args, kwargs, sum_labels=False)
+
+    def _get_scored_trace(
+        self, model: Callable, guide: Callable, args: tuple, kwargs: dict, sum_labels: bool
     ) -> tuple[Trace, Trace]:
         draws = LabelDraws(
             self.num_label_samples,
             self.max_plate_nesting,
             stop_gradient=self.stop_gradient,
             count_used_draw=self.count_used_draw,
+            sum_labels=sum_labels,
         )
-        model_trace, guide_trace = super()._get_trace(model, draws(guide), args, kwargs)
+        both = BothLabels(self.max_plate_nesting)
+
+        def model_of_labels(*args, **kwargs) -> None:
+            """By now, the guide has run."""
+            (model if draws.log_q_y_z is None else both(model))(*args, **kwargs)
+
+        model_trace, guide_trace = super()._get_trace(
+            model_of_labels, draws(guide), args, kwargs
+        )
         # A node of another type than "sample": whatever sums over a trace passes it by.
         log_q_y_x = draws.log_q_y_x
         guide_trace.add_node("log_q_y_x", name="log_q_y_x", type="value", value=log_q_y_x)
+        if draws.log_q_y_z is not None:
+            log_p_y, inside = _label_terms(draws, both, model_trace)
+            model_trace.add_node("labels", name="labels", type="value", value=(log_p_y, inside))
         return model_trace, guide_trace
 
     def _differentiable_loss_particle(
         self, model_trace: Trace, guide_trace: Trace
     ) -> tuple[float, Tensor]:
-        label = guide_trace.nodes["y"]
-        if not label["is_observed"]:
+        log_q_y_x = guide_trace.nodes["log_q_y_x"]["value"]
+        if log_q_y_x is None:
             return super()._differentiable_loss_particle(model_trace, guide_trace)
 
-        log_q_y_x = guide_trace.nodes["log_q_y_x"]["value"]
-        weight = (label["unscaled_log_prob"] - log_q_y_x).exp()
-        log_p_y = model_trace.nodes["y"]["log_prob"]
+        label, label_prior = guide_trace.nodes["y"], model_trace.nodes["y"]
+        log_p_y = label_prior["log_prob"]
         shape = log_p_y.shape
         log_ratio = _log_joint(model_trace, shape) - log_p_y - _log_joint(guide_trace, shape)
-        scaled_log_q_y_x = scale_and_mask(log_q_y_x, label["scale"], label["mask"])
+        if "labels" in model_trace:
+            terms = model_trace.nodes["labels"]["value"]
+            log_p_y, inside = (_scaled(term, label_prior) for term in terms)
+            log_ratio = log_ratio + inside
+        weight = (label["unscaled_log_prob"] - log_q_y_x).exp()
         coefficient = 1 + self.classification_weight
-        elbo = (weight * log_ratio + coefficient * scaled_log_q_y_x + log_p_y).sum()
+        elbo = (weight * log_ratio + coefficient * _scaled(log_q_y_x, label) + log_p_y).sum()
         return -elbo.item(), -elbo
 
     @torch.no_grad()
     def loss(self, model: Callable, guide: Callable, *args, **kwargs) -> float:
         """Evaluates the same objective that :meth:`loss_and_grads` differentiates."""
         return self.differentiable_loss(model, guide, *args, **kwargs).item()
+
+
+def _label_terms(draws: LabelDraws, both: BothLabels, model_trace: Trace) -> tuple[Tensor, Tensor]:
+    """The bound's terms about single labels, summed over these, shape ``(batch,)``.
+
+    :returns: log p(y) of the known labels, and what the expectation over z is taken of.
+    """
+    y, known = draws.y, draws.known
+    values = add_rows([torch.zeros_like(y), torch.ones_like(y)], draws.max_plate_nesting)
+    log_p_y = both.label_prior.log_prob(values)
+    log_p_z_y = sum(
+        prior.log_prob(model_trace.nodes[name]["value"]) for name, prior in both.priors.items()
+    )
+    log_q_y_z = draws.log_q_y_z
+    given = (y == values).to(log_q_y_z)
+    missing = log_q_y_z.exp() * (log_p_y + log_p_z_y - log_q_y_z)
+    inside = torch.where(known, given * log_p_z_y, missing)
+    return (given * known * log_p_y).sum((0, -1)), inside.sum((0, -1))
+
+
+def _scaled(term: Tensor, site: dict) -> Tensor:
+    return scale_and_mask(term, site["scale"], site["mask"])
 
 
 def _log_joint(trace: Trace, shape: torch.Size) -> Tensor:

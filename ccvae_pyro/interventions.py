@@ -39,6 +39,15 @@ def classify(ccvae: CCVAE, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def impute(ccvae: CCVAE, x: Tensor, y: Tensor) -> Tensor:
+    """The labels, those that are missing (NaN) as their probability.
+
+    :param y: labels of ``x``, shape ``(batch, num_labels)``.
+    """
+    return torch.where(y.isnan(), classify(ccvae, x), y)
+
+
+@torch.no_grad()
 def reconstruct(ccvae: CCVAE, x: Tensor) -> Tensor:
     """The images, encoded and decoded again."""
     return decode(ccvae, *encode(ccvae, x))

@@ -11,6 +11,10 @@ from pyro.distributions import TorchDistribution
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
+from torch.distributions import Bernoulli
+from torch.nn.functional import logsigmoid
+
+from ccvae_pyro.label_probes import NotFactorizedError, add_rows, is_row_of
 
 
 class LabelDraws(Messenger):
@@ -22,22 +26,34 @@ class LabelDraws(Messenger):
     draw alone, and so does the model that is replayed against it. What the guide samples after
     ``"y"`` is drawn once, unless it depends on these rows.
 
-    After the run, ``log_q_y_x`` holds the estimate of :math:`\log q_{\varphi,\phi}(y \mid x)`,
-    or None where the label was not observed.
+    After the run, ``log_q_y_x`` holds the estimate of :math:`\log q_{\varphi,\phi}(y \mid x)`
+    of the labels that are known, and None if the label was drawn. Where some are missing (NaN)
+    and are to be summed out, ``log_q_y_z`` holds :math:`\log q(y_i \mid z)` of the used draw for
+    both values of each label, in rows on the left, ``y`` the labels and ``known`` which are known.
 
     :param num_draws: the number :math:`K` of draws to average over.
     :param max_plate_nesting: the rows go to the left of this many dimensions.
+    :param sum_labels: do not draw an unobserved label, but prepare for summing it out.
+    :raises NotFactorizedError: if labels are missing and cannot be dealt with one by one.
     """
 
     def __init__(
-        self, num_draws: int, max_plate_nesting: int, *, stop_gradient: bool, count_used_draw: bool
+        self,
+        num_draws: int,
+        max_plate_nesting: int,
+        *,
+        stop_gradient: bool,
+        count_used_draw: bool,
+        sum_labels: bool = True,
     ) -> None:
         super().__init__()
         self.num_draws = num_draws
         self.max_plate_nesting = max_plate_nesting
         self.stop_gradient = stop_gradient
         self.first = 0 if count_used_draw else 1  # of the rows that the average is over
+        self.sum_labels = sum_labels
         self.log_q_y_x: Tensor | None = None
+        self.log_q_y_z: Tensor | None = None
 
     def __enter__(self) -> LabelDraws:
         self._is_before_y = True
@@ -50,13 +66,19 @@ class LabelDraws(Messenger):
             return
         is_label = msg["name"] == "y"
         depends_on_rows = len(msg["fn"].batch_shape) > self.max_plate_nesting
-        if is_label and msg["is_observed"]:
-            msg["fn"] = self._score(msg["fn"], msg["value"], depends_on_rows)
+        is_missing = msg["value"].isnan().any() if msg["is_observed"] else self.sum_labels
+        if is_label and is_missing:
+            self._score_known(msg, depends_on_rows)
+        elif is_label and msg["is_observed"]:
+            log_q_y_z = msg["fn"].log_prob(msg["value"])
+            msg["fn"] = self._score(log_q_y_z, msg["value"], depends_on_rows)
+        elif depends_on_rows and self.log_q_y_z is not None:
+            raise NotFactorizedError(f"{msg['name']!r} of the guide depends on the label or z_c")
         elif depends_on_rows:
             self._rows = self._stop_last(msg["fn"]())
             msg["value"], msg["done"] = self._rows[0], True
             # Where the label is drawn, the paper's code stops the gradient of z just the same.
-            msg["fn"] = _Row(msg["fn"], -1 if is_label and self.stop_gradient else 0)
+            msg["fn"] = _Row(msg["fn"], self._used if is_label else 0)
         elif self._is_before_y and not is_label and not msg["is_observed"]:
             msg["value"], self._rows = self._draw_rows(msg["fn"])
             msg["done"] = True
@@ -82,16 +104,35 @@ class LabelDraws(Messenger):
         """Makes the last row the first one with its gradient stopped, noise and all."""
         return torch.cat([rows[:-1], rows[:1].detach()]) if self.stop_gradient else rows
 
-    def _score(self, fn: TorchDistribution, y: Tensor, depends_on_rows: bool) -> dist.Delta:
+    def _score(self, log_q_y_z: Tensor, y: Tensor, depends_on_rows: bool) -> dist.Delta:
         """Scores the label in every row, and keeps of it what the used draw gives it."""
-        log_q_y_z = fn.log_prob(y)
         if not depends_on_rows:
             self.log_q_y_x = log_q_y_z
-            return dist.Delta(y, log_density=log_q_y_z, event_dim=fn.event_dim)
+            return dist.Delta(y, log_density=log_q_y_z, event_dim=1)
         average_over = log_q_y_z[self.first : self.first + self.num_draws]
         self.log_q_y_x = average_over.logsumexp(dim=0) - math.log(self.num_draws)
-        log_q_y_used = log_q_y_z[-1 if self.stop_gradient else 0]
-        return dist.Delta(y, log_density=log_q_y_used, event_dim=fn.event_dim)
+        return dist.Delta(y, log_density=log_q_y_z[self._used], event_dim=1)
+
+    def _score_known(self, msg: Any, depends_on_rows: bool) -> None:
+        """Scores the labels that are known; what would draw the others is kept for their sum."""
+        fn = msg["fn"]
+        if not is_row_of(fn, Bernoulli):
+            raise NotFactorizedError(f"'y' of the guide is {fn}, not a Bernoulli for each label")
+        logits = fn.base_dist.logits
+        used = logits[self._used] if depends_on_rows else logits
+        y = msg["value"] if msg["is_observed"] else torch.full_like(used, torch.nan)
+        self.y, self.known, filled = y, ~y.isnan(), y.nan_to_num()
+        self.log_q_y_z = torch.stack([logsigmoid(-used), logsigmoid(used)])
+        log_q_y_z = (fn.base_dist.log_prob(filled) * self.known).sum(-1)
+        msg["fn"] = self._score(log_q_y_z, filled, depends_on_rows)
+        msg["value"], msg["done"] = filled, True
+        # What comes after may not depend on the label: it would be seen by these rows.
+        self._rows = add_rows([filled, 1 - filled], self.max_plate_nesting)
+
+    @property
+    def _used(self) -> int:
+        """The row that the label is scored at in the bound."""
+        return -1 if self.stop_gradient else 0
 
 
 class _Row(TorchDistribution):

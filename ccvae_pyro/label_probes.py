@@ -11,11 +11,14 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from pyro.infer.util import is_validation_enabled
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Independent
+from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
 
 class NotFactorizedError(ValueError):
     """A model or a guide in which labels cannot be dealt with one by one."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}: CCVAE_ELBO takes any model and guide")
 
 
 class ClassifierProbe(Messenger):
@@ -38,6 +41,7 @@ class ClassifierProbe(Messenger):
         self.max_plate_nesting = max_plate_nesting
 
     def __enter__(self) -> ClassifierProbe:
+        self._distributions: dict[str, TorchDistribution] = {}
         self._probes: dict[str, Tensor] = {}
         self._rows: Tensor | None = None
         self._is_before_y = True
@@ -56,6 +60,7 @@ class ClassifierProbe(Messenger):
             raise NotFactorizedError(f"{msg['name']!r} of the guide depends on z_c or on a label")
         elif self._is_before_y and not msg["is_observed"]:
             msg["value"], msg["done"] = fn(), True
+            self._distributions[msg["name"]] = fn
             self._rows = self._probes[msg["name"]] = self._probe(fn)
 
     def _pyro_post_sample(self, msg: Any) -> None:
@@ -72,13 +77,7 @@ class ClassifierProbe(Messenger):
     def _read_line(self, fn: TorchDistribution) -> None:
         if not is_row_of(fn, Bernoulli):
             raise NotFactorizedError(f"'y' of the guide is {fn}, and not one Bernoulli a label")
-        names = [name for name, rows in self._probes.items() if rows.shape[-1:] == fn.event_shape]
-        if len(names) != 1:
-            raise NotFactorizedError(
-                f"one latent of the size of 'y', {tuple(fn.event_shape)}, has to come before it "
-                f"in the guide, got {names or 'none'}"
-            )
-        self.name = names[0]
+        self.name = self._find_characteristics(fn.event_shape)
         logits = fn.base_dist.logits
         if len(fn.batch_shape) <= self.max_plate_nesting:  # it does not depend on any latent
             self.slope, self.offset = torch.zeros_like(logits), logits
@@ -87,6 +86,19 @@ class ClassifierProbe(Messenger):
         line = self.offset + self.slope * self._probes[self.name][2]
         if is_validation_enabled() and not torch.allclose(logits[2], line, rtol=1e-3, atol=1e-3):
             raise NotFactorizedError("a label's logit in the guide is no line in its own z_c")
+
+
+    def _find_characteristics(self, shape: torch.Size) -> str:
+        names = [name for name, rows in self._probes.items() if rows.shape[-1:] == shape]
+        if len(names) != 1:
+            raise NotFactorizedError(
+                f"of the guide, one latent of the size of 'y', {tuple(shape)}, has to come before "
+                f"it, got {' and '.join(names) or 'none'}"
+            )
+        fn = self._distributions[names[0]]
+        if not is_row_of(fn, Normal):
+            raise NotFactorizedError(f"{names[0]!r} of the guide is {fn}, not a row of Normals")
+        return names[0]
 
 
 class BothLabels(Messenger):

@@ -135,6 +135,8 @@ class LabelPosterior:
     """
 
     def __init__(self, normal: Normal, slope: Tensor, offset: Tensor, y: Tensor) -> None:
+        if is_validation_enabled() and not ((y == 0) | (y == 1) | y.isnan()).all():
+            raise ValueError(f"a label is 0, 1, or NaN where it is missing, got {y}")
         self.normal, self.y = normal, y
         self.known = ~y.isnan()
         self.all_known, self.any_known = torch.stack([self.known.all(), self.known.any()]).tolist()

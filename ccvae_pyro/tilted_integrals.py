@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 SPACING = {torch.float64: 0.11}  # of the nodes, for errors of 1e-7 up to slopes of 10, of 1e-5 up to 200
 COARSE_SPACING = 0.22  # in other types, whose rounding is above the rest
 REACH = 7.5  # of the nodes to both sides of the middle of a density no wider than the Normal
-FAR = 5.0  # from the middle, where a step bears on next to nothing, and draws no nodes to it
+FAR = 5.0  # from the middle
 STEEPEST = 200.0  # slope that nodes are provided for where their number must not depend on values
 LOG_NEGLIGIBLE = -36.0  # kept from falling further, to numbers that processors are slow on
 NEWTON_STEPS = 4  # of the inverse of a cubic, from a start that is close
@@ -40,38 +40,41 @@ class Moments(NamedTuple):
     log_factor: Tensor
 
 
-class Tilt:
-    r"""Tilted densities, of any batch's shape: their integrals, differentiable by both parameters.
+def make_grids(slope: Tensor, offset: Tensor) -> list[TiltedGrid]:
+    r"""Tilted densities on nodes, as many at a time as are quick.
 
-    :param slope: :math:`\beta`.
-    :param offset: :math:`\gamma`, of the same shape.
+    :param slope: :math:`\beta`, of any batch's shape.
+    :param offset: :math:`\gamma`, of the same.
     """
+    size = CHUNK if slope.device.type == "cpu" else max(slope.numel(), 1)
+    flat = (array.detach().flatten().split(size) for array in (slope, offset))
+    with torch.no_grad():
+        return [TiltedGrid(*chunk) for chunk in zip(*flat, strict=True)]
 
-    def __init__(self, slope: Tensor, offset: Tensor) -> None:
-        self.slope, self.offset = slope, offset
-        size = CHUNK if slope.device.type == "cpu" else max(slope.numel(), 1)
-        flat = (array.detach().flatten().split(size) for array in (slope, offset))
-        with torch.no_grad():
-            self.grids = [TiltedGrid(*chunk) for chunk in zip(*flat, strict=True)]
 
-    def moments(self) -> Moments:
-        return Moments(*_Moments.apply(self.slope, self.offset, self.grids))
+def find_moments(slope: Tensor, offset: Tensor, grids: list[TiltedGrid]) -> Moments:
+    """The integrals, differentiable by both parameters."""
+    return Moments(*_Moments.apply(slope, offset, grids))
 
-    def quantile(self, probability: Tensor) -> Tensor:
-        """The inverse of the distribution function.
 
-        :param probability: shape ``sample_shape + batch_shape``.
-        """
-        slope, offset = (array.expand_as(probability) for array in (self.slope, self.offset))
-        flat = probability.reshape((*probability.shape[: -self.slope.dim() or None], -1))
-        return _Quantile.apply(slope, offset, self.grids, flat)
+def find_quantile(
+    slope: Tensor, offset: Tensor, grids: list[TiltedGrid], probability: Tensor
+) -> Tensor:
+    """The inverse of the distribution function, differentiable by both parameters.
+
+    :param probability: shape ``sample_shape + batch_shape``.
+    """
+    batch_dim = slope.dim()
+    slope, offset = (array.expand_as(probability) for array in (slope, offset))
+    flat = probability.reshape((*probability.shape[: probability.dim() - batch_dim], -1))
+    return _Quantile.apply(slope, offset, grids, flat)
 
 
 class TiltedGrid:
     r"""Tilted densities on nodes, which are the first dimension.
 
     The nodes are equally spaced in :math:`s = \operatorname{arsinh}(k (t - t_0))`, and so closest
-    at the step :math:`t_0 = -\gamma / \beta` of the logistic. The integrand is analytic in a strip
+    at the step :math:`t_0 = -\gamma / \beta` of the logistic, where that matters. The integrand is analytic in a strip
     about the real line of :math:`s` whose width does not depend on the slope: the trapezoid rule's
     error falls exponentially with the number of nodes (Trefethen and Weideman, 2014).
 
@@ -103,10 +106,13 @@ class TiltedGrid:
         step = -self.offset / torch.where(self.slope.abs() < tiny, tiny, self.slope)
         # The mode is between that of the Normal and that of its product with an exponential.
         middle = step.clamp(self.slope.clamp(max=0), self.slope.clamp(min=0))
-        relevance = (-((step - middle) ** 2) / 8).exp()
+        distance = step - middle
+        relevance = (-(distance**2) / 8).exp()
         self.sharpness = (self.slope.abs() * relevance).clamp(min=1) / math.pi
+        # A step that is far from the middle bears on next to nothing, and draws no nodes to it.
+        nearness = (2 - distance.abs() / FAR).clamp(0, 1)
+        self.step = middle + distance.clamp(-FAR, FAR) * nearness
         lower, upper = middle - REACH, middle + REACH
-        self.step = step.clamp(middle - FAR, middle + FAR)
         start, end = (((t - self.step) * self.sharpness).asinh() for t in (lower, upper))
         num_nodes = self._num_nodes(end - start)
         fraction = torch.linspace(0, 1, num_nodes, dtype=start.dtype, device=start.device)

@@ -12,7 +12,13 @@ from torch.distributions import Normal
 from torch.distributions.kl import register_kl
 from torch.distributions.utils import broadcast_all, clamp_probs, lazy_property
 
-from ccvae_pyro.tilted_integrals import Moments, Tilt
+from ccvae_pyro.tilted_integrals import (
+    Moments,
+    TiltedGrid,
+    find_moments,
+    find_quantile,
+    make_grids,
+)
 
 Size = torch.Size | list[int] | tuple[int, ...]
 
@@ -65,26 +71,31 @@ class TiltedNormal(TorchDistribution):
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     @lazy_property
-    def _tilt(self) -> Tilt:
-        """That of the standardized variable, ``(z - loc) / scale``."""
-        return Tilt(self.slope * self.scale, self.slope * self.loc + self.offset)
+    def _grids(self) -> list[TiltedGrid]:
+        return make_grids(*self._standard)
 
-    @lazy_property
-    def _moments(self) -> Moments:
-        return self._tilt.moments()
+    @property
+    def _standard(self) -> tuple[Tensor, Tensor]:
+        """Slope and offset by the standardized variable, ``(z - loc) / scale``."""
+        return self.slope * self.scale, self.slope * self.loc + self.offset
+
+    @property
+    def moments(self) -> Moments:
+        """Integrals over the standardized variable, which most else is made of."""
+        return find_moments(*self._standard, self._grids)
 
     @property
     def log_normalizer(self) -> Tensor:
         r""":math:`\log Z`, which is :math:`\log q(y \mid x)`."""
-        return self._moments.log_normalizer
+        return self.moments.log_normalizer
 
     @property
     def mean(self) -> Tensor:
-        return self.loc + self.scale * self._moments.mean
+        return self.loc + self.scale * self.moments.mean
 
     @property
     def variance(self) -> Tensor:
-        return self.scale**2 * self._moments.variance
+        return self.scale**2 * self.moments.variance
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -99,15 +110,12 @@ class TiltedNormal(TorchDistribution):
 
     def icdf(self, value: Tensor) -> Tensor:
         """The inverse of the distribution function."""
-        return self.loc + self.scale * self._tilt.quantile(value)
+        return self.loc + self.scale * find_quantile(*self._standard, self._grids, value)
 
     def entropy(self) -> Tensor:
-        log_normal = -(math.log(2 * math.pi) + self._second_moment) / 2 - self.scale.log()
-        return self.log_normalizer - self._moments.log_factor - log_normal
-
-    @property
-    def _second_moment(self) -> Tensor:
-        return self._moments.variance + self._moments.mean**2
+        m = self.moments
+        log_normal = -(m.variance + m.mean**2 + math.log(2 * math.pi)) / 2 - self.scale.log()
+        return m.log_normalizer - m.log_factor - log_normal
 
     def expand(self, batch_shape: Size, _instance: TiltedNormal | None = None) -> TiltedNormal:
         shape = torch.Size(batch_shape)
@@ -118,7 +126,9 @@ class TiltedNormal(TorchDistribution):
 
 @register_kl(TiltedNormal, Normal)
 def _kl_tilted_normal_normal(p: TiltedNormal, q: Normal) -> Tensor:
-    r""":math:`-\mathbb{H}[p] - \mathbb{E}_p[\log q]`, and the latter knows two moments only."""
-    square = p.variance + (p.mean - q.loc) ** 2
-    cross = (math.log(2 * math.pi) + square / q.scale**2) / 2 + q.scale.log()
-    return cross - p.entropy()
+    r"""The expectation of :math:`\log p - \log q`, all of whose terms know two moments only."""
+    m = p.moments
+    log_p = m.log_factor - m.log_normalizer - (m.variance + m.mean**2) / 2 - p.scale.log()
+    distance = p.loc + p.scale * m.mean - q.loc
+    log_q = -(p.scale**2 * m.variance + distance**2) / (2 * q.scale**2) - q.scale.log()
+    return log_p - log_q

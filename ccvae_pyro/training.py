@@ -107,7 +107,7 @@ def _close_epoch(ccvae: CCVAE, batches: Batches, state: dict[str, Any], is_last:
     """Measures the model on the validation images and writes the epoch into the history."""
     figures = evaluate(ccvae, batches.held_out("valid"))
     epoch = state["epoch"] = state["epoch"] + 1
-    record = {"epoch": epoch, "loss": state["loss"] / len(batches.data.splits["train"])}
+    record = {"epoch": epoch, "loss": state["loss"] / batches.num_images}
     record |= {name: value for name, value in figures.items() if name != "per_label"}
     record["seconds"] = round(state["seconds"], 3)
     state["history"].append(record)

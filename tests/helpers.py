@@ -6,21 +6,23 @@ import torch
 from ccvae_pyro import CCVAE, distributions, networks
 
 NUM_LABELS, NUM_STYLE, NUM_PIXELS, BATCH = 3, 2, 8, 4
+FREQUENCIES = (0.2, 0.5, 0.7, 0.4, 0.1, 0.6)
+NAMES = ("Bald", "Beard", "Wearing_Hat", "Eyeglasses", "Smiling", "Gray_Hair")
 
 
-def make_ccvae() -> CCVAE:
+def make_ccvae(num_labels: int = NUM_LABELS) -> CCVAE:
     """A CCVAE of vectors rather than images, small enough for exact checks."""
-    z_dim = NUM_LABELS + NUM_STYLE
+    z_dim = num_labels + NUM_STYLE
     ccvae = CCVAE(
         distributions.GaussianEncoder(
-            networks.mlp(NUM_PIXELS, 2 * z_dim, hidden=16), (NUM_LABELS, NUM_STYLE)
+            networks.mlp(NUM_PIXELS, 2 * z_dim, hidden=16), (num_labels, NUM_STYLE)
         ),
         distributions.LaplaceDecoder(networks.mlp(z_dim, NUM_PIXELS, hidden=16), event_dim=1),
-        distributions.DiagonalClassifier(NUM_LABELS),
-        distributions.GaussianConditionalPrior(NUM_LABELS),
+        distributions.DiagonalClassifier(num_labels),
+        distributions.GaussianConditionalPrior(num_labels),
         distributions.StandardNormal(NUM_STYLE),
-        distributions.BernoulliLabelPrior(torch.tensor([0.2, 0.5, 0.7])),
-        label_names=("Bald", "Beard", "Wearing_Hat"),
+        distributions.BernoulliLabelPrior(torch.tensor(FREQUENCIES[:num_labels])),
+        label_names=NAMES[:num_labels],
     )
     # Away from the symmetric start, where some mistakes would cancel.
     for parameter in ccvae.parameters():

@@ -8,7 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
-from ccvae_pyro.data import Batches, LabeledImages, avatars, cache, load_avatars, load_celeba
+from ccvae_pyro.data import (
+    Batches,
+    LabeledImages,
+    avatars,
+    cache,
+    hide_labels,
+    load_avatars,
+    load_celeba,
+)
 from ccvae_pyro.data.avatar_tables import ATTRIBUTES, VISIBLE_ATTRIBUTES
 from ccvae_pyro.data.celeba import download
 from ccvae_pyro.labels import index_of
@@ -341,20 +349,48 @@ def test_an_epoch_is_an_order_of_its_own_and_can_be_resumed(data):
     assert all(torch.equal(a, b) for a, b in zip(first[4:], rest, strict=True))
 
 
-@pytest.mark.parametrize(("fraction", "num_labeled"), [(0.0, 0), (0.25, 10), (1.0, 40)])
+def seen(batch):
+    """Which rows of a batch have a label."""
+    return ~batch[1].isnan().all(dim=1)
+
+
+@pytest.mark.parametrize(("fraction", "num_labeled"), [(0.25, 10), (0.5, 20), (1.0, 40)])
 def test_a_fraction_of_the_images_is_labeled(data, fraction, num_labeled):
-    batches = list(Batches(data, 7, label_fraction=fraction).epoch(1))
-    assert sum(len(batch[0]) for batch in batches if len(batch) == 2) == num_labeled
+    batches = list(Batches(hide_labels(data, fraction), 7).epoch(1))
     assert sum(len(batch[0]) for batch in batches) == 40
+    assert sum(seen(batch).sum() for batch in batches) == num_labeled
+
+
+def test_without_labels_a_batch_is_images_alone(data):
+    assert [len(batch) for batch in Batches(hide_labels(data, 0.0), 20).epoch(1)] == [1, 1]
+
+
+def test_few_labeled_images_are_mixed_into_every_batch(data):
+    batches = Batches(hide_labels(data, 0.05), 8, labeled_share=0.25)
+    epoch = list(batches.epoch(1))
+    assert [seen(batch).sum() for batch in epoch] == [2] * len(epoch)
+    assert len(epoch) == len(batches) == 7  # 38 images without labels, 6 a batch
+    assert sum(len(batch[0]) for batch in epoch) == batches.num_images == 38 + 2 * 7
+    unlabeled = torch.cat([x[~seen((x, y))] for x, y in epoch]).sum((1, 2, 3))
+    assert len(unlabeled.unique()) == 38
 
 
 def test_the_same_images_stay_labeled(data):
-    batches = Batches(data, 40, label_fraction=0.25)
-    chosen = [
-        next(b[0] for b in batches.epoch(number) if len(b) == 2).sum((1, 2, 3)).sort().values
-        for number in (1, 2)
-    ]
-    assert torch.equal(*chosen)
+    hidden = [np.isnan(hide_labels(data, 0.25, seed=seed).labels) for seed in (0, 0, 1)]
+    assert np.array_equal(hidden[0], hidden[1])
+    assert not np.array_equal(hidden[0], hidden[2])
+
+
+def test_single_entries_can_be_hidden(data):
+    hidden = np.isnan(hide_labels(data, 0.5, missing="entries").labels)
+    assert 0.3 < hidden[data.splits["train"]].mean() < 0.7
+    assert len(np.unique(hidden[data.splits["train"]], axis=0)) > 2
+    assert not hidden[data.splits["test"]].any()
+
+
+def test_what_was_given_keeps_its_labels(data):
+    hide_labels(data, 0.0)
+    assert not np.isnan(data.labels).any()
 
 
 @pytest.mark.parametrize("batch_size", [0, 41])
@@ -364,8 +400,12 @@ def test_a_batch_has_at_least_one_image_and_at_most_all(data, batch_size):
 
 
 def test_a_fraction_is_a_fraction(data):
-    with pytest.raises(ValueError, match=r"between 0 and 1, got 1\.5"):
-        Batches(data, 5, label_fraction=1.5)
+    with pytest.raises(ValueError, match=r"label_fraction .* between 0 and 1, got 1\.5"):
+        hide_labels(data, 1.5)
+    with pytest.raises(ValueError, match=r"labeled_share must be at least 0 and below 1, got 1"):
+        Batches(data, 5, labeled_share=1)
+    with pytest.raises(ValueError, match=r"'rows' or 'entries', got 'all'"):
+        hide_labels(data, 0.5, missing="all")
 
 
 def test_frequencies_are_of_the_training_images_and_never_0_or_1(data):
@@ -375,7 +415,6 @@ def test_frequencies_are_of_the_training_images_and_never_0_or_1(data):
     labels[40:] = 1
     some = LabeledImages(data.images, labels, ("a", "b"), data.splits)
     assert some.label_frequencies().tolist() == pytest.approx([11 / 42, 1 / 22])
-    assert some.label_frequencies(np.arange(5)).tolist() == pytest.approx([6 / 7, 1 / 2])
 
 
 def test_a_sample_takes_from_each_split_alike(data):

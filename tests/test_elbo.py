@@ -19,7 +19,7 @@ from ccvae_pyro.label_draws import LabelDraws
 
 def run_guide(ccvae, batch, num_draws=100, **kwargs):
     """Runs the guide under LabelDraws; returns what it left behind."""
-    options = {"stop_gradient": False, "count_used_draw": False} | kwargs
+    options = {"stop_gradient": False, "count_used_draw": False, "sum_labels": False} | kwargs
     draws = LabelDraws(num_draws, max_plate_nesting=1, **options)
     trace = poutine.trace(draws(ccvae.guide)).get_trace(*batch)
     trace.compute_log_prob()

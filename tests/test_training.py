@@ -12,8 +12,8 @@ from pyro.infer import SVI
 from pyro.optim import Adam
 
 import ccvae_pyro
-from ccvae_pyro import CCVAE_ELBO, CheckpointError, checkpoint, files, networks
-from ccvae_pyro.data import Batches, LabeledImages
+from ccvae_pyro import CheckpointError, TiltedCCVAE_ELBO, checkpoint, files, networks
+from ccvae_pyro.data import Batches, LabeledImages, hide_labels
 from ccvae_pyro.devices import pick_device, pick_precision
 
 NAMES = ("Bald", "Beard", "Wearing_Hat")
@@ -30,14 +30,14 @@ def data():
     )
 
 
-def start(data, seed=0, label_fraction=0.5, **kwargs):
-    """A small model, its SVI and its batches: two labeled and two unlabeled an epoch."""
+def start(data, seed=0, label_fraction=0.5):
+    """A small model, its SVI and its batches: four an epoch, of images half of which are labeled."""
     torch.set_default_dtype(torch.float32)
     pyro.set_rng_seed(seed)
     ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5, label_names=NAMES)
-    objective = CCVAE_ELBO(num_label_samples=5, **kwargs)
+    objective = TiltedCCVAE_ELBO(classification_weight=1.0)
     svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": 1e-3}), loss=objective)
-    return ccvae, svi, Batches(data, 10, label_fraction=label_fraction, seed=seed)
+    return ccvae, svi, Batches(hide_labels(data, label_fraction), 10, seed=seed)
 
 
 def parameters(path):

@@ -12,18 +12,22 @@ from ccvae_pyro.data.images import LabeledImages
 
 
 class Batches:
-    """The training images in batches, ``(x, y)`` where they are labeled and ``(x,)`` where not.
+    """The training images in batches ``(x, y)``, in which a label that is missing is NaN.
+
+    Where no image has a label, a batch is ``(x,)``. Where few have, these are mixed into every
+    batch: an epoch shows each image without labels once, and those with labels as often as it
+    takes for ``labeled_share`` of each batch.
 
     The order of an epoch depends on ``seed`` and the epoch's number alone, so that a run which is
     resumed in the middle of an epoch goes on with the very batches that were left.
 
     :param data: images, labels and splits.
     :param batch_size: how many images a batch has; an epoch's last one may have fewer.
-    :param label_fraction: the share of training images whose labels are seen.
-    :param seed: for the choice of labeled images and for the order.
+    :param labeled_share: the least share of a batch that has labels, if any image has.
+    :param seed: for the order.
     :param device: where the tensors go.
     :raises ValueError: if there are fewer training images than a batch takes, or
-        ``label_fraction`` is no fraction.
+        ``labeled_share`` is no fraction.
     """
 
     def __init__(
@@ -31,7 +35,7 @@ class Batches:
         data: LabeledImages,
         batch_size: int = 200,
         *,
-        label_fraction: float = 1.0,
+        labeled_share: float = 0.25,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -41,30 +45,56 @@ class Batches:
                 f"the batch size must be between 1 and the number of training images, "
                 f"{len(rows)}, got {batch_size}"
             )
-        if not 0 <= label_fraction <= 1:
-            raise ValueError(f"label_fraction must be between 0 and 1, got {label_fraction}")
+        if not 0 <= labeled_share < 1:
+            raise ValueError(f"labeled_share must be at least 0 and below 1, got {labeled_share}")
         self.data, self.batch_size, self.seed, self.device = data, batch_size, seed, device
-        shuffled = np.random.default_rng(seed).permutation(rows)
-        self.labeled, self.unlabeled = np.split(shuffled, [round(label_fraction * len(rows))])
+        is_labeled = ~np.isnan(data.labels[rows]).all(axis=1)
+        self.labeled, self.unlabeled = rows[is_labeled], rows[~is_labeled]
+        # The number of labeled images in each batch, where they would be too few by chance.
+        self._num_labeled = 0
+        if 0 < len(self.labeled) < labeled_share * len(rows):
+            self._num_labeled = max(1, round(labeled_share * batch_size))
 
     def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
         """The batches of an epoch, from batch ``start`` on."""
         rng = np.random.default_rng((self.seed, number))
-        batches = [(rows, True) for rows in self._split(rng.permutation(self.labeled))]
-        batches += [(rows, False) for rows in self._split(rng.permutation(self.unlabeled))]
-        for index in rng.permutation(len(batches))[start:]:
-            rows, is_labeled = batches[index]
+        if self._num_labeled:
+            batches = self._mixed(rng)
+        else:
+            batches = _split(rng.permutation(self.data.splits["train"]), self.batch_size)
+        for rows in batches[start:]:
             x, y = self.data.batch(rows, self.device)
-            yield (x, y) if is_labeled else (x,)
+            yield (x, y) if len(self.labeled) else (x,)
 
     def held_out(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
         """The images of ``"valid"`` or ``"test"``, in their own order, with all their labels."""
-        for rows in self._split(self.data.splits[split]):
+        for rows in _split(self.data.splits[split], self.batch_size):
             yield self.data.batch(rows, self.device)
+
+    @property
+    def num_images(self) -> int:
+        """How many images an epoch shows."""
+        if self._num_labeled:
+            return len(self.unlabeled) + len(self) * self._num_labeled
+        return len(self.data.splits["train"])
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
-        return sum(-(-len(rows) // self.batch_size) for rows in (self.labeled, self.unlabeled))
+        if self._num_labeled:
+            return -(-len(self.unlabeled) // (self.batch_size - self._num_labeled))
+        return -(-len(self.data.splits["train"]) // self.batch_size)
 
-    def _split(self, rows: np.ndarray) -> list[np.ndarray]:
-        return [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
+    def _mixed(self, rng: np.random.Generator) -> list[np.ndarray]:
+        """Batches of unlabeled images, each with the same number of labeled ones."""
+        unlabeled = _split(
+            rng.permutation(self.unlabeled), self.batch_size - self._num_labeled
+        )
+        num_drawn = len(unlabeled) * self._num_labeled
+        num_rounds = -(-num_drawn // len(self.labeled))
+        drawn = np.concatenate([rng.permutation(self.labeled) for _ in range(num_rounds)])
+        labeled = _split(drawn[:num_drawn], self._num_labeled)
+        return [np.concatenate(rows) for rows in zip(labeled, unlabeled, strict=True)]
+
+
+def _split(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return [rows[i : i + size] for i in range(0, len(rows), size)]

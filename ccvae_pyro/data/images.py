@@ -54,16 +54,13 @@ class LabeledImages:
         labels = torch.from_numpy(self.labels[rows]).to(device, non_blocking=True)
         return images.permute(0, 3, 1, 2).float() / 255, labels
 
-    def label_frequencies(self, rows: np.ndarray | None = None) -> Tensor:
-        """How frequent each label is among the images where it is known, shape ``(num_labels,)``.
+    def label_frequencies(self) -> Tensor:
+        """How frequent each label is among the training images that have it, ``(num_labels,)``.
 
         Kept off 0 and 1 by one observation of each kind (Laplace's rule), so that a label that the
         images always or never have still has a finite bound.
-
-        :param rows: the images to count, those for training by default; with few labels seen,
-            the ``labeled`` of :class:`Batches`.
         """
-        labels = self.labels[self.splits["train"] if rows is None else rows]
+        labels = self.labels[self.splits["train"]]
         positive, known = np.nansum(labels, axis=0), (~np.isnan(labels)).sum(axis=0)
         return torch.from_numpy((positive + 1) / (known + 2)).float()
 

@@ -1,0 +1,58 @@
+"""The classifier alone: what labels can be read off images by without a model of these."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import balanced_accuracy_score
+from torch import Tensor
+from tqdm import tqdm
+
+from ccvae_pyro.data.batches import Batches
+from ccvae_pyro.interventions import classify, generate
+from ccvae_pyro.model import CCVAE
+
+NOISE = 0.03  # on the images, so that a reader is not put off by those that a decoder makes
+
+
+def train_classifier(
+    ccvae: CCVAE, batches: Batches, num_epochs: int, learning_rate: float = 1e-3
+) -> None:
+    r"""Trains encoder and classifier by the cross-entropy of the labels that are known.
+
+    .. math:: \sum_{i \text{ known}} \log q_\varphi(y_i \mid z_c = \mathbb{E}_{q_\phi}[z_c \mid x])
+
+    Decoder and priors stay as they are. It is what a semi-supervised model has to beat, and, on
+    images and labels in full, a reader of what another model generates.
+
+    :param learning_rate: Adam's.
+    """
+    parameters = [*ccvae.encoder.parameters(), *ccvae.classifier.parameters()]
+    adam = torch.optim.Adam(parameters, learning_rate)
+    bar = tqdm(total=num_epochs * len(batches), desc="classifier", unit="batch")
+    with bar:
+        for epoch in range(1, num_epochs + 1):
+            for x, y in batches.epoch(epoch):
+                known = ~y.isnan()
+                rows = known.any(dim=1)
+                x, y, known = x[rows], y[rows], known[rows]
+                z_c, _ = ccvae.encoder(x + NOISE * torch.randn_like(x))
+                probability = ccvae.classifier(z_c.mean).mean
+                loss = F.binary_cross_entropy(probability[known], y[known])
+                adam.zero_grad()
+                loss.backward()
+                adam.step()
+                bar.update()
+
+
+@torch.no_grad()
+def read_accuracy(ccvae: CCVAE, reader: CCVAE, y: Tensor) -> float:
+    """How often a reader finds the labels that images were generated to, balanced and averaged.
+
+    :param reader: trained by :func:`train_classifier` on images and labels of the kind.
+    :param y: labels to generate to, shape ``(batch, num_labels)``, best those of images held out.
+    """
+    read = classify(reader, generate(ccvae, y)) > 0.5
+    columns = zip(y.cpu().numpy().T, read.cpu().numpy().T, strict=True)
+    return float(np.mean([balanced_accuracy_score(truth, answer) for truth, answer in columns]))

@@ -1,0 +1,196 @@
+"""The tilted Normal against adaptive quadrature, finite differences, and what Pyro asks of any."""
+
+import math
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from pyro.distributions.testing.gof import auto_goodness_of_fit
+from scipy.integrate import quad
+from torch.distributions import kl_divergence
+from torch.testing import assert_close
+
+from ccvae_pyro import TiltedNormal
+
+# Slope times scale, and where the logistic steps, in deviations from the mean.
+CASES = [(b, step) for b in (0.0, 0.3, 1.0, -3.0, 10.0) for step in (-7.0, -2.0, 0.0, 0.7, 3.0, 8.0)]
+STEEP_CASES = [(b, step) for b in (-20.0, 50.0, 200.0) for step in (-6.0, -1.0, 0.0, 2.0, 5.0)]
+
+
+def tilted(b, step, loc=0.3, scale=0.8, dtype=torch.float64):
+    values = (loc, scale, b / scale, -b * step - b / scale * loc)
+    return TiltedNormal(*(torch.tensor(value, dtype=dtype) for value in values))
+
+
+def integrate(function, distribution, step):
+    """An integral over z, by pieces about where its integrand can be sharp."""
+    loc, scale, slope, _ = (p.item() for p in parameters(distribution))
+    b, middle = abs(slope * scale), min(max(step, min(0, slope * scale)), max(0, slope * scale))
+    breaks = [middle + t for t in (-10, -6, -3, -1, 0, 1, 3, 6, 10)]
+    breaks += [step + u / max(b, 1) for u in (-30, -10, -3, 0, 3, 10, 30)]
+    breaks = [loc + scale * t for t in sorted(breaks) if abs(t - middle) <= 10]
+    pieces = zip(breaks[:-1], breaks[1:], strict=True)
+    return sum(quad(function, *piece, epsabs=1e-12, epsrel=1e-11, limit=200)[0] for piece in pieces)
+
+
+def parameters(d):
+    return d.loc, d.scale, d.slope, d.offset
+
+
+def log_unnormalized(d):
+    loc, scale, slope, offset = (p.item() for p in parameters(d))
+    constant = -math.log(scale) - math.log(2 * math.pi) / 2
+    return lambda z: constant - ((z - loc) / scale) ** 2 / 2 - np.logaddexp(0, -slope * z - offset)
+
+
+def check_by_quadrature(d, step, tolerance):
+    log_f = log_unnormalized(d)
+    loc, scale, slope = d.loc.item(), d.scale.item(), d.slope.item() * d.scale.item()
+    peak = log_f(loc + scale * min(max(step, min(0, slope)), max(0, slope)))
+    log_z = math.log(integrate(lambda z: math.exp(log_f(z) - peak), d, step)) + peak
+    mean = integrate(lambda z: z * math.exp(log_f(z) - log_z), d, step)
+    variance = integrate(lambda z: (z - mean) ** 2 * math.exp(log_f(z) - log_z), d, step)
+    prior = dist.Normal(-1.0, 1.5)
+    log_p = lambda z: -((z + 1) / 1.5) ** 2 / 2 - math.log(1.5) - math.log(2 * math.pi) / 2  # noqa: E731
+    kl = integrate(lambda z: math.exp(log_f(z) - log_z) * (log_f(z) - log_z - log_p(z)), d, step)
+    actual = (d.log_normalizer, d.mean, d.variance, kl_divergence(d, prior))
+    expected = torch.tensor([log_z, mean, variance, kl])
+    assert_close(torch.stack(actual), expected, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize(("b", "step"), CASES)
+def test_integrals_match_quadrature(b, step):
+    check_by_quadrature(tilted(b, step), step, tolerance=1e-6)
+
+
+@pytest.mark.parametrize(("b", "step"), STEEP_CASES)
+def test_integrals_match_quadrature_where_the_classifier_is_nearly_a_step(b, step):
+    check_by_quadrature(tilted(b, step), step, tolerance=1e-3)
+
+
+@pytest.mark.parametrize(("b", "step"), CASES + STEEP_CASES[:5])
+def test_single_precision_agrees_with_double(b, step):
+    single, double = tilted(b, step, dtype=torch.float32), tilted(b, step)
+    figures = [(d.log_normalizer, d.mean, d.variance, d.entropy()) for d in (single, double)]
+    assert torch.stack(figures[0]).dtype == torch.float32
+    assert_close(torch.stack(figures[0]).double(), torch.stack(figures[1]), atol=2e-3, rtol=1e-4)
+
+
+def test_a_label_of_probability_1e_8_leaves_everything_finite():
+    d = TiltedNormal(*(torch.tensor(v, requires_grad=True) for v in (0.0, 1.0, 2.0, -20.5)))
+    assert d.log_normalizer.exp().item() == pytest.approx(1e-8, rel=0.3)
+    total = d.rsample((100,)).sum() + d.entropy() + d.log_normalizer
+    total.backward()
+    assert all(p.grad.isfinite() for p in parameters(d))
+    assert_close(d.mean, torch.tensor(2.0), atol=1e-3, rtol=0)  # that of the Normal, shifted
+
+
+def test_no_slope_leaves_the_normal():
+    d, normal = tilted(0.0, 0.0), dist.Normal(torch.tensor(0.3), torch.tensor(0.8))
+    z = torch.linspace(-3, 3, 7)
+    assert_close(d.log_prob(z), normal.log_prob(z))
+    assert_close(d.icdf(torch.tensor([0.1, 0.5, 0.8])), normal.icdf(torch.tensor([0.1, 0.5, 0.8])),
+                 atol=1e-4, rtol=0)
+
+
+def test_both_labels_together_are_the_normal():
+    # q(z|x) = q(y=1|x) q(z|x,y=1) + q(y=0|x) q(z|x,y=0)
+    there = tilted(3.0, 0.5)
+    without = TiltedNormal(there.loc, there.scale, -there.slope, -there.offset)
+    z = torch.linspace(-3, 3, 9)
+    total = sum((d.log_normalizer + d.log_prob(z)).exp() for d in (there, without))
+    assert_close(total.log(), dist.Normal(there.loc, there.scale).log_prob(z))
+
+
+@pytest.mark.parametrize("b", [0.0, 1.0, -5.0, 20.0])
+def test_gradients_of_the_integrals_match_finite_differences(b):
+    inputs = [p.clone().requires_grad_() for p in parameters(tilted(b, torch.tensor(0.4).item()))]
+
+    def integrals(*inputs):
+        d = TiltedNormal(*inputs)
+        return d.log_normalizer, d.mean, d.variance, d.entropy(), d.log_prob(torch.tensor(0.1))
+
+    assert torch.autograd.gradcheck(integrals, inputs, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("b", [0.0, 1.0, -5.0, 20.0])
+def test_gradients_of_a_draw_match_finite_differences(b):
+    inputs = [p.clone().requires_grad_() for p in parameters(tilted(b, 0.4))]
+    probability = torch.tensor([0.02, 0.3, 0.5, 0.9])
+
+    def draw(*inputs):
+        return TiltedNormal(*inputs).icdf(probability)
+
+    # The draw itself errs by some 1e-5, and its finite differences by more.
+    assert torch.autograd.gradcheck(draw, inputs, eps=1e-3, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize(("b", "step"), [(0.5, 0.0), (3.0, 1.0), (-10.0, -0.5), (100.0, 2.0)])
+def test_draws_follow_the_density(b, step):
+    d = tilted(b, step)
+    samples = d.sample((100_000,))
+    assert auto_goodness_of_fit(samples, d.log_prob(samples).exp()) > 1e-3
+    assert_close(samples.mean(), d.mean, atol=5 * d.variance.sqrt().item() / 300, rtol=0)
+    assert_close(samples.var(), d.variance, atol=0, rtol=0.03)
+
+
+def test_the_mean_gradient_of_draws_is_that_of_the_mean():
+    d = TiltedNormal(*(torch.tensor(v, requires_grad=True) for v in (0.3, 0.8, 2.0, -1.0)))
+    by_draws = torch.autograd.grad(d.rsample((100_000,)).mean(), parameters(d))
+    exact = torch.autograd.grad(d.mean, parameters(d))
+    assert_close(torch.stack(by_draws), torch.stack(exact), atol=0.01, rtol=0)
+
+
+# What Pyro's own tests ask of every distribution.
+
+
+@pytest.fixture
+def row() -> TiltedNormal:
+    return TiltedNormal(torch.zeros(3, 1), torch.ones(2), torch.tensor(2.0), torch.tensor(-1.0))
+
+
+@pytest.mark.parametrize("sample_shape", [(), (1,), (5, 4)])
+def test_shapes(row, sample_shape):
+    assert row.batch_shape == (3, 2)
+    assert row.event_shape == ()
+    z = row.rsample(sample_shape)
+    assert z.shape == (*sample_shape, 3, 2)
+    assert row.log_prob(z).shape == z.shape
+    assert row.mean.shape == row.variance.shape == row.entropy().shape == (3, 2)
+
+
+def test_expand_is_the_same_in_more_rows(row):
+    wide = row.expand((4, 3, 2))
+    assert wide.batch_shape == (4, 3, 2)
+    z = wide.sample()
+    assert_close(wide.log_prob(z), row.log_prob(z))
+    assert_close(wide.mean, row.mean.expand(4, 3, 2))
+    assert row.to_event(1).expand((5, 3)).sample().shape == (5, 3, 2)
+
+
+def test_is_a_site_as_any_other(row):
+    def model():
+        with pyro.plate("rows", 3, dim=-1):
+            return pyro.sample("z", row.to_event(1))
+
+    trace = pyro.poutine.trace(model).get_trace()
+    trace.compute_log_prob()
+    assert trace.nodes["z"]["log_prob"].shape == (3,)
+    assert pyro.poutine.trace(pyro.condition(model, {"z": torch.ones(3, 2)})).get_trace()
+
+
+@pytest.mark.parametrize(("name", "value"), [("scale", -1.0), ("slope", math.nan)])
+def test_a_parameter_out_of_bounds_is_an_error(name, value):
+    arguments = {"loc": 0.0, "scale": 1.0, "slope": 1.0, "offset": 0.0, name: value}
+    with pytest.raises(ValueError, match=name):
+        TiltedNormal(**{key: torch.tensor(v) for key, v in arguments.items()}, validate_args=True)
+
+
+def test_the_same_seed_draws_the_same(row):
+    draws = []
+    for _ in range(2):
+        pyro.set_rng_seed(3)
+        draws.append(row.sample())
+    assert_close(*draws, atol=0, rtol=0)
