@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from pyro.distributions.util import scale_and_mask
@@ -110,9 +111,7 @@ class CCVAE_ELBO(Trace_ELBO):
             """By now, the guide has run."""
             (model if draws.log_q_y_z is None else both(model))(*args, **kwargs)
 
-        model_trace, guide_trace = super()._get_trace(
-            model_of_labels, draws(guide), args, kwargs
-        )
+        model_trace, guide_trace = super()._get_trace(model_of_labels, draws(guide), args, kwargs)
         # A node of another type than "sample": whatever sums over a trace passes it by.
         log_q_y_x = draws.log_q_y_x
         guide_trace.add_node("log_q_y_x", name="log_q_y_x", type="value", value=log_q_y_x)
@@ -165,7 +164,7 @@ def _label_terms(draws: LabelDraws, both: BothLabels, model_trace: Trace) -> tup
     return (given * known * log_p_y).sum((0, -1)), inside.sum((0, -1))
 
 
-def _scaled(term: Tensor, site: dict) -> Tensor:
+def _scaled(term: Tensor, site: Any) -> Tensor:
     return scale_and_mask(term, site["scale"], site["mask"])
 
 

@@ -1,4 +1,4 @@
-"""Reads off one run of a guide, and one of a model, what they make of a label at both its values."""
+"""What a guide and a model make of a label, at both of its values, read off one run of each."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution, constraints
+from pyro.infer.util import is_validation_enabled
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
-from pyro.infer.util import is_validation_enabled
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
@@ -87,7 +87,6 @@ class ClassifierProbe(Messenger):
         if is_validation_enabled() and not torch.allclose(logits[2], line, rtol=1e-3, atol=1e-3):
             raise NotFactorizedError("a label's logit in the guide is no line in its own z_c")
 
-
     def _find_characteristics(self, shape: torch.Size) -> str:
         names = [name for name, rows in self._probes.items() if rows.shape[-1:] == shape]
         if len(names) != 1:
@@ -129,7 +128,7 @@ class BothLabels(Messenger):
         fn = msg["fn"]
         if msg["name"] == "y":
             if not is_row_of(fn, Bernoulli):
-                raise NotFactorizedError(f"'y' of the model is {fn}, not a Bernoulli for each label")
+                raise NotFactorizedError(f"'y' of the model is {fn}, not one Bernoulli a label")
             self.label_prior = fn.base_dist
             msg["fn"] = fn.mask(False)
         elif len(fn.batch_shape) > self.max_plate_nesting:
@@ -157,7 +156,9 @@ def add_rows(rows: list[Tensor], max_plate_nesting: int) -> Tensor:
     return stacked.view(len(rows), *missing, *stacked.shape[1:])
 
 
-def is_row_of(fn: TorchDistribution, kind: type) -> bool:
+def is_row_of(fn: Any, kind: type) -> bool:
     """Whether a distribution is a row of independent ones of this kind."""
-    is_row = isinstance(fn, Independent) and fn.event_dim == 1
-    return is_row and isinstance(fn.base_dist, kind) and not fn.base_dist.event_shape
+    if not isinstance(fn, Independent) or fn.reinterpreted_batch_ndims != 1:
+        return False
+    base: Any = fn.base_dist
+    return isinstance(base, kind) and base.event_shape == torch.Size()  # type: ignore[attr-defined]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from pyro import poutine
 from pyro.distributions.util import scale_and_mask
 from pyro.infer import Trace_ELBO
+from pyro.infer.util import is_validation_enabled
 from pyro.poutine import Trace
 from pyro.poutine.util import prune_subsample_sites
-from pyro.infer.util import is_validation_enabled
 from pyro.util import check_model_guide_match
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal, kl_divergence
@@ -66,7 +66,8 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
     ) -> tuple[Trace, Trace]:
         probe = ClassifierProbe(self.max_plate_nesting)
         guide_trace = poutine.trace(probe(guide)).get_trace(*args, **kwargs)
-        z_c, y = guide_trace.nodes[probe.name], guide_trace.nodes["y"]["value"]
+        z_c: Any = guide_trace.nodes[probe.name]
+        y = guide_trace.nodes["y"]["value"]
         posterior = LabelPosterior(z_c["fn"].base_dist, probe.slope, probe.offset, y)
         z_c["value"] = posterior.rsample()
 
@@ -77,7 +78,7 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
             check_model_guide_match(model_trace, guide_trace, self.max_plate_nesting)
         if list(both.priors) != [probe.name]:
             raise NotFactorizedError(
-                f"of the model only {probe.name!r} may depend on the label, got {list(both.priors)}"
+                f"of the model, only {probe.name!r} may depend on 'y', got {list(both.priors)}"
             )
         terms = posterior.terms(both.label_prior, both.priors[probe.name])
         # A node of another type than "sample": whatever sums over a trace passes it by.
@@ -92,14 +93,10 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
         classification = self.classification_weight * terms.log_q_y_x
         elbo = _scaled(classification + terms.entropy, q_y).sum()
         elbo = elbo + _scaled(terms.log_p_y, p_y).sum() - _scaled(terms.kl, q_z_c).sum()
-        others = lambda trace: (
-            (key, site)
-            for key, site in trace.nodes.items()
-            if site["type"] == "sample" and key not in ("y", name)
-        )
-        for key, site in others(guide_trace):
-            elbo = elbo - _scaled(divergence(site["fn"], model_trace.nodes[key]["fn"]), site).sum()
-        for key, site in others(model_trace):
+        for key, site in _samples(guide_trace, but=name):
+            prior: Any = model_trace.nodes[key]["fn"]
+            elbo = elbo - _scaled(divergence(site["fn"], prior), site).sum()
+        for key, site in _samples(model_trace, but=name):
             if key not in guide_trace:
                 elbo = elbo + _scaled(site["fn"].log_prob(site["value"]), site).sum()
         return -elbo.item(), -elbo
@@ -183,5 +180,12 @@ def divergence(q: Distribution, p: Distribution) -> Tensor:
         return q.log_prob(z) - p.log_prob(z)
 
 
-def _scaled(term: Tensor, site: dict) -> Tensor:
+def _samples(trace: Trace, but: str) -> Iterator[tuple[str, Any]]:
+    """The sample sites other than that of the labels and their characteristics."""
+    for name, site in trace.nodes.items():
+        if site["type"] == "sample" and name not in ("y", but):
+            yield name, site
+
+
+def _scaled(term: Tensor, site: Any) -> Tensor:
     return scale_and_mask(term, site["scale"], site["mask"])

@@ -119,9 +119,13 @@ class TiltedNormal(TorchDistribution):
 
     def expand(self, batch_shape: Size, _instance: TiltedNormal | None = None) -> TiltedNormal:
         shape = torch.Size(batch_shape)
-        parameters = (self.loc, self.scale, self.slope, self.offset)
-        expanded = (parameter.expand(shape) for parameter in parameters)
-        return TiltedNormal(*expanded, validate_args=self._validate_args)
+        return TiltedNormal(
+            self.loc.expand(shape),
+            self.scale.expand(shape),
+            self.slope.expand(shape),
+            self.offset.expand(shape),
+            validate_args=self._validate_args,
+        )
 
 
 @register_kl(TiltedNormal, Normal)

@@ -161,7 +161,8 @@ def shown(value: float | str | None) -> str:
 def draw(rows: list[dict], path: Path) -> None:
     """Draws accuracies by the share of labels, a line for each objective."""
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained", sharex=True)
-    for axis, key in zip(axes, ("balanced_accuracy", "average_precision", "read_accuracy")):
+    keys = ("balanced_accuracy", "average_precision", "read_accuracy")
+    for axis, key in zip(axes, keys, strict=True):
         for objective in sorted({row["objective"] for row in rows}):
             points: dict[float, list[float]] = {}
             for row in rows:

@@ -1,5 +1,6 @@
 """The tilted Normal against adaptive quadrature, finite differences, and what Pyro asks of any."""
 
+import itertools
 import math
 
 import numpy as np
@@ -15,7 +16,9 @@ from torch.testing import assert_close
 from ccvae_pyro import TiltedNormal
 
 # Slope times scale, and where the logistic steps, in deviations from the mean.
-CASES = [(b, step) for b in (0.0, 0.3, 1.0, -3.0, 10.0) for step in (-7.0, -2.0, 0.0, 0.7, 3.0, 8.0)]
+CASES = [
+    (b, step) for b in (0.0, 0.3, 1.0, -3.0, 10.0) for step in (-7.0, -2.0, 0.0, 0.7, 3.0, 8.0)
+]
 STEEP_CASES = [(b, step) for b in (-20.0, 50.0, 200.0) for step in (-6.0, -1.0, 0.0, 2.0, 5.0)]
 
 
@@ -31,8 +34,10 @@ def integrate(function, distribution, step):
     breaks = [middle + t for t in (-10, -6, -3, -1, 0, 1, 3, 6, 10)]
     breaks += [step + u / max(b, 1) for u in (-30, -10, -3, 0, 3, 10, 30)]
     breaks = [loc + scale * t for t in sorted(breaks) if abs(t - middle) <= 10]
-    pieces = zip(breaks[:-1], breaks[1:], strict=True)
-    return sum(quad(function, *piece, epsabs=1e-12, epsrel=1e-11, limit=200)[0] for piece in pieces)
+    pieces = itertools.pairwise(breaks)
+    return sum(
+        quad(function, *piece, epsabs=1e-12, epsrel=1e-11, limit=200)[0] for piece in pieces
+    )
 
 
 def parameters(d):
@@ -53,7 +58,7 @@ def check_by_quadrature(d, step, tolerance):
     mean = integrate(lambda z: z * math.exp(log_f(z) - log_z), d, step)
     variance = integrate(lambda z: (z - mean) ** 2 * math.exp(log_f(z) - log_z), d, step)
     prior = dist.Normal(-1.0, 1.5)
-    log_p = lambda z: -((z + 1) / 1.5) ** 2 / 2 - math.log(1.5) - math.log(2 * math.pi) / 2  # noqa: E731
+    log_p = lambda z: -(((z + 1) / 1.5) ** 2) / 2 - math.log(1.5) - math.log(2 * math.pi) / 2  # noqa: E731
     kl = integrate(lambda z: math.exp(log_f(z) - log_z) * (log_f(z) - log_z - log_p(z)), d, step)
     actual = (d.log_normalizer, d.mean, d.variance, kl_divergence(d, prior))
     expected = torch.tensor([log_z, mean, variance, kl])
@@ -91,8 +96,12 @@ def test_no_slope_leaves_the_normal():
     d, normal = tilted(0.0, 0.0), dist.Normal(torch.tensor(0.3), torch.tensor(0.8))
     z = torch.linspace(-3, 3, 7)
     assert_close(d.log_prob(z), normal.log_prob(z))
-    assert_close(d.icdf(torch.tensor([0.1, 0.5, 0.8])), normal.icdf(torch.tensor([0.1, 0.5, 0.8])),
-                 atol=1e-4, rtol=0)
+    assert_close(
+        d.icdf(torch.tensor([0.1, 0.5, 0.8])),
+        normal.icdf(torch.tensor([0.1, 0.5, 0.8])),
+        atol=1e-4,
+        rtol=0,
+    )
 
 
 def test_both_labels_together_are_the_normal():

@@ -31,7 +31,7 @@ def data():
 
 
 def start(data, seed=0, label_fraction=0.5):
-    """A small model, its SVI and its batches: four an epoch, of images half of which are labeled."""
+    """A small model, its SVI and its batches: four an epoch, half of the images labeled."""
     torch.set_default_dtype(torch.float32)
     pyro.set_rng_seed(seed)
     ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5, label_names=NAMES)

@@ -86,9 +86,7 @@ class Batches:
 
     def _mixed(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Batches of unlabeled images, each with the same number of labeled ones."""
-        unlabeled = _split(
-            rng.permutation(self.unlabeled), self.batch_size - self._num_labeled
-        )
+        unlabeled = _split(rng.permutation(self.unlabeled), self.batch_size - self._num_labeled)
         num_drawn = len(unlabeled) * self._num_labeled
         num_rounds = -(-num_drawn // len(self.labeled))
         drawn = np.concatenate([rng.permutation(self.labeled) for _ in range(num_rounds)])

@@ -1,0 +1,199 @@
+"""Optimizes Eq. (4) in five ways on a toy, to show which of them learn labels, images or both.
+
+    python examples/objectives.py --num-labels 10 40 --seeds 0 1 2
+
+The toy: color images of 32x32 pixels, each label a patch that is there or not, as bright as it
+likes; the background is style. docs/objective.md says what comes out, and why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pyro
+import torch
+from pyro import poutine
+from pyro.infer import Trace_ELBO
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ccvae_pyro import CCVAE, CCVAE_ELBO, TiltedCCVAE_ELBO, evaluate
+from ccvae_pyro import distributions as parts
+from ccvae_pyro.files import written_whole
+from ccvae_pyro.networks import mlp
+
+SIDE, NUM_STYLE, BATCH, ALPHA = 32, 5, 100, 30.0
+FIGURES = ("bound", "reconstruction_error", "accuracy")
+
+
+def unweighted_loss(ccvae: CCVAE, x: Tensor, y: Tensor) -> Tensor:
+    """The plain ELBO of z alone, w = 1, and the classification loss beside it."""
+    plain = Trace_ELBO().differentiable_loss(
+        ccvae.model, poutine.block(ccvae.guide, hide=["y"]), x, y
+    )
+    bounds = (TiltedCCVAE_ELBO(weight) for weight in (0.0, ALPHA))
+    without, with_it = (b.differentiable_loss(ccvae.model, ccvae.guide, x, y) for b in bounds)
+    return plain + with_it - without
+
+
+def loss_of(objective: Trace_ELBO) -> Callable[[CCVAE, Tensor, Tensor], Tensor]:
+    """An objective's loss as a function of the model."""
+    return lambda ccvae, x, y: objective.differentiable_loss(ccvae.model, ccvae.guide, x, y)
+
+
+OBJECTIVES = {
+    "one weighted draw, z detached in q(y given z)": loss_of(CCVAE_ELBO(100)),
+    "the same, nothing detached": loss_of(CCVAE_ELBO(100, stop_gradient=False)),
+    "exact": loss_of(TiltedCCVAE_ELBO()),
+    "exact + 30 log q(y given x)": loss_of(TiltedCCVAE_ELBO(ALPHA)),
+    "w = 1, + 30 log q(y given x)": unweighted_loss,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs every objective, number of labels and seed; writes a table and a figure."""
+    args = parse(arguments)
+    path = args.out / "objectives.csv"
+    rows = list(csv.DictReader(path.open())) if path.exists() else []
+    done = {(row["objective"], row["num_labels"], row["seed"], row["steps"]) for row in rows}
+    for seed in args.seeds:
+        for num_labels in args.num_labels:
+            for name in OBJECTIVES:
+                key = (name, str(num_labels), str(seed), str(args.steps))
+                if key not in done:
+                    figures = measure(name, num_labels, seed, args.steps)
+                    keys = ("objective", "num_labels", "seed", "steps")
+                    rows.append(dict(zip(keys, key, strict=True)) | figures)
+                    write(path, rows)
+    table(rows, args.out / "objectives.md")
+    draw(rows, args.out / "objectives.png")
+    return 0
+
+
+def measure(name: str, num_labels: int, seed: int, steps: int) -> dict[str, float]:
+    """Trains a model by one of the objectives; returns its figures on 1000 other images."""
+    pyro.set_rng_seed(seed)
+    ccvae = new_model(num_labels)
+    adam = torch.optim.Adam(ccvae.parameters(), 2e-3)
+    for _ in tqdm(range(steps), desc=f"{num_labels} labels, seed {seed}: {name}", unit="step"):
+        loss = OBJECTIVES[name](ccvae, *toy(BATCH, num_labels)) / BATCH
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    pyro.set_rng_seed(1_000 + seed)
+    figures = evaluate(ccvae, [toy(1_000, num_labels)], TiltedCCVAE_ELBO())
+    return {key: figures[key] for key in FIGURES}
+
+
+def new_model(num_labels: int) -> CCVAE:
+    """A CCVAE of two small perceptrons, with the paper's likelihood."""
+    z_dim, pixels = num_labels + NUM_STYLE, 3 * SIDE * SIDE
+    features = nn.Sequential(nn.Flatten(), mlp(pixels, 2 * z_dim, hidden=256))
+    images = nn.Sequential(mlp(z_dim, pixels, hidden=256), nn.Unflatten(-1, (3, SIDE, SIDE)))
+    return CCVAE(
+        parts.GaussianEncoder(features, (num_labels, NUM_STYLE)),
+        parts.LaplaceDecoder(images),
+        parts.DiagonalClassifier(num_labels),
+        parts.GaussianConditionalPrior(num_labels),
+        parts.StandardNormal(NUM_STYLE),
+        parts.BernoulliLabelPrior(torch.full((num_labels,), 0.5)),
+    )
+
+
+def toy(num_images: int, num_labels: int) -> tuple[Tensor, Tensor]:
+    """Draws images and labels: a grid of patches over a background of two shades."""
+    across = 4 if num_labels <= 16 else 7
+    size = SIDE // across
+    y = torch.randint(2, (num_images, num_labels)).float()
+    strength = y * (0.3 + 0.4 * torch.rand(num_images, num_labels))
+    left, right = torch.rand(2, num_images, 3, 1, 1) * 0.3
+    x = left + (right - left) * torch.linspace(0, 1, SIDE)
+    x = x.expand(-1, -1, SIDE, -1).clone()
+    for i in range(num_labels):
+        row, column = i // across * size, i % across * size
+        patch = x[:, i % 3, row : row + size - 1, column : column + size - 1]
+        patch += strength[:, i, None, None]
+    return x.clamp(0, 1), y
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    """Writes all rows; those of a run that is stopped are there when it goes on."""
+    with written_whole(path) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def averages(rows: list[dict]) -> dict[tuple[str, int], dict[str, list[float]]]:
+    """The figures of all seeds, by objective and number of labels."""
+    groups: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for row in rows:
+        group = groups.setdefault((row["objective"], int(row["num_labels"])), {})
+        for key in FIGURES:
+            group.setdefault(key, []).append(float(row[key]))
+    return groups
+
+
+def table(rows: list[dict], path: Path) -> None:
+    """Prints and writes the means over the seeds, and their spread, as Markdown."""
+    lines = ["| how Eq. (4) is optimized | labels | bound | error | accuracy |", "|---" * 5 + "|"]
+    groups = averages(rows)
+    for name, num_labels in sorted(groups, key=lambda key: (key[1], list(OBJECTIVES).index(key[0]))):
+        values = [groups[name, num_labels][key] for key in FIGURES]
+        formats = ("{:.0f}", "{:.3f}", "{:.3f}")
+        cells = [
+            f"{form.format(mean(v))} ± {form.format((max(v) - min(v)) / 2)}"
+            for form, v in zip(formats, values, strict=True)
+        ]
+        lines.append(f"| {name} | {num_labels} | {' | '.join(cells)} |")
+    text = "\n".join(lines) + "\n"
+    with written_whole(path) as part:
+        part.write_text(text)
+    print(text)
+
+
+def draw(rows: list[dict], path: Path) -> None:
+    """Draws labels against images: what is good is at the top on the left."""
+    groups = averages(rows)
+    counts = sorted({num_labels for _, num_labels in groups})
+    figure, axes = plt.subplots(
+        1, len(counts), figsize=(4 * len(counts) + 3, 3.6), layout="constrained", squeeze=False
+    )
+    for axis, num_labels in zip(axes[0], counts, strict=True):
+        for name, marker in zip(OBJECTIVES, "os^Dv", strict=True):
+            group = groups.get((name, num_labels))
+            if group:
+                axis.plot(group["reconstruction_error"], group["accuracy"], marker, label=name)
+        axis.set(xlabel="reconstruction error", ylabel="label accuracy", ylim=(0.4, 1.03))
+        axis.set_title(f"{num_labels} labels")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    with written_whole(path) as part:
+        figure.savefig(part, dpi=110, format="png")
+    plt.close(figure)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--num-labels", nargs="+", type=int, default=[10, 40], help="default: 10 40")
+    add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
+    add("--steps", type=int, default=800, help="of 100 images (default: 800)")
+    add("--out", type=Path, default=Path("runs/objectives"), help="default: runs/objectives")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
