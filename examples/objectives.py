@@ -148,7 +148,9 @@ def table(rows: list[dict], path: Path) -> None:
     """Prints and writes the means over the seeds, and their spread, as Markdown."""
     lines = ["| how Eq. (4) is optimized | labels | bound | error | accuracy |", "|---" * 5 + "|"]
     groups = averages(rows)
-    for name, num_labels in sorted(groups, key=lambda key: (key[1], list(OBJECTIVES).index(key[0]))):
+    for name, num_labels in sorted(
+        groups, key=lambda key: (key[1], list(OBJECTIVES).index(key[0]))
+    ):
         values = [groups[name, num_labels][key] for key in FIGURES]
         formats = ("{:.0f}", "{:.3f}", "{:.3f}")
         cells = [
@@ -176,7 +178,9 @@ def draw(rows: list[dict], path: Path) -> None:
                 axis.plot(group["reconstruction_error"], group["accuracy"], marker, label=name)
         axis.set(xlabel="reconstruction error", ylabel="label accuracy", ylim=(0.4, 1.03))
         axis.set_title(f"{num_labels} labels")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    figure.legend(
+        *axes[0][0].get_legend_handles_labels(), loc="outside right center", frameon=False
+    )
     with written_whole(path) as part:
         figure.savefig(part, dpi=110, format="png")
     plt.close(figure)
