@@ -12,13 +12,8 @@ from torch.distributions import Normal
 from torch.distributions.kl import register_kl
 from torch.distributions.utils import broadcast_all, clamp_probs, lazy_property
 
-from ccvae_pyro.tilted_integrals import (
-    Moments,
-    TiltedGrid,
-    find_moments,
-    find_quantile,
-    make_grids,
-)
+from ccvae_pyro.tilted_grid import TiltedGrid, make_grids
+from ccvae_pyro.tilted_integrals import Moments, find_moments, find_quantile
 
 Size = torch.Size | list[int] | tuple[int, ...]
 
@@ -36,7 +31,7 @@ class TiltedNormal(TorchDistribution):
     leaves the Normal as it is.
 
     :math:`Z`, the moments and the distribution function are sums over some fifty nodes:
-    see :class:`~ccvae_pyro.tilted_integrals.TiltedGrid`.
+    see :class:`~ccvae_pyro.tilted_grid.TiltedGrid`.
 
     :param loc: :math:`\mu`, the Normal's mean.
     :param scale: :math:`s`, the Normal's deviation.
@@ -46,8 +41,8 @@ class TiltedNormal(TorchDistribution):
     Example:
 
         >>> posterior = TiltedNormal(loc=0.0, scale=1.0, slope=20.0, offset=0.0)
-        >>> posterior.mean  # nearly half a Normal's, sqrt(2 / pi)
-        tensor(0.7972)
+        >>> posterior.mean  # nearly that of half a Normal, sqrt(2 / pi) = 0.798
+        tensor(0.7946)
     """
 
     arg_constraints = {  # noqa: RUF012

@@ -28,15 +28,18 @@ import torch
 from pyro.infer import SVI
 
 import ccvae_pyro
+from ccvae_pyro import generate
 from ccvae_pyro.data import Batches, LabeledImages, hide_labels
 from ccvae_pyro.devices import pick_device
 from ccvae_pyro.files import written_whole
+from ccvae_pyro.image_grid import draw_grid
 from ccvae_pyro.supervised import read_accuracy, train_classifier
 
 SETTINGS = ("objective", "attributes", "missing", "label_fraction", "epochs", "seed")
 FIGURES = ("accuracy", "balanced_accuracy", "average_precision", "reconstruction_error")
 FIGURES += ("read_accuracy", "bound", "seconds")
 READER_EPOCHS = 10
+NUM_FACES = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,6 +72,7 @@ def run(args: argparse.Namespace) -> None:
     rows.sort(key=lambda row: [row[key] for key in SETTINGS[1:]] + [row["objective"]])
     write_table(args.out, rows)
     draw(rows, args.out / "compare.png")
+    draw_faces(args, args.out / "faces.png")
 
 
 def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
@@ -174,8 +178,30 @@ def draw(rows: list[dict], path: Path) -> None:
         axis.set(xscale="log", xlabel="share of labels seen", title=key.replace("_", " "))
     axes[0].legend(frameon=False)
     with written_whole(path) as part:
-        figure.savefig(part, dpi=110)
+        figure.savefig(part, dpi=110, format="png")
     plt.close(figure)
+
+
+@torch.no_grad()
+def draw_faces(args: argparse.Namespace, path: Path) -> None:
+    """Draws what the models trained with the most labels make of the same test images."""
+    attributes, fraction, seed = max(args.attributes), max(args.label_fractions), args.seeds[0]
+    settings = ["--root", str(args.root), "--num-images", str(args.num_images)]
+    data = celeba.load(celeba.parse([*settings, "--attributes", str(attributes)]))
+    x, y = next(Batches(data, args.batch_size).held_out("test"))
+    x, y = x[:NUM_FACES], y[:NUM_FACES]
+    rows, names = [x], ["test images"]
+    for objective in args.objectives:
+        cell = (objective, attributes, args.missing, fraction, args.epochs, seed)
+        checkpoint = args.out / "-".join(map(str, cell)) / "checkpoint.pt"
+        if checkpoint.exists():
+            ccvae = ccvae_pyro.load(checkpoint)
+            pyro.set_rng_seed(0)
+            made = (ccvae_pyro.reconstruct(ccvae, x), *(generate(ccvae, y) for _ in range(2)))
+            rows += made
+            names += [f"{objective}:\nreconstructed", *["generated to\nthe labels"] * 2]
+    with written_whole(path) as part:
+        draw_grid(rows, names).savefig(part, dpi=110, format="png")
 
 
 # fmt: off
