@@ -5,7 +5,6 @@ The gradients are covariances under the same density, so that autograd keeps not
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import torch

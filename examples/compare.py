@@ -130,8 +130,9 @@ def load_reader(
         return ccvae_pyro.load(path).to(device)
     pyro.set_rng_seed(1_000)
     reader = new_model(data).to(device)
-    train_classifier(reader, Batches(data, batch_size // 2, device=device), READER_EPOCHS)
-    figures = ccvae_pyro.evaluate(reader, Batches(data, device=device).held_out("test"))
+    batches = Batches(data, batch_size // 2, device=device)
+    train_classifier(reader, batches, READER_EPOCHS)
+    figures = ccvae_pyro.evaluate(reader, batches.held_out("test"))
     print(f"the reader is right of {figures['balanced_accuracy']:.3f} true images, balanced")
     ccvae_pyro.save(path, reader)
     return reader

@@ -1,5 +1,6 @@
 """The examples, small: what they leave behind, and what they say to bad input."""
 
+import csv
 import json
 import os
 import random
@@ -94,6 +95,47 @@ def test_labels_may_be_few_and_named(avatars_root, tmp_path):
     assert run(avatars_root, tmp_path, *arguments).returncode == 0
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert list(metrics["per_label"]) == ["Sunglasses", "Wearing_Hat"]
+
+
+def test_single_entries_may_be_missing(avatars_root, tmp_path):
+    arguments = ["--attributes", "4", "--label-fraction", "0.5", "--missing", "entries"]
+    assert run(avatars_root, tmp_path, *arguments, "--epochs", "1").returncode == 0
+    config = json.loads((tmp_path / "metrics.json").read_text())["config"]
+    assert (config["objective"], config["likelihood_scale"]) == ("tilted", 0.25)
+
+
+def run_other(name, *arguments):
+    return subprocess.run(
+        [sys.executable, EXAMPLE.parent / name, *map(str, arguments)],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def test_a_comparison_tabulates_every_cell_and_runs_none_twice(avatars_root, tmp_path):
+    arguments = ["--root", avatars_root, "--out", tmp_path, "--num-images", "120"]
+    arguments += ["--attributes", "3", "--label-fractions", "0.5", "1", "--epochs", "1"]
+    arguments += ["--batch-size", "50", "--objectives", "tilted", "classifier"]
+    first = run_other("compare.py", *arguments)
+    assert first.returncode == 0, first.stderr
+    with (tmp_path / "compare.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    assert all(0 <= float(row["balanced_accuracy"]) <= 1 for row in rows)
+    assert {bool(row["read_accuracy"]) for row in rows if row["objective"] == "tilted"} == {True}
+    for name in ("compare.md", "compare.png", "faces.png"):
+        assert (tmp_path / name).stat().st_size > 0
+    again = run_other("compare.py", *arguments)
+    assert again.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
+    assert "epoch" not in again.stdout + again.stderr
+
+
+def test_the_objectives_are_tabulated_and_drawn(tmp_path):
+    arguments = ["--num-labels", "3", "--seeds", "0", "1", "--steps", "2", "--out", tmp_path]
+    result = run_other("objectives.py", *arguments)
+    assert result.returncode == 0, result.stderr
+    assert len((tmp_path / "objectives.csv").read_text().splitlines()) == 11
+    assert (tmp_path / "objectives.md").read_text().count("\n") == 7
+    assert (tmp_path / "objectives.png").stat().st_size > 0
 
 
 def test_help_explains_every_option():
