@@ -494,3 +494,41 @@ def test_enumeration_oracle_is_that_of_pyro(ccvae, batch):
     with torch.no_grad():
         expected = _enumerated_loss(ccvae, x, ccvae.encoder(x)[0].sample())
     assert_close(actual, expected.item())
+
+
+class JointPrior(torch.nn.Module):
+    """Characteristics that depend on all labels together."""
+
+    def forward(self, y):
+        loc = y + y.sum(-1, keepdim=True)
+        return dist.MultivariateNormal(loc, torch.eye(NUM_LABELS))
+
+
+def test_a_label_that_cannot_be_summed_out_is_drawn(ccvae, batch):
+    ccvae.conditional_prior = JointPrior()
+    draw, sum_or_draw = CCVAE_ELBO(sum_labels=False), CCVAE_ELBO()
+    pyro.set_rng_seed(1)
+    expected = [draw.loss(ccvae.model, ccvae.guide, batch[0]) for _ in range(400)]
+    actual = [sum_or_draw.loss(ccvae.model, ccvae.guide, batch[0]) for _ in range(400)]
+    error = 5 * (torch.tensor(actual + expected).std() / 200**0.5).item()
+    assert abs(sum(actual) - sum(expected)) / 400 < error
+
+
+def test_some_missing_labels_that_cannot_be_summed_out_are_an_error(ccvae, batch):
+    ccvae.conditional_prior = JointPrior()
+    batch[1][0, 1] = torch.nan
+    with pytest.raises(ValueError, match="'z_c' of the model depends on all labels"):
+        CCVAE_ELBO().loss(ccvae.model, ccvae.guide, *batch)
+
+
+def test_the_sum_is_the_mean_of_the_score_functions_gradient(ccvae, batch):
+    def gradient(elbo):
+        loss = elbo.differentiable_loss(ccvae.model, ccvae.guide, batch[0])
+        return torch.autograd.grad(loss, ccvae.classifier.bias)[0]
+
+    options = {"num_label_samples": 1, "stop_gradient": False}
+    summed = torch.stack([gradient(CCVAE_ELBO(**options)) for _ in range(500)])
+    drawn = torch.stack([gradient(CCVAE_ELBO(**options, sum_labels=False)) for _ in range(3_000)])
+    error = 5 * (summed.var(0) / 500 + drawn.var(0) / 3_000).sqrt()
+    assert ((summed.mean(0) - drawn.mean(0)).abs() < error).all()
+    assert (summed.var(0) < drawn.var(0) / 10).all()
