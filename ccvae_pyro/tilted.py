@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from pyro import poutine
@@ -14,11 +14,9 @@ from pyro.poutine import Trace
 from pyro.poutine.util import prune_subsample_sites
 from pyro.util import check_model_guide_match
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Normal, kl_divergence
-from torch.distributions.utils import clamp_probs
 
+from ccvae_pyro.label_posterior import LabelPosterior, divergence
 from ccvae_pyro.label_probes import BothLabels, ClassifierProbe, NotFactorizedError
-from ccvae_pyro.tilted_normal import TiltedNormal
 
 
 class TiltedCCVAE_ELBO(Trace_ELBO):
@@ -94,8 +92,7 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
         elbo = _scaled(classification + terms.entropy, q_y).sum()
         elbo = elbo + _scaled(terms.log_p_y, p_y).sum() - _scaled(terms.kl, q_z_c).sum()
         for key, site in _samples(guide_trace, but=name):
-            prior: Any = model_trace.nodes[key]["fn"]
-            elbo = elbo - _scaled(divergence(site["fn"], prior), site).sum()
+            elbo = elbo - _scaled(_cost(key, site, model_trace), site).sum()
         for key, site in _samples(model_trace, but=name):
             if key not in guide_trace:
                 elbo = elbo + _scaled(site["fn"].log_prob(site["value"]), site).sum()
@@ -107,77 +104,14 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
         return self.differentiable_loss(model, guide, *args, **kwargs).item()
 
 
-class LabelTerms(NamedTuple):
-    r"""The bound's terms about labels, each summed over these, shape ``(batch,)``.
-
-    :param log_p_y: :math:`\log p(y)`, or its mean under :math:`q(y \mid x)`.
-    :param kl: the divergence of the characteristics' posterior from their prior.
-    :param log_q_y_x: :math:`\log q(y \mid x)` of the labels that are known.
-    :param entropy: the entropy of :math:`q(y \mid x)` of those that are not.
-    """
-
-    log_p_y: Tensor
-    kl: Tensor
-    log_q_y_x: Tensor
-    entropy: Tensor
-
-
-class LabelPosterior:
-    r"""The posterior :math:`q(z_c, y \mid x)`, some of whose labels are known.
-
-    :param normal: :math:`q(z_c^i \mid x)`, shape ``(batch, num_labels)``.
-    :param slope: of the classifier's logit of each label.
-    :param offset: of the same.
-    :param y: labels, NaN where missing.
-    """
-
-    def __init__(self, normal: Normal, slope: Tensor, offset: Tensor, y: Tensor) -> None:
-        if is_validation_enabled() and not ((y == 0) | (y == 1) | y.isnan()).all():
-            raise ValueError(f"a label is 0, 1, or NaN where it is missing, got {y}")
-        self.normal, self.y = normal, y
-        self.known = ~y.isnan()
-        self.all_known, self.any_known = torch.stack([self.known.all(), self.known.any()]).tolist()
-        rows = torch.tensor([0.0, 1.0]).to(normal.loc).view(2, *[1] * normal.loc.dim())
-        self.values = rows  # of a label, along a new dimension on the left
-        sign = 2 * (y if self.all_known else rows) - 1
-        self.tilted = TiltedNormal(normal.loc, normal.scale, sign * slope, sign * offset)
-
-    def rsample(self) -> Tensor:
-        r"""Draws :math:`z_c` from what the known labels make of the Normal."""
-        if self.all_known:
-            return self.tilted.rsample()
-        noise = clamp_probs(torch.rand_like(self.normal.loc))
-        z_c = self.normal.icdf(noise)
-        if not self.any_known:
-            return z_c
-        without, with_it = self.tilted.icdf(noise.expand(2, *noise.shape))
-        return torch.where(self.known, torch.where(self.y == 1, with_it, without), z_c)
-
-    def terms(self, label_prior: Bernoulli, priors: Distribution) -> LabelTerms:
-        """The bound's terms about labels.
-
-        :param priors: that of a characteristic under both values of its label.
-        """
-        log_q = self.tilted.log_normalizer.expand(2, *self.normal.loc.shape)
-        weight = torch.where(self.known, (self.y == self.values).to(log_q), log_q.exp())
-        log_p = label_prior.log_prob(self.values.expand_as(log_q))
-        kl = divergence(self.tilted, priors)
-        log_q_y = weight * log_q
-        return LabelTerms(
-            log_p_y=(weight * log_p).sum((0, -1)),
-            kl=(weight * kl).sum((0, -1)),
-            log_q_y_x=(log_q_y * self.known).sum((0, -1)),
-            entropy=-(log_q_y * ~self.known).sum((0, -1)),
-        )
-
-
-def divergence(q: Distribution, p: Distribution) -> Tensor:
-    """The divergence of ``q`` from ``p``, from one draw where there is no formula for it."""
-    try:
-        return kl_divergence(q, p)
-    except NotImplementedError:
-        z = q.rsample()
-        return q.log_prob(z) - p.log_prob(z)
+def _cost(name: str, site: Any, model_trace: Trace) -> Tensor:
+    """What a latent of the guide costs the bound: its divergence from the model's, if any."""
+    if not site["fn"].has_rsample:
+        raise NotFactorizedError(f"{name!r} of the guide, {site['fn']}, has no pathwise gradient")
+    if name not in model_trace:  # an auxiliary latent
+        return site["fn"].log_prob(site["value"])
+    prior: Any = model_trace.nodes[name]["fn"]
+    return divergence(site["fn"], prior)
 
 
 def _samples(trace: Trace, but: str) -> Iterator[tuple[str, Any]]:

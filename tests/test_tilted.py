@@ -382,3 +382,27 @@ def test_is_of_a_ccvae_with_its_parts_in_any_order(ccvae, batch):
     blind(ccvae)
     losses = [TiltedCCVAE_ELBO().loss(m.model, m.guide, *batch) for m in (ccvae, other)]
     assert losses[0] == pytest.approx(losses[1])
+
+
+def test_a_latent_without_a_pathwise_gradient_is_an_error(ccvae, batch):
+    def guide(x, y=None):
+        with pyro.plate("images", len(x)):
+            pyro.sample("switch", dist.Bernoulli(0.5), infer={"is_auxiliary": True})
+        ccvae.guide(x, y)
+
+    with pytest.raises(NotFactorizedError, match=r"'switch'.*pathwise"):
+        TiltedCCVAE_ELBO().loss(ccvae.model, guide, *batch)
+
+
+def test_an_auxiliary_latent_costs_its_log_density(ccvae, batch):
+    def guide(x, y=None):
+        with pyro.plate("images", len(x)):
+            aux = pyro.sample("aux", dist.Normal(0.0, 0.5), infer={"is_auxiliary": True})
+        ccvae.guide(x, y)
+        return aux
+
+    blind(ccvae)
+    losses = [TiltedCCVAE_ELBO().loss(ccvae.model, ccvae.guide, *batch)]
+    draws = [TiltedCCVAE_ELBO().loss(ccvae.model, guide, *batch) for _ in range(500)]
+    entropy = BATCH * dist.Normal(0.0, 0.5).entropy().item()
+    assert sum(draws) / 500 == pytest.approx(losses[0] - entropy, abs=0.4)
