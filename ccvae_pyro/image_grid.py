@@ -28,8 +28,8 @@ def draw_grid(
     tiles = [[_pixels(image) for image in row] for row in rows]
     height, width = (size + GAP for size in tiles[0][0].shape[:2])
     num_rows, num_columns = len(tiles), len(tiles[0])
-    margin = 0.5 + 0.1 * max(len(line) for name in row_names for line in name.split("\n"))
-    figure = Figure(figsize=(margin + num_columns, 0.6 + num_rows), layout="constrained")
+    margin = 0.4 + 0.09 * max(len(line) for name in row_names for line in name.split("\n"))
+    figure = Figure(figsize=(margin + num_columns, 0.6 + num_rows), layout="compressed")
     axes = figure.subplots()
     # One picture of them all: an axes for each would take matplotlib a minute.
     axes.imshow(np.concatenate([np.concatenate(row, axis=1) for row in map(_pad, tiles)]))
