@@ -9,7 +9,7 @@ version = release = ccvae_pyro.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 extensions += ["sphinx-mathjax-offline"]  # formulas without a request to any other host
 myst_enable_extensions = ["amsmath", "dollarmath", "deflist"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["results", "_build"]
 html_theme = "furo"
 html_title = "ccvae_pyro"
 html_static_path = []
