@@ -48,12 +48,12 @@ def run(args: argparse.Namespace) -> None:
     """Loads the data, trains, measures, draws."""
     device = pick_device(args.device)
     precision = pick_precision(args.precision, device)
-    config = {k: v for k, v in vars(args).items() if k not in NOT_OF_THE_RESULT}
-    config |= {"device": device.type, "precision": str(precision).removeprefix("torch.")}
-
     pyro.set_rng_seed(args.seed)
     data = hide_labels(load(args), args.label_fraction, missing=args.missing, seed=args.seed)
     batches = Batches(data, args.batch_size, seed=args.seed, device=device)
+    set_weight(args, batches)
+    config = {k: v for k, v in vars(args).items() if k not in NOT_OF_THE_RESULT}
+    config |= {"device": device.type, "precision": str(precision).removeprefix("torch.")}
     names = data.label_names
     ccvae = ccvae_pyro.celeba(
         len(names),
@@ -76,6 +76,13 @@ def run(args: argparse.Namespace) -> None:
     write_json(args.out / "metrics.json", metrics)
     draw(ccvae, batches, state, metrics["per_label"], args.out / "figures")
     report(metrics, args.out)
+
+
+def set_weight(args: argparse.Namespace, batches: Batches) -> None:
+    """Sets the classification weight, if it was not given: more where fewer labels bear it."""
+    if args.classification_weight is None:
+        share = batches.label_share or 1.0
+        args.classification_weight = CLASSIFICATION_WEIGHT[args.objective] / share
 
 
 def make_objective(args: argparse.Namespace) -> Trace_ELBO:
@@ -212,7 +219,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="the bound, exact in its labels; or the paper's estimate of it, with the gradient "
         "of the authors' code (z detached inside q(y|z_c)), or with its own (default: tilted)")
     add("--classification-weight", type=float, metavar="W",
-        help="coefficient of a further log q(y|x) (default: 300 with tilted, else 0)")
+        help="coefficient of a further log q(y|x) (default: with tilted 300, by the share of "
+        "labels that are known in a batch; else 0)")
     add("--likelihood-scale", type=float, metavar="B",
         help="scale of the Laplace at each pixel (default: 0.25 with tilted, else the paper's 1)")
     add("--num-label-samples", type=positive, default=100, metavar="K",
@@ -235,8 +243,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.likelihood_scale is None:
         args.likelihood_scale = LIKELIHOOD_SCALE[args.objective]
-    if args.classification_weight is None:
-        args.classification_weight = CLASSIFICATION_WEIGHT[args.objective]
     return args
 # fmt: on
 

@@ -91,6 +91,7 @@ def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
 
     pyro.set_rng_seed(cell["seed"])
     ccvae = new_model(data, settings.likelihood_scale).to(device)
+    celeba.set_weight(settings, batches)
     start = time.perf_counter()
     if cell["objective"] == "classifier":
         train_classifier(ccvae, batches, cell["epochs"])

@@ -375,6 +375,17 @@ def test_few_labeled_images_are_mixed_into_every_batch(data):
     assert len(unlabeled.unique()) == 38
 
 
+@pytest.mark.parametrize(
+    ("fraction", "share"), [(1.0, 1.0), (0.5, 0.5), (0.05, 14 / 52), (0.0, 0.0)]
+)
+def test_the_share_of_labels_is_that_of_the_batches(data, fraction, share):
+    batches = Batches(hide_labels(data, fraction), 8, labeled_share=0.25)
+    assert batches.label_share == pytest.approx(share)
+    if share:
+        y = torch.cat([y for _, y in batches.epoch(1)])
+        assert (~y.isnan()).float().mean().item() == pytest.approx(share)
+
+
 def test_the_same_images_stay_labeled(data):
     hidden = [np.isnan(hide_labels(data, 0.25, seed=seed).labels) for seed in (0, 0, 1)]
     assert np.array_equal(hidden[0], hidden[1])
