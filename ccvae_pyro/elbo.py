@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
-from pyro.distributions.util import scale_and_mask
 from pyro.infer import Trace_ELBO
 from pyro.poutine import Trace
 from torch import Tensor
 
 from ccvae_pyro.label_draws import LabelDraws
-from ccvae_pyro.label_probes import BothLabels, NotFactorizedError, add_rows
+from ccvae_pyro.label_probes import BothLabels, NotFactorizedError, add_rows, scaled
 
 
 class CCVAE_ELBO(Trace_ELBO):
@@ -133,11 +131,11 @@ class CCVAE_ELBO(Trace_ELBO):
         log_ratio = _log_joint(model_trace, shape) - log_p_y - _log_joint(guide_trace, shape)
         if "labels" in model_trace:
             terms = model_trace.nodes["labels"]["value"]
-            log_p_y, inside = (_scaled(term, label_prior) for term in terms)
+            log_p_y, inside = (scaled(term, label_prior) for term in terms)
             log_ratio = log_ratio + inside
         weight = (label["unscaled_log_prob"] - log_q_y_x).exp()
         coefficient = 1 + self.classification_weight
-        elbo = (weight * log_ratio + coefficient * _scaled(log_q_y_x, label) + log_p_y).sum()
+        elbo = (weight * log_ratio + coefficient * scaled(log_q_y_x, label) + log_p_y).sum()
         return -elbo.item(), -elbo
 
     @torch.no_grad()
@@ -162,10 +160,6 @@ def _label_terms(draws: LabelDraws, both: BothLabels, model_trace: Trace) -> tup
     missing = log_q_y_z.exp() * (log_p_y + log_p_z_y - log_q_y_z)
     inside = torch.where(known, given * log_p_z_y, missing)
     return (given * known * log_p_y).sum((0, -1)), inside.sum((0, -1))
-
-
-def _scaled(term: Tensor, site: Any) -> Tensor:
-    return scale_and_mask(term, site["scale"], site["mask"])
 
 
 def _log_joint(trace: Trace, shape: torch.Size) -> Tensor:

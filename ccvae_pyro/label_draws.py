@@ -8,16 +8,15 @@ from typing import Any
 import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution
-from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Bernoulli
 from torch.nn.functional import logsigmoid
 
-from ccvae_pyro.label_probes import NotFactorizedError, add_rows, is_row_of
+from ccvae_pyro.label_probes import NotFactorizedError, RowMessenger, add_rows, is_row_of
 
 
-class LabelDraws(Messenger):
+class LabelDraws(RowMessenger):
     r"""Runs a guide once, for one draw of its latents and for the many that q(y|x) needs.
 
     What is sampled before the site ``"y"`` reaches the rest of the guide with one more dimension,
@@ -46,19 +45,13 @@ class LabelDraws(Messenger):
         count_used_draw: bool,
         sum_labels: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(max_plate_nesting)
         self.num_draws = num_draws
-        self.max_plate_nesting = max_plate_nesting
         self.stop_gradient = stop_gradient
         self.first = 0 if count_used_draw else 1  # of the rows that the average is over
         self.sum_labels = sum_labels
         self.log_q_y_x: Tensor | None = None
         self.log_q_y_z: Tensor | None = None
-
-    def __enter__(self) -> LabelDraws:
-        self._is_before_y = True
-        self._rows: Tensor | None = None
-        return super().__enter__()
 
     def _pyro_sample(self, msg: Any) -> None:
         """Replaces a site's distribution by what the trace outside is to see of it."""
@@ -66,8 +59,7 @@ class LabelDraws(Messenger):
             return
         is_label = msg["name"] == "y"
         depends_on_rows = len(msg["fn"].batch_shape) > self.max_plate_nesting
-        is_missing = msg["value"].isnan().any() if msg["is_observed"] else self.sum_labels
-        if is_label and is_missing:
+        if is_label and self._is_missing(msg):
             self._score_known(msg, depends_on_rows)
         elif is_label and msg["is_observed"]:
             log_q_y_z = msg["fn"].log_prob(msg["value"])
@@ -84,10 +76,9 @@ class LabelDraws(Messenger):
             msg["done"] = True
         self._is_before_y &= not is_label
 
-    def _pyro_post_sample(self, msg: Any) -> None:
-        """Hands the guide all rows of what it sampled, after the trace has recorded one."""
-        if self._rows is not None:
-            msg["value"], self._rows = self._rows, None
+    def _is_missing(self, msg: Any) -> bool:
+        """Whether some labels are to be summed out."""
+        return bool(msg["value"].isnan().any()) if msg["is_observed"] else self.sum_labels
 
     def _draw_rows(self, fn: TorchDistribution) -> tuple[Tensor, Tensor]:
         """The used draw, and all rows."""

@@ -7,6 +7,7 @@ from typing import Any
 import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution, constraints
+from pyro.distributions.util import scale_and_mask
 from pyro.infer.util import is_validation_enabled
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
@@ -21,7 +22,28 @@ class NotFactorizedError(ValueError):
         super().__init__(f"{reason}: CCVAE_ELBO takes any model and guide")
 
 
-class ClassifierProbe(Messenger):
+class RowMessenger(Messenger):
+    """Hands a function rows of values where a trace outside records one.
+
+    :param max_plate_nesting: the rows go to the left of this many dimensions.
+    """
+
+    def __init__(self, max_plate_nesting: int) -> None:
+        super().__init__()
+        self.max_plate_nesting = max_plate_nesting
+
+    def __enter__(self) -> Any:
+        self._rows: Tensor | None = None
+        self._is_before_y = True
+        return super().__enter__()
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        """Hands out all rows, after the trace has recorded one value."""
+        if self._rows is not None:
+            msg["value"], self._rows = self._rows, None
+
+
+class ClassifierProbe(RowMessenger):
     r"""Reads :math:`\operatorname{logit} q(y_i = 1 \mid z) = a_i z_c^i + b_i` off a guide.
 
     What is sampled before the site ``"y"`` reaches the rest of the guide as three rows: zeros,
@@ -36,15 +58,9 @@ class ClassifierProbe(Messenger):
         size comes before it, or its logits are not such lines, or something depends on it.
     """
 
-    def __init__(self, max_plate_nesting: int) -> None:
-        super().__init__()
-        self.max_plate_nesting = max_plate_nesting
-
     def __enter__(self) -> ClassifierProbe:
         self._distributions: dict[str, TorchDistribution] = {}
         self._probes: dict[str, Tensor] = {}
-        self._rows: Tensor | None = None
-        self._is_before_y = True
         return super().__enter__()
 
     def _pyro_sample(self, msg: Any) -> None:
@@ -62,11 +78,6 @@ class ClassifierProbe(Messenger):
             msg["value"], msg["done"] = fn(), True
             self._distributions[msg["name"]] = fn
             self._rows = self._probes[msg["name"]] = self._probe(fn)
-
-    def _pyro_post_sample(self, msg: Any) -> None:
-        """Hands the guide all rows, after the trace has recorded one value."""
-        if self._rows is not None:
-            msg["value"], self._rows = self._rows, None
 
     def _probe(self, fn: TorchDistribution) -> Tensor:
         value = fn.sample()
@@ -100,7 +111,7 @@ class ClassifierProbe(Messenger):
         return names[0]
 
 
-class BothLabels(Messenger):
+class BothLabels(RowMessenger):
     r"""Reads :math:`p(y_i)` and :math:`p(z_c^i \mid y_i)` off a model, for both values of a label.
 
     The site ``"y"`` reaches the rest of the model as two rows, zeros and ones. In a trace, it and
@@ -113,10 +124,6 @@ class BothLabels(Messenger):
     :raises NotFactorizedError: if ``"y"`` is not a row of Bernoullis, or something of another
         form depends on it.
     """
-
-    def __init__(self, max_plate_nesting: int) -> None:
-        super().__init__()
-        self.max_plate_nesting = max_plate_nesting
 
     def __enter__(self) -> BothLabels:
         self.priors: dict[str, TorchDistribution] = {}
@@ -131,6 +138,8 @@ class BothLabels(Messenger):
                 raise NotFactorizedError(f"'y' of the model is {fn}, not one Bernoulli a label")
             self.label_prior = fn.base_dist
             msg["fn"] = fn.mask(False)
+            zeros = torch.zeros_like(self.label_prior.probs)
+            self._rows = add_rows([zeros, torch.ones_like(zeros)], self.max_plate_nesting)
         elif len(fn.batch_shape) > self.max_plate_nesting:
             is_row = is_row_of(fn, Distribution) and fn.event_shape == self._num_labels
             if not is_row or msg["is_observed"]:
@@ -138,11 +147,6 @@ class BothLabels(Messenger):
             self.priors[msg["name"]] = fn.base_dist
             real = constraints.independent(constraints.real, 1)
             msg["fn"] = dist.ImproperUniform(real, fn.batch_shape[1:], fn.event_shape)
-
-    def _pyro_post_sample(self, msg: Any) -> None:
-        if msg["name"] == "y":
-            zeros = torch.zeros_like(self.label_prior.probs)
-            msg["value"] = add_rows([zeros, torch.ones_like(zeros)], self.max_plate_nesting)
 
     @property
     def _num_labels(self) -> torch.Size:
@@ -154,6 +158,11 @@ def add_rows(rows: list[Tensor], max_plate_nesting: int) -> Tensor:
     stacked = torch.stack(rows)
     missing = [1] * (max_plate_nesting + 2 - stacked.dim())
     return stacked.view(len(rows), *missing, *stacked.shape[1:])
+
+
+def scaled(term: Tensor, site: Any) -> Tensor:
+    """A term of a bound, scaled and masked as the site that it is about."""
+    return scale_and_mask(term, site["scale"], site["mask"])
 
 
 def is_row_of(fn: Any, kind: type) -> bool:

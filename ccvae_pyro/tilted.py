@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from pyro import poutine
-from pyro.distributions.util import scale_and_mask
 from pyro.infer import Trace_ELBO
 from pyro.infer.util import is_validation_enabled
 from pyro.poutine import Trace
@@ -16,7 +15,7 @@ from pyro.util import check_model_guide_match
 from torch import Tensor
 
 from ccvae_pyro.label_posterior import LabelPosterior, divergence
-from ccvae_pyro.label_probes import BothLabels, ClassifierProbe, NotFactorizedError
+from ccvae_pyro.label_probes import BothLabels, ClassifierProbe, NotFactorizedError, scaled
 
 
 class TiltedCCVAE_ELBO(Trace_ELBO):
@@ -89,13 +88,13 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
         name, terms = guide_trace.nodes["labels"]["value"]
         q_y, q_z_c, p_y = (guide_trace.nodes["y"], guide_trace.nodes[name], model_trace.nodes["y"])
         classification = self.classification_weight * terms.log_q_y_x
-        elbo = _scaled(classification + terms.entropy, q_y).sum()
-        elbo = elbo + _scaled(terms.log_p_y, p_y).sum() - _scaled(terms.kl, q_z_c).sum()
+        elbo = scaled(classification + terms.entropy, q_y).sum()
+        elbo = elbo + scaled(terms.log_p_y, p_y).sum() - scaled(terms.kl, q_z_c).sum()
         for key, site in _samples(guide_trace, but=name):
-            elbo = elbo - _scaled(_cost(key, site, model_trace), site).sum()
+            elbo = elbo - scaled(_cost(key, site, model_trace), site).sum()
         for key, site in _samples(model_trace, but=name):
             if key not in guide_trace:
-                elbo = elbo + _scaled(site["fn"].log_prob(site["value"]), site).sum()
+                elbo = elbo + scaled(site["fn"].log_prob(site["value"]), site).sum()
         return -elbo.item(), -elbo
 
     @torch.no_grad()
@@ -119,7 +118,3 @@ def _samples(trace: Trace, but: str) -> Iterator[tuple[str, Any]]:
     for name, site in trace.nodes.items():
         if site["type"] == "sample" and name not in ("y", but):
             yield name, site
-
-
-def _scaled(term: Tensor, site: Any) -> Tensor:
-    return scale_and_mask(term, site["scale"], site["mask"])

@@ -31,9 +31,18 @@ class Moments(NamedTuple):
     log_factor: Tensor
 
 
-def find_moments(slope: Tensor, offset: Tensor, grids: list[TiltedGrid]) -> Moments:
-    """The integrals, differentiable by both parameters."""
-    return Moments(*_Moments.apply(slope, offset, grids))
+@torch.no_grad()
+def sum_nodes(grids: list[TiltedGrid]) -> Tensor:
+    """All that moments and their gradients need of the nodes, shape ``(10, num_densities)``."""
+    return torch.cat([_sums(grid) for grid in grids], dim=-1)
+
+
+def find_moments(slope: Tensor, offset: Tensor, sums: Tensor) -> Moments:
+    """The integrals, differentiable by both parameters.
+
+    :param sums: those of :func:`sum_nodes`.
+    """
+    return Moments(*_Moments.apply(slope, offset, sums.view(-1, *slope.shape)))
 
 
 def find_quantile(
@@ -60,19 +69,17 @@ class _Moments(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, slope: Tensor, offset: Tensor, grids: list[TiltedGrid]
-    ) -> tuple[Tensor, ...]:
-        sums = torch.cat([_sums(grid) for grid in grids], dim=-1).view(-1, *slope.shape)
-        log_normalizer = torch.cat([grid.log_normalizer for grid in grids]).view(slope.shape)
-        r, tr, log_factor = sums[:3]
-        ctx.save_for_backward(slope, *sums)
-        return log_normalizer, slope * r, 1 + slope * tr - (slope * r) ** 2, log_factor.clone()
+    def forward(ctx: Any, slope: Tensor, offset: Tensor, sums: Tensor) -> tuple[Tensor, ...]:
+        log_normalizer, r, tr, log_factor = sums[:4]
+        ctx.save_for_backward(slope, sums)
+        variance = 1 + slope * tr - (slope * r) ** 2
+        return log_normalizer.clone(), slope * r, variance, log_factor.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        slope, r, tr, log_factor, rr, trr, ttrr, ttr, r_log, tr_log = ctx.saved_tensors
+        slope, sums = ctx.saved_tensors
+        _, r, tr, log_factor, rr, trr, ttrr, ttr, r_log, tr_log = sums
         by_normalizer, by_mean, by_variance, by_log_factor = grads
         by_mean = by_mean - 2 * slope * r * by_variance  # by way of the variance as well
         r_by_offset = 2 * rr - r - r * r
@@ -86,13 +93,13 @@ class _Moments(torch.autograd.Function):
 
 
 def _sums(grid: TiltedGrid) -> Tensor:
-    r"""The means of r, tr, log sigma, r^2, tr^2, (tr)^2, t^2 r, r log sigma and tr log sigma."""
+    r"""log Z; the means of r, tr, log sigma, r^2, tr^2, (tr)^2, t^2 r, and r, tr by log sigma."""
     r = grid.log_factor.expm1().neg_()
     by_log, ttr = grid.log_factor, grid.score_t * grid.t
     pairs = [(grid.weight, by_log), (grid.score, r), (grid.score_t, r), (ttr, r)]
     dots = [(left * right).sum(0) for left, right in pairs]
     dots += [ttr.sum(0), (grid.score * by_log).sum(0), (grid.score_t * by_log).sum(0)]
-    return torch.stack([grid.score.sum(0), grid.score_t.sum(0), *dots])
+    return torch.stack([grid.log_normalizer, grid.score.sum(0), grid.score_t.sum(0), *dots])
 
 
 class _Quantile(torch.autograd.Function):

@@ -13,7 +13,7 @@ from torch.distributions.kl import register_kl
 from torch.distributions.utils import broadcast_all, clamp_probs, lazy_property
 
 from ccvae_pyro.tilted_grid import TiltedGrid, make_grids
-from ccvae_pyro.tilted_integrals import Moments, find_moments, find_quantile
+from ccvae_pyro.tilted_integrals import Moments, find_moments, find_quantile, sum_nodes
 
 Size = torch.Size | list[int] | tuple[int, ...]
 
@@ -69,6 +69,10 @@ class TiltedNormal(TorchDistribution):
     def _grids(self) -> list[TiltedGrid]:
         return make_grids(*self._standard)
 
+    @lazy_property
+    def _sums(self) -> Tensor:
+        return sum_nodes(self._grids)
+
     @property
     def _standard(self) -> tuple[Tensor, Tensor]:
         """Slope and offset by the standardized variable, ``(z - loc) / scale``."""
@@ -77,7 +81,7 @@ class TiltedNormal(TorchDistribution):
     @property
     def moments(self) -> Moments:
         """Integrals over the standardized variable, which most else is made of."""
-        return find_moments(*self._standard, self._grids)
+        return find_moments(*self._standard, self._sums)
 
     @property
     def log_normalizer(self) -> Tensor:

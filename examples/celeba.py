@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyro
@@ -32,14 +33,20 @@ NOT_OF_THE_RESULT = ("out", "resume", "root", "download")  # left out of the con
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the example; returns its exit code."""
-    args = parse(arguments)
+    return guarded(run, parse(arguments), Path(__file__).name, "--resume")
+
+
+def guarded(
+    run: Callable[[argparse.Namespace], None], args: argparse.Namespace, name: str, again: str
+) -> int:
+    """Runs an example; what its user can mend is one line, and no traceback."""
     try:
         run(args)
     except KeyboardInterrupt:
-        print("\nstopped; --resume goes on from where it was", file=sys.stderr)
+        print(f"\nstopped; {again} goes on from where it was", file=sys.stderr)
         return 130
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
-        print(f"{Path(__file__).name}: error: {error}", file=sys.stderr)
+        print(f"{name}: error: {error}", file=sys.stderr)
         return 2
     return 0
 

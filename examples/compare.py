@@ -44,16 +44,7 @@ NUM_FACES = 10
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the comparison; returns its exit code."""
-    args = parse(arguments)
-    try:
-        run(args)
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from where it was", file=sys.stderr)
-        return 130
-    except (ValueError, OSError, ImportError, FloatingPointError) as error:
-        print(f"{Path(__file__).name}: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return celeba.guarded(run, parse(arguments), Path(__file__).name, "the same command")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import pyro
+import pyro.distributions as dist
 import torch
 
 from ccvae_pyro import CCVAE, distributions, networks
@@ -28,6 +29,32 @@ def make_ccvae(num_labels: int = NUM_LABELS) -> CCVAE:
     for parameter in ccvae.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)
     return ccvae
+
+
+def enumerated(ccvae):
+    """The same model and guide with a site for each label, for Pyro to enumerate."""
+    num_labels = len(ccvae.label_names)
+
+    def guide(x):
+        with pyro.plate("data", len(x)):
+            q_z_c, q_z_style = ccvae.encoder(x)
+            z_c = pyro.sample("z_c", q_z_c)
+            pyro.sample("z_style", q_z_style)
+            logits = ccvae.classifier(z_c).base_dist.logits
+            for i in range(num_labels):
+                q_y = dist.Bernoulli(logits=logits[..., i])
+                pyro.sample(f"y_{i}", q_y, infer={"enumerate": "parallel"})
+
+    def model(x):
+        with pyro.plate("data", len(x)):
+            probs = ccvae.label_prior().base_dist.probs
+            columns = [pyro.sample(f"y_{i}", dist.Bernoulli(p)) for i, p in enumerate(probs)]
+            y = torch.stack(torch.broadcast_tensors(*columns), dim=-1)
+            z_c = pyro.sample("z_c", ccvae.conditional_prior(y))
+            z_style = pyro.sample("z_style", ccvae.style_prior())
+            pyro.sample("x", ccvae.decoder(torch.cat([z_c, z_style], -1)), obs=x)
+
+    return model, guide
 
 
 def seeded(function, *args):

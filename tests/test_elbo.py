@@ -6,7 +6,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from helpers import BATCH, NUM_LABELS, assert_mean_close, make_ccvae, seeded
+from helpers import BATCH, NUM_LABELS, assert_mean_close, enumerated, make_ccvae, seeded
 from pyro import poutine
 from pyro.infer import SVI, Trace_ELBO, TraceEnum_ELBO
 from pyro.optim import Adam
@@ -470,26 +470,7 @@ def test_enumeration_oracle_is_that_of_pyro(ccvae, batch):
     # The oracle above, held against TraceEnum_ELBO at the same draw of z.
     x, _ = batch
 
-    def guide(x):
-        with pyro.plate("data", len(x)):
-            q_z_c, q_z_style = ccvae.encoder(x)
-            z_c = pyro.sample("z_c", q_z_c)
-            pyro.sample("z_style", q_z_style)
-            logits = ccvae.classifier(z_c).base_dist.logits
-            for i in range(NUM_LABELS):
-                q_y = dist.Bernoulli(logits=logits[:, i])
-                pyro.sample(f"y_{i}", q_y, infer={"enumerate": "parallel"})
-
-    def model(x):
-        with pyro.plate("data", len(x)):
-            probs = ccvae.label_prior().base_dist.probs
-            columns = [pyro.sample(f"y_{i}", dist.Bernoulli(p)) for i, p in enumerate(probs)]
-            y = torch.stack(torch.broadcast_tensors(*columns), dim=-1)
-            z_c = pyro.sample("z_c", ccvae.conditional_prior(y))
-            z_style = pyro.sample("z_style", ccvae.style_prior())
-            pyro.sample("x", ccvae.decoder(torch.cat([z_c, z_style], -1)), obs=x)
-
-    actual = seeded(TraceEnum_ELBO(max_plate_nesting=1).loss, model, guide, x)
+    actual = seeded(TraceEnum_ELBO(max_plate_nesting=1).loss, *enumerated(ccvae), x)
     pyro.set_rng_seed(1)
     with torch.no_grad():
         expected = _enumerated_loss(ccvae, x, ccvae.encoder(x)[0].sample())

@@ -6,7 +6,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from helpers import BATCH, NUM_LABELS, assert_mean_close, make_ccvae, seeded
+from helpers import BATCH, NUM_LABELS, assert_mean_close, enumerated, make_ccvae, seeded
 from pyro import poutine
 from pyro.infer import SVI, TraceEnum_ELBO
 from pyro.optim import Adam
@@ -99,32 +99,6 @@ def test_a_missing_label_is_averaged_over_and_leaves_its_entropy(ccvae, batch):
 
 
 # Enumeration
-
-
-def enumerated(ccvae):
-    """The same model and guide with a site for each label, for Pyro to enumerate."""
-    num_labels = len(ccvae.label_names)
-
-    def guide(x):
-        with pyro.plate("data", len(x)):
-            q_z_c, q_z_style = ccvae.encoder(x)
-            z_c = pyro.sample("z_c", q_z_c)
-            pyro.sample("z_style", q_z_style)
-            logits = ccvae.classifier(z_c).base_dist.logits
-            for i in range(num_labels):
-                q_y = dist.Bernoulli(logits=logits[..., i])
-                pyro.sample(f"y_{i}", q_y, infer={"enumerate": "parallel"})
-
-    def model(x):
-        with pyro.plate("data", len(x)):
-            probs = ccvae.label_prior().base_dist.probs
-            columns = [pyro.sample(f"y_{i}", dist.Bernoulli(p)) for i, p in enumerate(probs)]
-            y = torch.stack(torch.broadcast_tensors(*columns), dim=-1)
-            z_c = pyro.sample("z_c", ccvae.conditional_prior(y))
-            z_style = pyro.sample("z_style", ccvae.style_prior())
-            pyro.sample("x", ccvae.decoder(torch.cat([z_c, z_style], -1)), obs=x)
-
-    return model, guide
 
 
 @pytest.mark.parametrize("num_labels", [1, 2, 3, 4, 5, 6])
