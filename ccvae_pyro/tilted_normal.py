@@ -12,8 +12,9 @@ from torch.distributions import Normal
 from torch.distributions.kl import register_kl
 from torch.distributions.utils import broadcast_all, clamp_probs, lazy_property
 
-from ccvae_pyro.tilted_grid import TiltedGrid, make_grids
-from ccvae_pyro.tilted_integrals import Moments, find_moments, find_quantile, sum_nodes
+from ccvae_pyro.tilted_grid import TiltedGrid
+from ccvae_pyro.tilted_moments import Moments, find_moments
+from ccvae_pyro.tilted_quantile import find_quantile
 
 Size = torch.Size | list[int] | tuple[int, ...]
 
@@ -66,12 +67,8 @@ class TiltedNormal(TorchDistribution):
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     @lazy_property
-    def _grids(self) -> list[TiltedGrid]:
-        return make_grids(*self._standard)
-
-    @lazy_property
-    def _sums(self) -> Tensor:
-        return sum_nodes(self._grids)
+    def _grid(self) -> TiltedGrid:
+        return TiltedGrid(*self._standard)
 
     @property
     def _standard(self) -> tuple[Tensor, Tensor]:
@@ -81,7 +78,7 @@ class TiltedNormal(TorchDistribution):
     @property
     def moments(self) -> Moments:
         """Integrals over the standardized variable, which most else is made of."""
-        return find_moments(*self._standard, self._sums)
+        return find_moments(*self._standard, self._grid)
 
     @property
     def log_normalizer(self) -> Tensor:
@@ -109,7 +106,7 @@ class TiltedNormal(TorchDistribution):
 
     def icdf(self, value: Tensor) -> Tensor:
         """The inverse of the distribution function."""
-        return self.loc + self.scale * find_quantile(*self._standard, self._grids, value)
+        return self.loc + self.scale * find_quantile(*self._standard, self._grid, value)
 
     def entropy(self) -> Tensor:
         m = self.moments
