@@ -1,7 +1,8 @@
-"""Compares objectives, shares of labels and seeds on avatars, and tabulates what comes out.
+"""Compares objectives, settings, shares of labels and seeds, and tabulates what comes out.
 
     python examples/compare.py --objectives tilted published --attributes 40 --seeds 0 1
     python examples/compare.py --objectives tilted published classifier --label-fractions .004 .06
+    python examples/compare.py --data fashion --objectives tilted --classification-weights 10 100
 
 A cell that is done is not run again: stop it, add to it, or run parts of it side by side, with the
 same --out.
@@ -10,7 +11,6 @@ same --out.
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import json
 import sys
@@ -18,28 +18,18 @@ import time
 from pathlib import Path
 
 import celeba
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import pyro
 import torch
 from pyro.infer import SVI
+from tabulate import FIGURES, SETTINGS, draw, draw_images, write_table
 
 import ccvae_pyro
-from ccvae_pyro import generate
-from ccvae_pyro.data import Batches, LabeledImages, hide_labels
+from ccvae_pyro.data import Batches, LabeledImages, hide_labels, load_mnist
 from ccvae_pyro.devices import pick_device
-from ccvae_pyro.files import written_whole
-from ccvae_pyro.image_grid import draw_grid
 from ccvae_pyro.supervised import read_accuracy, train_classifier
 
-SETTINGS = ("objective", "attributes", "missing", "label_fraction", "epochs", "seed")
-FIGURES = ("accuracy", "balanced_accuracy", "average_precision", "reconstruction_error")
-FIGURES += ("read_accuracy", "bound", "seconds")
-READER_EPOCHS = 10
-NUM_FACES = 10
+READER_BATCH_SIZE = 100
+READER_EPOCHS = {"avatars": 10, "mnist": 5, "fashion": 5}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,40 +39,45 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Runs the cells that are not there yet, then writes the table of all that are."""
-    choices = (args.objectives, args.attributes, [args.missing], args.label_fractions)
+    choices = [args.objectives, [args.data], args.attributes, [args.missing], args.label_fractions]
+    choices += [args.classification_weights, args.likelihood_scales, [args.batch_size]]
     cells = [
         dict(zip(SETTINGS, values, strict=True))
         for values in itertools.product(*choices, [args.epochs], args.seeds)
     ]
     for number, cell in enumerate(cells, start=1):
-        folder = args.out / "-".join(f"{value}" for value in cell.values())
+        folder = place(args, cell)
         print(f"{number} of {len(cells)}: {cell}", flush=True)
         if not (folder / "cell.json").exists():
-            celeba.write_json(folder / "cell.json", cell | measure(args, cell, folder))
+            celeba.write_json(folder / "cell.json", measure(args, cell, folder))
     rows = [json.loads(path.read_text()) for path in args.out.glob("*/cell.json")]
-    rows.sort(key=lambda row: [row[key] for key in SETTINGS[1:]] + [row["objective"]])
+    rows.sort(key=lambda row: [str(row[key]) for key in (*SETTINGS[1:], "objective")])
     write_table(args.out, rows)
     draw(rows, args.out / "compare.png")
-    draw_faces(args, args.out / "faces.png")
+    best = {"attributes": max(args.attributes), "label_fraction": max(args.label_fractions)}
+    shown = {cell["objective"]: cell | best for cell in reversed(cells)}
+    checkpoints = {name: place(args, cell) / "checkpoint.pt" for name, cell in shown.items()}
+    draw_images(load(args, best["attributes"]), checkpoints, args.out / "faces.png")
+
+
+def place(args: argparse.Namespace, cell: dict) -> Path:
+    """The folder of a cell."""
+    values = ("default" if value is None else str(value) for value in cell.values())
+    return args.out / "-".join(values)
 
 
 def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
-    """Trains one model; returns its figures on the test images."""
+    """Trains one model; returns its settings, and its figures on the test images."""
     device = pick_device("auto")
-    options = ["--root", str(args.root), "--attributes", str(cell["attributes"])]
-    options += ["--num-images", str(args.num_images)]
-    if cell["objective"] != "classifier":
-        options += ["--objective", cell["objective"]]
-    settings = celeba.parse(options)
-    complete = celeba.load(settings)
-    reader = load_reader(args.out, complete, args.batch_size, device)
-    fraction, missing = cell["label_fraction"], cell["missing"]
-    data = hide_labels(complete, fraction, missing=missing, seed=cell["seed"])
-    batches = Batches(data, args.batch_size, seed=cell["seed"], device=device)
+    complete = load(args, cell["attributes"])
+    reader = load_reader(args, complete, device)
+    fraction, seed = cell["label_fraction"], cell["seed"]
+    data = hide_labels(complete, fraction, missing=cell["missing"], seed=seed)
+    batches = Batches(data, args.batch_size, seed=seed, device=device)
+    settings = settings_of(cell, batches)
 
-    pyro.set_rng_seed(cell["seed"])
+    pyro.set_rng_seed(seed)
     ccvae = new_model(data, settings.likelihood_scale).to(device)
-    celeba.set_weight(settings, batches)
     start = time.perf_counter()
     if cell["objective"] == "classifier":
         train_classifier(ccvae, batches, cell["epochs"])
@@ -91,110 +86,64 @@ def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
         svi = SVI(ccvae.model, ccvae.guide, adam, loss=celeba.make_objective(settings))
         ccvae_pyro.train(ccvae, svi, batches, cell["epochs"], folder, resume=True)
     figures = {"seconds": round(time.perf_counter() - start, 1)}
-    pyro.set_rng_seed(cell["seed"])
+    pyro.set_rng_seed(seed)
     bound = ccvae_pyro.TiltedCCVAE_ELBO()  # exact, whatever was trained by
     figures |= ccvae_pyro.evaluate(ccvae, batches.held_out("test"), bound)
     y = torch.cat([y for _, y in batches.held_out("test")])
     figures["read_accuracy"] = read_accuracy(ccvae, reader, y)
     if cell["objective"] == "classifier":  # it has learned of labels only
         figures |= dict.fromkeys(("reconstruction_error", "read_accuracy", "bound"))
-    return {key: figures[key] for key in FIGURES}
+    used = {key: getattr(settings, key) for key in ("classification_weight", "likelihood_scale")}
+    return cell | used | {key: figures[key] for key in FIGURES}
+
+
+def load(args: argparse.Namespace, num_attributes: int) -> LabeledImages:
+    """The images, with all of their labels."""
+    if args.data != "avatars":
+        data = load_mnist(args.root, args.data, download=args.download)
+        return data.sample(args.num_images, seed=0) if args.num_images else data
+    options = ["--root", str(args.root), "--attributes", str(num_attributes)]
+    options += ["--num-images", str(args.num_images)] if args.num_images else []
+    return celeba.load(celeba.parse(options))
+
+
+def settings_of(cell: dict, batches: Batches) -> argparse.Namespace:
+    """The settings that celeba.py would start from, but for those that the cell has."""
+    if cell["objective"] == "classifier":
+        return argparse.Namespace(classification_weight=None, likelihood_scale=1.0)
+    settings = celeba.parse(["--objective", cell["objective"]])
+    for key in ("classification_weight", "likelihood_scale"):
+        if cell[key] is not None:
+            setattr(settings, key, cell[key])
+    celeba.set_weight(settings, batches)
+    return settings
 
 
 def new_model(data: LabeledImages, likelihood_scale: float = 1.0) -> ccvae_pyro.CCVAE:
     """A model of these images, with the paper's 45 dimensions or five more than labels."""
-    num_labels, names = len(data.label_names), data.label_names
-    return ccvae_pyro.celeba(
-        num_labels,
-        max(45, num_labels + 5),
-        data.label_frequencies(),
-        likelihood_scale=likelihood_scale,
-        label_names=names,
-    )
+    frequencies, names = data.label_frequencies(), data.label_names
+    if data.images.shape[-1] == 1:
+        return ccvae_pyro.mnist(len(names), 30, frequencies, label_names=names)
+    z_dim = max(45, len(names) + 5)
+    parts = {"likelihood_scale": likelihood_scale, "label_names": names}
+    return ccvae_pyro.celeba(len(names), z_dim, frequencies, **parts)
 
 
 def load_reader(
-    out: Path, data: LabeledImages, batch_size: int, device: torch.device
+    args: argparse.Namespace, data: LabeledImages, device: torch.device
 ) -> ccvae_pyro.CCVAE:
     """A classifier of these labels, trained once on true images with all of them."""
-    path = out / f"reader-{len(data.label_names)}.pt"
+    path = args.out / f"reader-{args.data}-{len(data.label_names)}.pt"
     if path.exists():
         return ccvae_pyro.load(path).to(device)
     pyro.set_rng_seed(1_000)
     reader = new_model(data).to(device)
-    batches = Batches(data, batch_size // 2, device=device)
-    train_classifier(reader, batches, READER_EPOCHS)
+    batches = Batches(data, min(READER_BATCH_SIZE, args.batch_size), device=device)
+    train_classifier(reader, batches, READER_EPOCHS[args.data])
     figures = ccvae_pyro.evaluate(reader, batches.held_out("test"))
     print(f"the reader is right of {figures['balanced_accuracy']:.3f} true images, balanced")
     ccvae_pyro.save(path, reader)
     return reader
-
-
-def write_table(out: Path, rows: list[dict]) -> None:
-    """Writes every cell to a CSV, and to a table in Markdown that is printed as well."""
-    with written_whole(out / "compare.csv") as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, SETTINGS + FIGURES)
-        writer.writeheader()
-        writer.writerows(rows)
-    names = [name.replace("_", " ") for name in SETTINGS + FIGURES]
-    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    for row in rows:
-        lines.append(f"| {' | '.join(shown(row[key]) for key in SETTINGS + FIGURES)} |")
-    table = "\n".join(lines) + "\n"
-    with written_whole(out / "compare.md") as part:
-        part.write_text(table)
-    print(table)
-
-
-def shown(value: float | str | None) -> str:
-    """A cell of the table."""
-    if value is None:
-        return ""
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.3f}".removeprefix("0")
-
-
-def draw(rows: list[dict], path: Path) -> None:
-    """Draws accuracies by the share of labels, a line for each objective."""
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained", sharex=True)
-    keys = ("balanced_accuracy", "average_precision", "read_accuracy")
-    for axis, key in zip(axes, keys, strict=True):
-        for objective in sorted({row["objective"] for row in rows}):
-            points: dict[float, list[float]] = {}
-            for row in rows:
-                if row["objective"] == objective and row[key] is not None:
-                    points.setdefault(row["label_fraction"], []).append(row[key])
-            shares = sorted(points)
-            means = [sum(points[share]) / len(points[share]) for share in shares]
-            axis.plot(shares, means, marker="o", label=objective)
-        axis.set(xscale="log", xlabel="share of labels seen", title=key.replace("_", " "))
-    axes[0].legend(frameon=False)
-    with written_whole(path) as part:
-        figure.savefig(part, dpi=110, format="png")
-    plt.close(figure)
-
-
-@torch.no_grad()
-def draw_faces(args: argparse.Namespace, path: Path) -> None:
-    """Draws what the models trained with the most labels make of the same test images."""
-    attributes, fraction, seed = max(args.attributes), max(args.label_fractions), args.seeds[0]
-    settings = ["--root", str(args.root), "--num-images", str(args.num_images)]
-    data = celeba.load(celeba.parse([*settings, "--attributes", str(attributes)]))
-    x, y = next(Batches(data, args.batch_size).held_out("test"))
-    x, y = x[:NUM_FACES], y[:NUM_FACES]
-    rows, names = [x], ["test images"]
-    for objective in args.objectives:
-        cell = (objective, attributes, args.missing, fraction, args.epochs, seed)
-        checkpoint = args.out / "-".join(map(str, cell)) / "checkpoint.pt"
-        if checkpoint.exists():
-            ccvae = ccvae_pyro.load(checkpoint)
-            pyro.set_rng_seed(0)
-            made = (ccvae_pyro.reconstruct(ccvae, x), *(generate(ccvae, y) for _ in range(2)))
-            rows += made
-            names += [f"{objective}:\nreconstructed", *["generated to\nthe labels"] * 2]
-    with written_whole(path) as part:
-        draw_grid(rows, names).savefig(part, dpi=110, format="png")
 
 
 # fmt: off
@@ -204,21 +153,30 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
+    add("--data", choices=["avatars", "mnist", "fashion"], default="avatars",
+        help="avatars, or MNIST or Fashion-MNIST with a label a class (default: avatars)")
+    add("--root", type=Path, default=Path("data"),
+        help="cache of the avatars, or where torchvision keeps the rest (default: data)")
+    add("--download", action="store_true", help="let torchvision download what is missing")
+    add("--num-images", type=celeba.positive, metavar="N",
+        help="how many images to use (default: 12000 avatars, or all)")
     add("--objectives", nargs="+", choices=["tilted", "published", "unstopped", "classifier"],
         default=["tilted", "published"], help="what to train by (default: tilted published)")
     add("--attributes", nargs="+", type=celeba.positive, default=[18], metavar="N",
-        help="how many attributes (default: 18)")
+        help="how many attributes of avatars (default: 18)")
     add("--label-fractions", nargs="+", type=float, default=[1.0], metavar="F",
         help="shares of labels that are seen (default: 1)")
     add("--missing", choices=["rows", "entries"], default="rows",
         help="whether all labels of an image are hidden or each on its own (default: rows)")
-    add("--seeds", nargs="+", type=int, default=[0], help="default: 0")
+    add("--classification-weights", nargs="+", type=float, default=[None], metavar="W",
+        help="coefficients of a further log q(y|x) (default: as celeba.py)")
+    add("--likelihood-scales", nargs="+", type=float, default=[None], metavar="B",
+        help="scales of the Laplace at each pixel (default: as celeba.py)")
+    add("--batch-size", type=celeba.positive, default=50, metavar="N", help="default: 50")
     add("--epochs", type=celeba.positive, default=20, metavar="N", help="default: 20")
-    add("--num-images", type=celeba.positive, default=12_000, metavar="N", help="default: 12000")
-    add("--batch-size", type=celeba.positive, default=200, metavar="N", help="default: 200")
-    add("--root", type=Path, default=Path("data"), help="cache of the avatars (default: data)")
+    add("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     add("--out", type=Path, default=Path("runs/compare"),
-        help="folder for models, table and figure (default: runs/compare)")
+        help="folder for models, table and figures (default: runs/compare)")
     return parser.parse_args(arguments)
 # fmt: on
 

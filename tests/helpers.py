@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import torch
@@ -68,3 +69,20 @@ def assert_mean_close(estimate, expected, num_estimates=40):
     estimates = torch.tensor([estimate() for _ in range(num_estimates)])
     error = 5 * estimates.std().item() / num_estimates**0.5
     torch.testing.assert_close(estimates.mean().item(), float(expected), atol=error, rtol=0)
+
+
+def write_mnist(root, num_images, name="fashion"):
+    """Lays random images out as torchvision keeps MNIST, two of three to train."""
+    raw = root / {"mnist": "MNIST", "fashion": "FashionMNIST"}[name] / "raw"
+    raw.mkdir(parents=True)
+    rng, num_train = np.random.default_rng(0), num_images * 2 // 3
+    images = rng.integers(256, size=(num_images, 28, 28), dtype=np.uint8)
+    classes = (np.arange(num_images) % 10).astype(np.uint8)
+    for kind, array in (("images", images), ("labels", classes)):
+        parts = {"train": array[:num_train], "t10k": array[num_train:]}
+        for part, values in parts.items():
+            # A magic number, the sizes, the bytes.
+            header = np.array([2048 + values.ndim, *values.shape], dtype=">i4")
+            path = raw / f"{part}-{kind}-idx{values.ndim}-ubyte"
+            path.write_bytes(header.tobytes() + values.tobytes())
+    return images, classes

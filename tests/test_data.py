@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from helpers import write_mnist
 from PIL import Image
 
 from ccvae_pyro.data import (
@@ -16,6 +17,7 @@ from ccvae_pyro.data import (
     hide_labels,
     load_avatars,
     load_celeba,
+    load_mnist,
 )
 from ccvae_pyro.data.avatar_tables import ATTRIBUTES, VISIBLE_ATTRIBUTES
 from ccvae_pyro.data.celeba import download
@@ -432,3 +434,28 @@ def test_a_sample_takes_from_each_split_alike(data):
     splits = data.sample(25, seed=0).splits
     assert [len(rows) for rows in splits.values()] == [20, 2, 2]
     assert set(splits["train"]) < set(data.splits["train"])
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion"])
+def test_mnist_and_its_like_are_read(tmp_path, name):
+    images, classes = write_mnist(tmp_path, num_images=30, name=name)
+    data = load_mnist(tmp_path, name)
+    x, y = data.batch(np.arange(30))
+    assert x.shape == (30, 1, 28, 28)
+    assert torch.equal(x[:, 0], torch.from_numpy(images).float() / 255)
+    assert y.argmax(dim=1).tolist() == classes.tolist()
+    assert y.sum() == 30
+    assert {part: len(rows) for part, rows in data.splits.items()} == {
+        "train": 18,
+        "valid": 2,
+        "test": 10,
+    }
+    assert data.splits["test"].tolist() == list(range(20, 30))
+    assert len(data.label_names) == 10
+
+
+def test_mnist_that_is_not_there_or_unknown_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"MNIST is not in .*raw"):
+        load_mnist(tmp_path)
+    with pytest.raises(ValueError, match="'mnist' or 'fashion', got 'cifar'"):
+        load_mnist(tmp_path, "cifar")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import write_mnist
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "celeba.py"
 SMALL = ["--num-images", "120", "--batch-size", "25", "--epochs", "2"]
@@ -128,6 +129,19 @@ def test_a_comparison_tabulates_every_cell_and_runs_none_twice(avatars_root, tmp
     assert again.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
     assert "batch/s" in first.stderr
     assert "batch/s" not in again.stderr
+
+
+def test_settings_are_compared_on_mnist(tmp_path):
+    write_mnist(tmp_path, num_images=60)
+    arguments = ["--data", "fashion", "--root", tmp_path, "--out", tmp_path / "out", "--epochs", 1]
+    arguments += ["--objectives", "tilted", "--classification-weights", 1, 30, "--batch-size", 20]
+    result = run_other("compare.py", *arguments)
+    assert result.returncode == 0, result.stderr
+    with (tmp_path / "out" / "compare.csv").open() as file:
+        assert [row["classification_weight"] for row in csv.DictReader(file)] == ["1.0", "30.0"]
+    again = run_other("compare.py", *arguments[:2], "--root", tmp_path / "nowhere")
+    assert again.returncode == 2
+    assert "FashionMNIST is not in" in again.stderr
 
 
 def test_the_objectives_are_tabulated_and_drawn(tmp_path):

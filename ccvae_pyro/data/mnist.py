@@ -1,0 +1,47 @@
+"""MNIST and the sets that come in its form, through torchvision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision import datasets
+
+from ccvae_pyro.data.images import LabeledImages
+
+NAMES = {"mnist": "MNIST", "fashion": "FashionMNIST"}
+NUM_VALID = 5_000  # at most, and a tenth of the training images if these are few
+
+
+def load_mnist(
+    root: Path | str, name: str = "mnist", *, download: bool = False, seed: int = 0
+) -> LabeledImages:
+    """Loads 28x28 images of one channel, with a binary label for each class.
+
+    :param root: the folder that torchvision keeps the set in.
+    :param name: ``"mnist"``, or ``"fashion"`` for Fashion-MNIST.
+    :param download: let torchvision download what is missing.
+    :param seed: for the choice of training images that validate.
+    :raises FileNotFoundError: if the set is not there.
+    :raises ValueError: if there is no such set.
+    """
+    if name not in NAMES:
+        raise ValueError(f"the set must be {' or '.join(map(repr, NAMES))}, got {name!r}")
+    kind = getattr(datasets, NAMES[name])
+    try:
+        train, test = (kind(str(root), train=part, download=download) for part in (True, False))
+    except RuntimeError as error:
+        raise FileNotFoundError(
+            f"{NAMES[name]} is not in {Path(root) / NAMES[name] / 'raw'}: let torchvision "
+            "download it, or put its four files there"
+        ) from error
+    images = torch.cat([train.data, test.data])[..., None].numpy()
+    classes = torch.cat([train.targets, test.targets])
+    labels = torch.nn.functional.one_hot(classes, len(train.classes)).float().numpy()
+    rows = np.random.default_rng(seed).permutation(len(train.data))
+    valid, train_rows = np.split(rows, [min(NUM_VALID, len(rows) // 10)])
+    splits = {"train": np.sort(train_rows), "valid": np.sort(valid)}
+    splits["test"] = np.arange(len(train.data), len(images))
+    names = tuple(label.split(" - ")[-1] for label in train.classes)  # MNIST has "7 - seven"
+    return LabeledImages(images, labels, names, splits)
