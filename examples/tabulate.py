@@ -26,19 +26,27 @@ NUM_FACES = 10
 
 
 def write_table(out: Path, rows: list[dict]) -> None:
-    """Writes every cell to a CSV, and to a table in Markdown that is printed as well."""
+    """Writes every cell to a CSV, and to a table in Markdown that is printed as well.
+
+    The table leaves out the settings that all cells share, and says them below.
+    """
     with written_whole(out / "compare.csv") as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, SETTINGS + FIGURES)
         writer.writeheader()
         writer.writerows(rows)
-    names = [name.replace("_", " ") for name in SETTINGS + FIGURES]
-    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    for row in rows:
-        lines.append(f"| {' | '.join(shown(row[key]) for key in SETTINGS + FIGURES)} |")
-    table = "\n".join(lines) + "\n"
+    shared = [key for key in SETTINGS[1:] if len({row[key] for row in rows}) == 1]
+    keys = [key for key in SETTINGS + FIGURES if key not in shared]
+    lines = [f"| {' | '.join(map(spaced, keys))} |", "|---" * len(keys) + "|"]
+    lines += [f"| {' | '.join(shown(row[key]) for key in keys)} |" for row in rows]
+    settings = ", ".join(f"{spaced(key)} {shown(rows[0][key])}" for key in shared)
+    table = "\n".join(lines) + (f"\n\nAll: {settings}.\n" if shared else "\n")
     with written_whole(out / "compare.md") as part:
         part.write_text(table)
     print(table)
+
+
+def spaced(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def shown(value: float | str | None) -> str:

@@ -102,7 +102,7 @@ def test_single_entries_may_be_missing(avatars_root, tmp_path):
     arguments = ["--attributes", "4", "--label-fraction", "0.5", "--missing", "entries"]
     assert run(avatars_root, tmp_path, *arguments, "--epochs", "1").returncode == 0
     config = json.loads((tmp_path / "metrics.json").read_text())["config"]
-    assert (config["objective"], config["likelihood_scale"]) == ("tilted", 0.25)
+    assert (config["objective"], config["likelihood_scale"]) == ("tilted", 0.5)
 
 
 def run_other(name, *arguments):
