@@ -21,7 +21,7 @@ import celeba
 import pyro
 import torch
 from pyro.infer import SVI
-from tabulate import FIGURES, SETTINGS, draw, draw_images, write_table
+from tables import FIGURES, SETTINGS, draw, draw_images, write_table
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages, hide_labels, load_mnist
