@@ -76,7 +76,8 @@ def run(args: argparse.Namespace) -> None:
     objective = make_objective(args)
     check_config(args.out / "config.json", config, args.resume)
     svi = SVI(ccvae.model, ccvae.guide, ccvae_pyro.make_adam(args.learning_rate), loss=objective)
-    state = ccvae_pyro.train(ccvae, svi, batches, args.epochs, args.out, resume=args.resume)
+    options = {"cool_down": args.cool_down, "resume": args.resume}
+    state = ccvae_pyro.train(ccvae, svi, batches, args.epochs, args.out, **options)
 
     pyro.set_rng_seed(args.seed)  # so that what follows is the same after a resumed run
     exact = ccvae_pyro.TiltedCCVAE_ELBO()  # the same bound, whatever the objective
@@ -243,6 +244,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="images a step (default: 50 for avatars, the paper's 200 for CelebA)")
     add("--learning-rate", type=float, default=2e-3, metavar="LR",
         help="Adam's; ten times that for prior and classifier (default: 0.002)")
+    add("--cool-down", type=float, default=0.5, metavar="SHARE",
+        help="share of the steps, the last, over which the rate falls to zero (default: 0.5)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
         help="of the networks; densities are always float32 (default: auto, whichever is faster)")

@@ -84,7 +84,8 @@ def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
     else:
         adam = ccvae_pyro.make_adam(settings.learning_rate)
         svi = SVI(ccvae.model, ccvae.guide, adam, loss=celeba.make_objective(settings))
-        ccvae_pyro.train(ccvae, svi, batches, cell["epochs"], folder, resume=True)
+        options = {"cool_down": settings.cool_down, "resume": True}
+        ccvae_pyro.train(ccvae, svi, batches, cell["epochs"], folder, **options)
     figures = {"seconds": round(time.perf_counter() - start, 1)}
     pyro.set_rng_seed(seed)
     bound = ccvae_pyro.TiltedCCVAE_ELBO()  # exact, whatever was trained by

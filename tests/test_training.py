@@ -9,7 +9,7 @@ import pyro
 import pytest
 import torch
 from pyro.infer import SVI
-from pyro.optim import Adam
+from pyro.optim import Adam, ClippedAdam
 
 import ccvae_pyro
 from ccvae_pyro import CheckpointError, TiltedCCVAE_ELBO, checkpoint, files, networks
@@ -91,25 +91,54 @@ def test_training_leaves_the_callers_parameter_store(data, tmp_path):
     assert list(pyro.get_param_store()) == ["mine"]
 
 
+@pytest.mark.parametrize("cool_down", [0.0, 0.7])
 @pytest.mark.parametrize("num_steps", [1, 6, 8])
-def test_ctrl_c_saves_and_resuming_goes_on_to_the_same_end(data, tmp_path, num_steps):
-    ccvae_pyro.train(*start(data), 3, tmp_path / "undisturbed")
+def test_ctrl_c_saves_and_resuming_goes_on_to_the_same_end(data, tmp_path, num_steps, cool_down):
+    options = {"cool_down": cool_down}
+    ccvae_pyro.train(*start(data), 3, tmp_path / "undisturbed", **options)
 
     ccvae, svi, batches = start(data)
     interrupt_after(svi, num_steps, press_ctrl_c)
     with pytest.raises(KeyboardInterrupt):
-        ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path / "stopped")
+        ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path / "stopped", **options)
     saved = checkpoint.read(tmp_path / "stopped" / "checkpoint.pt")
     assert saved["epoch"] * 4 + saved["step"] == num_steps
 
     ccvae, svi, batches = start(data, seed=0)
     for parameter in ccvae.parameters():
         parameter.data.zero_()  # so that only the checkpoint can tell
-    state = ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path / "stopped", resume=True)
+    options["resume"] = True
+    state = ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path / "stopped", **options)
     assert_same(parameters(tmp_path / "stopped"), parameters(tmp_path / "undisturbed"))
     undisturbed = checkpoint.read(tmp_path / "undisturbed" / "checkpoint.pt")["history"]
     losses = [[record["loss"] for record in h] for h in (state["history"], undisturbed)]
     assert losses[0] == losses[1]
+
+
+def test_the_rate_stays_and_then_falls_to_zero(data, tmp_path):
+    ccvae, svi, batches = start(data)
+    rates, step = [], svi.step
+
+    def noted(*batch):
+        loss = step(*batch)
+        rates.append({g["lr"] for o in svi.optim.optim_objs.values() for g in o.param_groups})
+        return loss
+
+    svi.step = noted
+    ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, cool_down=0.5)  # eight steps
+    expected = [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]  # of each step
+    assert [len(of_step) for of_step in rates] == [1] * 8
+    assert [min(of_step) for of_step in rates] == pytest.approx([1e-3 * r for r in expected])
+    with pytest.raises(ValueError, match=r"cool_down must be between 0 and 1, got 1\.5"):
+        ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, cool_down=1.5)
+
+
+def test_a_rate_of_the_callers_own_making_is_left_alone(data, tmp_path):
+    ccvae, svi, batches = start(data)
+    svi.optim = ClippedAdam({"lr": 1e-3, "lrd": 0.5})
+    ccvae_pyro.train(ccvae, svi, batches, 1, tmp_path)
+    rates = {g["lr"] for o in svi.optim.optim_objs.values() for g in o.param_groups}
+    assert rates == {1e-3 * 0.5**4}
 
 
 def test_resuming_a_finished_run_changes_nothing(data, tmp_path):
