@@ -40,15 +40,14 @@ class TiltedGrid:
     def __init__(self, slope: Tensor, offset: Tensor) -> None:
         self.slope, self.offset = slope.flatten(), offset.flatten()
         self._place(*(FINE if slope.dtype == torch.float64 else COARSE))
+        self.reference, _ = self.log_density(self.middle)  # near the peak
 
     def nodes(self) -> Iterator[Nodes]:
         """The nodes, of as many densities at a time as are quick; none of them is kept."""
-        parts = (self.slope, self.offset, self.step, self.sharpness, self.start, self.spacing)
-        on_cpu = self.slope.device.type == "cpu"
-        size = max(CHUNK // self.num_nodes if on_cpu else self.slope.numel(), 1)
-        chunks = (part.split(size) for part in (*parts, self._reference()))
-        for chunk in zip(*chunks, strict=True):
-            yield Nodes(self.num_nodes, *chunk)
+        on_cpu, num_densities = self.slope.device.type == "cpu", len(self.slope)
+        size = max(CHUNK // self.num_nodes if on_cpu else num_densities, 1)
+        for start in range(0, max(num_densities, 1), size):
+            yield Nodes(self, slice(start, start + size))
 
     @lazy_property
     @torch.no_grad()
@@ -77,11 +76,6 @@ class TiltedGrid:
         self.num_nodes = 2 + math.ceil(longest / spacing)
         self.spacing = (end - self.start) / (self.num_nodes - 1)
 
-    def _reference(self) -> Tensor:
-        """The logarithm of the density, not normalized, where it is near its peak."""
-        log_factor, _ = log_logistic(self.logits(self.middle))
-        return log_factor - self.middle**2 / 2
-
     def t_at(self, s: Tensor) -> tuple[Tensor, Tensor]:
         """A point and its derivative by s."""
         up = s.exp()
@@ -89,33 +83,28 @@ class TiltedGrid:
         scale = 2 * self.sharpness
         return self.step + (up - down) / scale, (up + down) / scale
 
-    def logits(self, t: Tensor) -> Tensor:
-        return torch.addcmul(self.offset, self.slope, t)
+    def log_density(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """The logarithm of the density, not normalized, and its derivative by the offset."""
+        log_factor, r = log_logistic(torch.addcmul(self.offset, self.slope, t))
+        return torch.addcmul(log_factor, t, t, value=-0.5), r
 
 
 class Nodes:
-    """The nodes of some densities, along the first dimension, and sums over them.
+    """The nodes of some of a grid's densities, along the first dimension, and sums over them.
 
-    Each parameter is of shape ``(num_densities,)`` and as in :class:`TiltedGrid`; ``reference`` is
-    about the greatest logarithm of the density.
+    :param grid: where the nodes are.
+    :param part: which of its densities.
     """
 
-    def __init__(
-        self,
-        num_nodes: int,
-        slope: Tensor,
-        offset: Tensor,
-        step: Tensor,
-        sharpness: Tensor,
-        start: Tensor,
-        spacing: Tensor,
-        reference: Tensor,
-    ) -> None:
-        index = torch.arange(num_nodes, dtype=start.dtype, device=start.device)
+    def __init__(self, grid: TiltedGrid, part: slice) -> None:
+        self.part = part
+        start, spacing, sharpness = grid.start[part], grid.spacing[part], grid.sharpness[part]
+        index = torch.arange(grid.num_nodes, dtype=start.dtype, device=start.device)
         up = torch.addcmul(start, index[:, None], spacing).exp_()
         down = up.reciprocal()
-        t = torch.addcmul(step, up - down, 0.5 / sharpness)
-        log_factor, r = log_logistic(torch.addcmul(offset, slope, t))
+        t = torch.addcmul(grid.step[part], up - down, 0.5 / sharpness)
+        log_factor, r = log_logistic(torch.addcmul(grid.offset[part], grid.slope[part], t))
+        reference = grid.reference[part]
         log_density = torch.addcmul(log_factor, t, t, value=-0.5).sub_(reference)
         # The density in s, and its products with its logarithm's derivatives by offset and slope.
         self.mass = log_density.clamp_(min=LOG_NEGLIGIBLE).exp_().mul_(up.add_(down))
@@ -123,11 +112,11 @@ class Nodes:
         self.score_t = self.score * t
         score_tt = self.score_t * t
         sums = [self.score.sum(0), self.score_t.sum(0), score_tt.sum(0), score_tt.mul_(t).sum(0)]
-        sums += [(part * log_factor).sum(0) for part in (self.mass, self.score, self.score_t)]
+        sums += [(mass * log_factor).sum(0) for mass in (self.mass, self.score, self.score_t)]
         self.total = self.mass.sum(0)
         integral = self.total * spacing / (2 * sharpness * math.sqrt(2 * math.pi))
         log_normalizer = reference + integral.log()
-        self.sums = torch.stack([log_normalizer, *(part / self.total for part in sums)])
+        self.sums = torch.stack([log_normalizer, *(one / self.total for one in sums)])
 
 
 def log_logistic(logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from ccvae_pyro.tilted_grid import LOG_NEGLIGIBLE, Nodes, TiltedGrid, log_logistic
+from ccvae_pyro.tilted_grid import LOG_NEGLIGIBLE, Nodes, TiltedGrid
 
 NEWTON_STEPS = 4  # of the inverse of a cubic, from a start that is close
 
@@ -61,12 +61,10 @@ def _solve(grid: TiltedGrid, probability: Tensor) -> tuple[Tensor, ...]:
 
 def _find_cells(grid: TiltedGrid, probability: Tensor) -> Tensor:
     """As :func:`_find_cell`, for all nodes, whose other sums are kept when they are here."""
-    cells, sums, start = [], [], 0
+    cells, sums = [], []
     for nodes in grid.nodes():
-        end = start + nodes.mass.shape[-1]
-        cells.append(_find_cell(nodes, probability[..., start:end]))
+        cells.append(_find_cell(nodes, probability[..., nodes.part]))
         sums.append(nodes.sums)
-        start = end
     grid.sums = torch.cat(sums, dim=-1)
     return torch.cat(cells, dim=-1)
 
@@ -118,9 +116,9 @@ def _rates(grid: TiltedGrid, s: Tensor) -> tuple[Tensor, Tensor]:
 
 def _density(grid: TiltedGrid, t: Tensor) -> tuple[Tensor, Tensor]:
     """The density, and the derivative of its logarithm by the offset, but for a constant."""
-    log_factor, r = log_logistic(grid.logits(t))
-    log_density = torch.addcmul(log_factor - grid.sums[0], t, t, value=-0.5)
-    return log_density.clamp_(min=LOG_NEGLIGIBLE).exp_() / math.sqrt(2 * math.pi), r
+    log_density, r = grid.log_density(t)
+    log_density = log_density.sub_(grid.sums[0]).clamp_(min=LOG_NEGLIGIBLE)
+    return log_density.exp_() / math.sqrt(2 * math.pi), r
 
 
 def _at(

@@ -82,9 +82,8 @@ class Batches:
     def label_share(self) -> float:
         """The share of labels that are known, in the batches of an epoch."""
         known = 1 - np.isnan(self.data.labels[self.labeled]).mean() if len(self.labeled) else 0.0
-        if self._num_labeled:
-            return float(known * len(self) * self._num_labeled / self.num_images)
-        return float(known * len(self.labeled) / self.num_images)
+        num_shown = len(self) * self._num_labeled or len(self.labeled)
+        return float(known * num_shown / self.num_images)
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
