@@ -3,7 +3,18 @@
 from ccvae_pyro.checkpoint import CheckpointError, load, save
 from ccvae_pyro.elbo import CCVAE_ELBO
 from ccvae_pyro.evaluation import evaluate
-from ccvae_pyro.interventions import classify, edit, generate, impute, reconstruct, swap, walk
+from ccvae_pyro.interventions import (
+    classify,
+    edit,
+    generate,
+    impute,
+    predict,
+    reconstruct,
+    swap,
+    walk,
+)
+from ccvae_pyro.label_distributions import MixedLabels, NestedCategorical, nested_paths
+from ccvae_pyro.labels import Binary, Categorical, Continuous
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.networks import set_precision
 from ccvae_pyro.presets import celeba, mnist
@@ -15,7 +26,12 @@ __version__ = "0.1.0"
 __all__ = [
     "CCVAE",
     "CCVAE_ELBO",
+    "Binary",
+    "Categorical",
     "CheckpointError",
+    "Continuous",
+    "MixedLabels",
+    "NestedCategorical",
     "TiltedCCVAE_ELBO",
     "TiltedNormal",
     "celeba",
@@ -27,6 +43,8 @@ __all__ = [
     "load",
     "make_adam",
     "mnist",
+    "nested_paths",
+    "predict",
     "reconstruct",
     "save",
     "set_precision",

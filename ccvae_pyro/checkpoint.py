@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from ccvae_pyro import presets
 from ccvae_pyro.files import written_whole
 from ccvae_pyro.model import CCVAE
+from ccvae_pyro.presets import from_recipe
 
 
 class CheckpointError(ValueError):
@@ -62,10 +62,12 @@ def load(path: Path | str, ccvae: CCVAE | None = None) -> CCVAE:
     """
     contents = read(path)
     if ccvae is None:
-        recipe = dict(contents["recipe"] or {})
-        if (preset := recipe.pop("preset", None)) not in ("celeba", "mnist"):
-            raise CheckpointError(f"{path} was not made by a preset: pass the model as `ccvae`")
-        ccvae = getattr(presets, preset)(**recipe)
+        try:
+            ccvae = from_recipe(contents["recipe"] or {})
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{path} holds no model of a preset of this version: pass the model as `ccvae`"
+            ) from error
     restore(ccvae, contents, path)
     return ccvae
 

@@ -10,7 +10,9 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from ccvae_pyro.label_draws import LabelDraws
-from ccvae_pyro.label_probes import BothLabels, NotFactorizedError, add_rows, scaled
+from ccvae_pyro.label_rows import NotFactorizedError, scaled
+from ccvae_pyro.label_sums import label_terms
+from ccvae_pyro.prior_probe import PriorProbe
 
 
 class CCVAE_ELBO(Trace_ELBO):
@@ -32,7 +34,8 @@ class CCVAE_ELBO(Trace_ELBO):
         \frac{1}{K} \sum_{k=1}^{K} q_\varphi(y \mid z_c^{(k)}), \qquad
         z^{(k)} \sim q_\phi(z \mid x) .
 
-    For an unlabeled batch it is Eq. (5), whose sum over :math:`y` is taken label by label,
+    For an unlabeled batch it is Eq. (5), whose sum over :math:`y` is taken label by label, class
+    by class (a label that is a number is drawn, with its gradient),
 
     .. math::
         \mathcal{L}(x) = \mathbb{E}_{q_\phi(z \mid x)} \left[
@@ -103,19 +106,22 @@ class CCVAE_ELBO(Trace_ELBO):
             count_used_draw=self.count_used_draw,
             sum_labels=sum_labels,
         )
-        both = BothLabels(self.max_plate_nesting)
+        priors: PriorProbe | None = None
 
         def model_of_labels(*args, **kwargs) -> None:
             """By now, the guide has run."""
-            (model if draws.log_q_y_z is None else both(model))(*args, **kwargs)
+            nonlocal priors
+            if draws.parts:
+                priors = PriorProbe(self.max_plate_nesting, draws.filled)
+            (priors(model) if priors else model)(*args, **kwargs)
 
         model_trace, guide_trace = super()._get_trace(model_of_labels, draws(guide), args, kwargs)
         # A node of another type than "sample": whatever sums over a trace passes it by.
         log_q_y_x = draws.log_q_y_x
         guide_trace.add_node("log_q_y_x", name="log_q_y_x", type="value", value=log_q_y_x)
-        if draws.log_q_y_z is not None:
-            log_p_y, inside = _label_terms(draws, both, model_trace)
-            model_trace.add_node("labels", name="labels", type="value", value=(log_p_y, inside))
+        if priors:
+            terms = label_terms(draws, priors, model_trace)
+            model_trace.add_node("labels", name="labels", type="value", value=terms)
         return model_trace, guide_trace
 
     def _differentiable_loss_particle(
@@ -142,24 +148,6 @@ class CCVAE_ELBO(Trace_ELBO):
     def loss(self, model: Callable, guide: Callable, *args, **kwargs) -> float:
         """Evaluates the same objective that :meth:`loss_and_grads` differentiates."""
         return self.differentiable_loss(model, guide, *args, **kwargs).item()
-
-
-def _label_terms(draws: LabelDraws, both: BothLabels, model_trace: Trace) -> tuple[Tensor, Tensor]:
-    """The bound's terms about single labels, summed over these, shape ``(batch,)``.
-
-    :returns: log p(y) of the known labels, and what the expectation over z is taken of.
-    """
-    y, known = draws.y, draws.known
-    values = add_rows([torch.zeros_like(y), torch.ones_like(y)], draws.max_plate_nesting)
-    log_p_y = both.label_prior.log_prob(values)
-    log_p_z_y = sum(
-        prior.log_prob(model_trace.nodes[name]["value"]) for name, prior in both.priors.items()
-    )
-    log_q_y_z = draws.log_q_y_z
-    given = (y == values).to(log_q_y_z)
-    missing = log_q_y_z.exp() * (log_p_y + log_p_z_y - log_q_y_z)
-    inside = torch.where(known, given * log_p_z_y, missing)
-    return (given * known * log_p_y).sum((0, -1)), inside.sum((0, -1))
 
 
 def _log_joint(trace: Trace, shape: torch.Size) -> Tensor:

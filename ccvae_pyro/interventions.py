@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 
-from ccvae_pyro.labels import index_of
+from ccvae_pyro.label_distributions import log_prob_of_classes, outcomes, parts_of
+from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, block_of, index_of, value_of
 from ccvae_pyro.model import CCVAE
 
 
@@ -32,19 +34,55 @@ def decode(ccvae: CCVAE, z_c: Tensor, z_style: Tensor) -> Tensor:
 def classify(ccvae: CCVAE, x: Tensor) -> Tensor:
     r"""The probability of each label, :math:`q_\varphi(y \mid z_c)`.
 
-    :returns: shape ``(batch, num_labels)``.
+    :returns: shape ``(batch, num_labels)`` if all labels are binary. A label with classes has a
+        column for each class in place of one, and of a label that is a number it is the mean.
     """
     z_c, _ = encode(ccvae, x)
-    return ccvae.classifier(z_c).mean
+    return outcomes(ccvae.classifier(z_c))
+
+
+@torch.no_grad()
+def predict(ccvae: CCVAE, x: Tensor) -> tuple[Tensor, Tensor]:
+    r"""The likeliest value of each label, and how sure that is.
+
+    :returns: values as ``y`` has them, and of each its probability; for a number its mean, and the
+        deviation of :math:`q(y \mid x)`. Both have shape ``(batch, num_labels)``.
+    """
+    q_z_c = ccvae.encoder(x)[0]
+    z_c, deviation = q_z_c.mean, q_z_c.variance.sqrt()
+    values = certainty = torch.zeros(len(z_c), 0).to(z_c)
+    parts, further = (parts_of(ccvae.classifier(z)) for z in (z_c, z_c + deviation))
+    columns: list[int] = []
+    for part, aside in zip(parts, further, strict=True):
+        fn = part.distribution
+        if isinstance(fn, Normal):
+            likeliest, sure = fn.loc, (aside.distribution.loc - fn.loc).hypot(fn.scale)
+        else:
+            log_prob, likeliest = log_prob_of_classes(fn).max(0)
+            sure = log_prob.exp()
+        values = torch.cat([values, likeliest.to(z_c)], dim=-1)
+        certainty = torch.cat([certainty, sure], dim=-1)
+        columns += (
+            list(range(likeliest.shape[-1])) if part.columns is None else part.columns.tolist()
+        )
+    order = torch.tensor(columns).argsort()
+    return values[:, order], certainty[:, order]
 
 
 @torch.no_grad()
 def impute(ccvae: CCVAE, x: Tensor, y: Tensor) -> Tensor:
-    """The labels, those that are missing (NaN) as their probability.
+    """The labels, and in place of those that are missing (NaN) what is expected of them.
+
+    That is the probability of a binary label, the likeliest class, or the mean of a number.
 
     :param y: labels of ``x``, shape ``(batch, num_labels)``.
     """
-    return torch.where(y.isnan(), classify(ccvae, x), y)
+    expected, certainty = predict(ccvae, x)
+    for i in range(y.shape[-1]):
+        if not ccvae.labels or isinstance(ccvae.labels[i], Binary):
+            is_true = expected[:, i] == 1
+            expected[:, i] = torch.where(is_true, certainty[:, i], 1 - certainty[:, i])
+    return torch.where(y.isnan(), expected, y)
 
 
 @torch.no_grad()
@@ -57,7 +95,7 @@ def reconstruct(ccvae: CCVAE, x: Tensor) -> Tensor:
 def generate(ccvae: CCVAE, y: Tensor) -> Tensor:
     r"""Images to order: ``z_c`` from the conditional prior, ``z_style`` from its own, decoded.
 
-    :param y: labels anywhere in [0, 1], shape ``(batch, num_labels)``.
+    :param y: labels, shape ``(batch, num_labels)``; a binary one anywhere in [0, 1].
     """
     z_c = ccvae.conditional_prior(y).sample()
     z_style = ccvae.style_prior().sample(z_c.shape[:1])
@@ -66,35 +104,35 @@ def generate(ccvae: CCVAE, y: Tensor) -> Tensor:
 
 @torch.no_grad()
 def edit(
-    ccvae: CCVAE, x: Tensor, label: str | int, value: float, *, deviations: float = 0.0
+    ccvae: CCVAE, x: Tensor, label: str | int, value: float | str, *, deviations: float = 0.0
 ) -> Tensor:
     """The images with one label set and all else kept.
 
-    The label's characteristic becomes the mean of its conditional prior, or lies beyond it.
+    The label's characteristics become the mean of their conditional prior, or lie beyond it.
 
-    :param value: 0 for without, 1 for with; anything between interpolates.
-    :param deviations: how many deviations beyond the mean to go, away from the other value: some
-        two make an edit plain, none is typical.
-    :raises ValueError: if there is no such label, or ``value`` is not in [0, 1].
+    :param value: 0 for without, 1 for with, anything between interpolates; of a label with classes
+        the name of one, or its index; of a number, its value.
+    :param deviations: how many deviations beyond the mean to go, away from other values: some two
+        make an edit plain, none is typical.
+    :raises ValueError: if there is no such label, or no such value.
     """
-    if not 0 <= value <= 1:
-        raise ValueError(f"a label is set to a value between 0 and 1, got {value}")
     z_c, z_style = encode(ccvae, x)
     index = index_of(label, ccvae.label_names)
-    z_c[:, index] = _characteristic(ccvae, z_c, index, value, deviations)
+    number = value_of(_kind(ccvae, index), value)
+    z_c[:, _block(ccvae, index)] = _characteristic(ccvae, z_c, index, number, deviations)
     return decode(ccvae, z_c, z_style)
 
 
 @torch.no_grad()
 def swap(ccvae: CCVAE, x: Tensor, donor: Tensor, label: str | int) -> Tensor:
-    """The images, each with one characteristic of its donor.
+    """The images, each with one label's characteristics of its donor.
 
     :param donor: images of the same shape as ``x``, or one for all.
     :raises ValueError: if there is no such label.
     """
     z_c, z_style = encode(ccvae, x)
-    index = index_of(label, ccvae.label_names)
-    z_c[:, index] = encode(ccvae, donor)[0][:, index]
+    block = _block(ccvae, index_of(label, ccvae.label_names))
+    z_c[:, block] = encode(ccvae, donor)[0][:, block]
     return decode(ccvae, z_c, z_style)
 
 
@@ -102,10 +140,11 @@ def swap(ccvae: CCVAE, x: Tensor, donor: Tensor, label: str | int) -> Tensor:
 def walk(
     ccvae: CCVAE, x: Tensor, label: str | int | Sequence[str | int], *, num_steps: int = 9
 ) -> Tensor:
-    """The images while one characteristic goes from without its label to with it, or two do.
+    """The images while one label's characteristics go through its values, or two labels' do.
 
-    A walk leads from two deviations beyond the mean of the conditional prior on one side to two
-    beyond on the other.
+    A walk leads from two deviations beyond the mean of the conditional prior without the label to
+    two beyond with it; from class to class, in their order; or from two deviations of a number
+    below its mean to two above.
 
     :param label: a label, or two.
     :returns: shape ``(batch, num_steps, ...)``; for two labels ``(batch, num_steps, num_steps,
@@ -116,24 +155,61 @@ def walk(
     indices = [index_of(name, ccvae.label_names) for name in labels]
     z_c, z_style = encode(ccvae, x)
     paths = [_path(ccvae, z_c, index, num_steps) for index in indices]
-    grid = torch.cartesian_prod(*paths).view(-1, len(paths))  # (num_steps ** len(paths), ...)
-    z_c = z_c[:, None].repeat(1, len(grid), 1)
-    z_c[:, :, indices] = grid
-    z_style = z_style[:, None].expand(-1, len(grid), -1)
+    places = torch.cartesian_prod(*[torch.arange(num_steps)] * len(paths)).view(-1, len(paths))
+    z_c = z_c[:, None].repeat(1, len(places), 1)
+    for path, index, place in zip(paths, indices, places.T, strict=True):
+        z_c[:, :, _block(ccvae, index)] = path[place]
+    z_style = z_style[:, None].expand(-1, len(places), -1)
     return decode(ccvae, z_c, z_style).unflatten(1, (num_steps,) * len(indices))
+
+
+def _kind(ccvae: CCVAE, index: int) -> Label:
+    """What a label is: binary, in a model that was put together without saying so."""
+    return ccvae.labels[index] if ccvae.labels else Binary(str(index))
+
+
+def _block(ccvae: CCVAE, index: int) -> slice:
+    """Where the characteristics of a label are in ``z_c``."""
+    return block_of(ccvae.labels, index) if ccvae.labels else slice(index, index + 1)
+
+
+def _prior(ccvae: CCVAE, like: Tensor, index: int, value: float) -> Normal:
+    """The conditional prior of a label's characteristics, where it has a value."""
+    y = like.new_zeros(len(ccvae.labels) or like.shape[-1])
+    y[index] = value
+    normal, block = ccvae.conditional_prior(y), _block(ccvae, index)
+    return Normal(normal.mean[block], normal.variance[block].sqrt())
 
 
 def _characteristic(
     ccvae: CCVAE, z_c: Tensor, index: int, value: float, deviations: float
 ) -> Tensor:
     """What stands for a label's value: the mean of its conditional prior, or so much beyond it."""
-    without, there, with_it = (
-        ccvae.conditional_prior(torch.full_like(z_c[0], at)) for at in (0.0, value, 1.0)
-    )
-    outward = (with_it.mean - without.mean).sign() * (1 if value >= 0.5 else -1)
-    return (there.mean + deviations * outward * there.variance.sqrt())[index]
+    prior = _prior(ccvae, z_c, index, value)
+    if not deviations:
+        return prior.mean
+    kind = _kind(ccvae, index)
+    if isinstance(kind, Binary):
+        others = [0.0 if value >= 0.5 else 1.0]
+    elif isinstance(kind, Continuous):
+        others = [kind.mean]
+    else:
+        others = [float(i) for i in range(len(kind.classes))]
+    center = torch.stack([_prior(ccvae, z_c, index, other).mean for other in others]).mean(0)
+    outward = torch.nn.functional.normalize(prior.mean - center, dim=-1)
+    return prior.mean + deviations * outward * prior.stddev
 
 
 def _path(ccvae: CCVAE, z_c: Tensor, index: int, num_steps: int) -> Tensor:
-    start, end = (_characteristic(ccvae, z_c, index, value, deviations=2) for value in (0.0, 1.0))
-    return torch.lerp(start, end, torch.linspace(0, 1, num_steps).to(z_c))
+    """Characteristics along a walk, shape ``(num_steps, dim)``."""
+    kind, deviations = _kind(ccvae, index), 0.0
+    if isinstance(kind, Binary):
+        values, deviations = [0.0, 1.0], 2.0
+    elif isinstance(kind, Categorical):
+        values = [float(i) for i in range(len(kind.classes))]
+    else:
+        values = [kind.mean - 2 * kind.deviation, kind.mean + 2 * kind.deviation]
+    stops = torch.stack([_characteristic(ccvae, z_c, index, v, deviations) for v in values])
+    at = torch.linspace(0, len(stops) - 1, num_steps).to(z_c)
+    before = at.long().clamp(max=len(stops) - 2)
+    return torch.lerp(stops[before], stops[before + 1], (at - before)[:, None])

@@ -10,10 +10,10 @@ import torch
 from pyro.distributions import TorchDistribution
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
-from torch.distributions import Bernoulli
-from torch.nn.functional import logsigmoid
+from torch.distributions import Normal
 
-from ccvae_pyro.label_probes import NotFactorizedError, RowMessenger, add_rows, is_row_of
+from ccvae_pyro.label_distributions import LabelPart, parts_of, row_of, unknown_labels
+from ccvae_pyro.label_rows import NotFactorizedError, RowMessenger, add_rows
 
 
 class LabelDraws(RowMessenger):
@@ -27,8 +27,8 @@ class LabelDraws(RowMessenger):
 
     After the run, ``log_q_y_x`` holds the estimate of :math:`\log q_{\varphi,\phi}(y \mid x)`
     of the labels that are known, and None if the label was drawn. Where some are missing (NaN)
-    and are to be summed out, ``log_q_y_z`` holds :math:`\log q(y_i \mid z)` of the used draw for
-    both values of each label, in rows on the left, ``y`` the labels and ``known`` which are known.
+    and are to be summed out, ``parts`` holds :math:`q(y_i \mid z)` of the used draw, ``y`` the
+    labels, and ``filled`` these with numbers that are missing drawn.
 
     :param num_draws: the number :math:`K` of draws to average over.
     :param max_plate_nesting: the rows go to the left of this many dimensions.
@@ -51,7 +51,7 @@ class LabelDraws(RowMessenger):
         self.first = 0 if count_used_draw else 1  # of the rows that the average is over
         self.sum_labels = sum_labels
         self.log_q_y_x: Tensor | None = None
-        self.log_q_y_z: Tensor | None = None
+        self.parts: tuple[LabelPart, ...] = ()
 
     def _pyro_sample(self, msg: Any) -> None:
         """Replaces a site's distribution by what the trace outside is to see of it."""
@@ -64,7 +64,7 @@ class LabelDraws(RowMessenger):
         elif is_label and msg["is_observed"]:
             log_q_y_z = msg["fn"].log_prob(msg["value"])
             msg["fn"] = self._score(log_q_y_z, msg["value"], depends_on_rows)
-        elif depends_on_rows and self.log_q_y_z is not None:
+        elif depends_on_rows and self.parts:
             raise NotFactorizedError(f"{msg['name']!r} of the guide depends on the label or z_c")
         elif depends_on_rows:
             self._rows = self._stop_last(msg["fn"]())
@@ -107,18 +107,23 @@ class LabelDraws(RowMessenger):
     def _score_known(self, msg: Any, depends_on_rows: bool) -> None:
         """Scores the labels that are known; what would draw the others is kept for their sum."""
         fn = msg["fn"]
-        if not is_row_of(fn, Bernoulli):
-            raise NotFactorizedError(f"'y' of the guide is {fn}, not a Bernoulli for each label")
-        logits = fn.base_dist.logits
-        used = logits[self._used] if depends_on_rows else logits
-        y = msg["value"] if msg["is_observed"] else torch.full_like(used, torch.nan)
-        self.y, self.known, filled = y, ~y.isnan(), y.nan_to_num()
-        self.log_q_y_z = torch.stack([logsigmoid(-used), logsigmoid(used)])
-        log_q_y_z = (fn.base_dist.log_prob(filled) * self.known).sum(-1)
-        msg["fn"] = self._score(log_q_y_z, filled, depends_on_rows)
-        msg["value"], msg["done"] = filled, True
+        if not parts_of(fn):
+            raise NotFactorizedError(f"'y' of the guide is {fn}, not a row of labels")
+        used = fn if not depends_on_rows else row_of(fn, self._used)
+        self.parts = parts_of(used)
+        self.y = msg["value"] if msg["is_observed"] else unknown_labels(used)
+        self.filled, log_q_y_z = self.y.nan_to_num(), torch.zeros(())
+        for part, of_used in zip(parts_of(fn), self.parts, strict=True):
+            y = part.labels(self.y)
+            known, filled = ~y.isnan(), y.nan_to_num()
+            if isinstance(of_used.distribution, Normal):
+                filled = torch.where(known, filled, of_used.distribution.rsample())
+                self.filled = part.with_labels(self.filled, filled)
+            log_q_y_z = log_q_y_z + (part.distribution.log_prob(filled) * known).sum(-1)
+        msg["fn"] = self._score(log_q_y_z, self.filled, depends_on_rows)
+        msg["value"], msg["done"] = self.filled, True
         # What comes after may not depend on the label: it would be seen by these rows.
-        self._rows = add_rows([filled, 1 - filled], self.max_plate_nesting)
+        self._rows = add_rows([self.filled] * 2, self.max_plate_nesting)
 
     @property
     def _used(self) -> int:

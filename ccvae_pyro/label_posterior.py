@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pyro.infer.util import is_validation_enabled
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Normal, kl_divergence
+from torch.distributions import Distribution, Normal, kl_divergence
 from torch.distributions.utils import clamp_probs
 
+from ccvae_pyro.label_distributions import log_prob_of_classes
 from ccvae_pyro.tilted_normal import TiltedNormal
 
 
@@ -28,52 +29,103 @@ class LabelTerms(NamedTuple):
     entropy: Tensor
 
 
-class LabelPosterior:
-    r"""The posterior :math:`q(z_c, y \mid x)`, some of whose labels are known.
+class Line(NamedTuple):
+    r"""What a classifier makes of characteristics: :math:`a_j z^j + b_j` for each that it reads.
 
-    :param normal: :math:`q(z_c^i \mid x)`, shape ``(batch, num_labels)``.
-    :param slope: of the classifier's logit of each label.
-    :param offset: of the same.
-    :param y: labels, NaN where missing.
+    :param slope: :math:`a`, shape ``(..., num, num_decisions)``.
+    :param offset: :math:`b`, of the same shape.
     """
 
-    def __init__(self, normal: Normal, slope: Tensor, offset: Tensor, y: Tensor) -> None:
-        if is_validation_enabled() and not ((y == 0) | (y == 1) | y.isnan()).all():
-            raise ValueError(f"a label is 0, 1, or NaN where it is missing, got {y}")
-        self.normal, self.y = normal, y
+    slope: Tensor
+    offset: Tensor
+
+
+class ClassPosterior:
+    r"""The posterior :math:`q(z_c, y \mid x)` of labels with classes, some of which are known.
+
+    A class is reached by decisions, each of which reads one characteristic: a binary label takes
+    one. Those that lead to the class tilt their characteristics' Normals, to one side or to the
+    other, and leave all others as they are,
+
+    .. math:: q(z_c, y = c \mid x) = \prod_j \mathcal{N}(z^j; \mu_j, s_j)
+              \prod_{j : S_{cj} \neq 0} \sigma(S_{cj} (a_j z^j + b_j)) .
+
+    :param normal: :math:`q(z_c \mid x)`, shape ``(batch, num, dim)``.
+    :param line: the decisions' logits.
+    :param paths: :math:`S`, shape ``(num_classes, num_decisions)``.
+    :param y: the classes, NaN where missing, shape ``(batch, num)``.
+    """
+
+    def __init__(self, normal: Normal, line: Line, paths: Tensor, y: Tensor) -> None:
+        num_classes, num_decisions = paths.shape
+        if is_validation_enabled():
+            _check(y, num_classes)
+        y = y.expand(normal.batch_shape[:-1])
         self.known = ~y.isnan()
         self.all_known, self.any_known = torch.stack([self.known.all(), self.known.any()]).tolist()
-        rows = torch.tensor([0.0, 1.0]).to(normal.loc).view(2, *[1] * normal.loc.dim())
-        self.values = rows  # of a label, along a new dimension on the left
-        sign = 2 * (y if self.all_known else rows) - 1
-        self.tilted = TiltedNormal(normal.loc, normal.scale, sign * slope, sign * offset)
+        self.read = _entries(normal, slice(num_decisions))
+        self.rest = _entries(normal, slice(num_decisions, None))
+        # Along a new dimension on the left: classes, then plates, labels, decisions.
+        leading = (num_classes, *[1] * (y.dim() - 1))
+        self.paths = paths.view(*leading, 1, num_decisions)
+        classes = torch.arange(num_classes, device=y.device).view(*leading, 1)
+        self.is_class = y == classes
+        # The way that a decision goes in a row: 0 where it is not made, or not known.
+        self.way = paths[0].expand(*y.shape, -1)
+        if self.any_known:
+            self.way = (self.is_class[..., None] * self.paths).sum(0)
+        sign = self.way[None] if self.all_known else _both_ways(self.way)
+        self.tilted = TiltedNormal(self.read.loc, self.read.scale, sign * line[0], sign * line[1])
 
     def rsample(self) -> Tensor:
         r"""Draws :math:`z_c` from what the known labels make of the Normal."""
         if self.all_known:
-            return self.tilted.rsample()
-        noise = clamp_probs(torch.rand_like(self.normal.loc))
-        z_c = self.normal.icdf(noise)
-        if not self.any_known:
+            z_c = self.tilted.rsample()[0]
+        else:
+            noise = clamp_probs(torch.rand_like(self.read.loc))
+            z_c = self.read.icdf(noise)
+            if self.any_known:
+                ways = self.tilted.icdf(noise.expand(2, 1, *noise.shape)).squeeze(1)
+                z_c = _by_sign(self.way, ways, z_c)
+        if not self.rest.batch_shape[-1]:
             return z_c
-        without, with_it = self.tilted.icdf(noise.expand(2, *noise.shape))
-        return torch.where(self.known, torch.where(self.y == 1, with_it, without), z_c)
+        return torch.cat([z_c, self.rest.rsample()], dim=-1)
 
-    def terms(self, label_prior: Bernoulli, priors: Distribution) -> LabelTerms:
-        """The bound's terms about labels.
+    def terms(self, label_prior: Distribution, prior: Distribution) -> LabelTerms:
+        """The bound's terms about these labels.
 
-        :param priors: that of a characteristic under both values of its label.
+        :param prior: of characteristics, given each of the classes.
         """
-        log_q = self.tilted.log_normalizer.expand(2, *self.normal.loc.shape)
-        weight = torch.where(self.known, (self.y == self.values).to(log_q), log_q.exp())
-        log_p = label_prior.log_prob(self.values.expand_as(log_q))
-        kl = divergence(self.tilted, priors)
+        log_q = self._log_q_y_x()
+        weight = torch.where(self.known, self.is_class.to(log_q), log_q.exp())
         log_q_y = weight * log_q
+        log_p_y = weight * log_prob_of_classes(label_prior)
         return LabelTerms(
-            log_p_y=(weight * log_p).sum((0, -1)),
-            kl=(weight * kl).sum((0, -1)),
+            log_p_y=log_p_y.sum((0, -1)),
+            kl=(weight * self._kl(prior)).sum((0, -1)),
             log_q_y_x=(log_q_y * self.known).sum((0, -1)),
             entropy=-(log_q_y * ~self.known).sum((0, -1)),
+        )
+
+    def _log_q_y_x(self) -> Tensor:
+        """Of every class, shape ``(num_classes, batch, num)``; if all are known, of these only."""
+        log_z = self.tilted.log_normalizer
+        if self.all_known:
+            return (log_z * (self.way != 0)).sum(-1)
+        return _by_sign(self.paths, log_z, torch.zeros_like(log_z[0])).sum(-1)
+
+    def _kl(self, prior: Distribution) -> Tensor:
+        """The divergence from the prior of every class, shape ``(num_classes, batch, num)``."""
+        num_decisions = self.paths.shape[-1]
+        of_read = _entries(prior, slice(num_decisions))
+        kl = _divergence_of_read(self.tilted, of_read)
+        if not self.all_known:
+            untouched = _divergence_of_read(self.read, of_read)
+            kl = _by_sign(self.paths, kl, untouched)
+        if not self.rest.batch_shape[-1]:
+            return kl.sum(-1)
+        return kl.sum(-1) + divergence(self.rest, _entries(prior, slice(num_decisions, None))).sum(
+            -1
         )
 
 
@@ -84,3 +136,37 @@ def divergence(q: Distribution, p: Distribution) -> Tensor:
     except NotImplementedError:
         z = q.rsample()
         return q.log_prob(z) - p.log_prob(z)
+
+
+def _divergence_of_read(q: Distribution, p: Distribution) -> Tensor:
+    """As :func:`divergence`; a prior of another kind is that of one characteristic a label."""
+    if isinstance(p, Normal):
+        return kl_divergence(q, p)
+    z = q.rsample()
+    return q.log_prob(z) - p.log_prob(z[..., 0])[..., None]
+
+
+def _entries(fn: Distribution, entries: slice) -> Any:
+    """Some of the characteristics of each label."""
+    if not isinstance(fn, Normal):
+        return fn
+    return Normal(fn.loc[..., entries], fn.scale[..., entries], validate_args=False)
+
+
+def _both_ways(like: Tensor) -> Tensor:
+    """The two signs, to the left of classes, plates, labels and decisions."""
+    return torch.tensor([1.0, -1.0]).to(like).view(2, 1, *[1] * like.dim())
+
+
+def _by_sign(sign: Tensor, ways: Tensor, zero: Tensor) -> Tensor:
+    """Of two ways, the first where a sign is positive and the second where it is negative."""
+    return torch.where(sign > 0, ways[0], torch.where(sign < 0, ways[1], zero))
+
+
+def _check(y: Tensor, num_classes: int) -> None:
+    is_class = (y >= 0) & (y < num_classes) & (y == y.round())
+    if not (is_class | y.isnan()).all():
+        wrong = y[~(is_class | y.isnan())][0].item()
+        wanted = ", ".join(str(i) for i in range(min(num_classes, 3)))
+        last = f", ... {num_classes - 1}" if num_classes > 3 else ""
+        raise ValueError(f"a label is {wanted}{last}, or NaN where it is missing, got {wrong:g}")

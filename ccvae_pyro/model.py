@@ -10,6 +10,8 @@ import torch
 from pyro.params import param_with_module_name
 from torch import Tensor, nn
 
+from ccvae_pyro.labels import Label, binaries
+
 
 class CCVAE(nn.Module):
     r"""Characteristic capturing VAE: its six distributions, as a model and a guide.
@@ -23,8 +25,9 @@ class CCVAE(nn.Module):
     :param conditional_prior: :math:`p_\psi(z_c \mid y)`, called as ``conditional_prior(y)``.
     :param style_prior: :math:`p(z_{\setminus c})`, called as ``style_prior()``.
     :param label_prior: :math:`p(y)`, called as ``label_prior()``.
-    :param label_names: what the labels are called, in the order of the columns of ``y``; lets
-        interventions take a label by its name.
+    :param labels: what the labels are, in the order of the columns of ``y``: lets interventions
+        take a label by its name. By default, all are binary.
+    :param label_names: what binary labels are called, in place of ``labels``.
     """
 
     def __init__(
@@ -35,6 +38,8 @@ class CCVAE(nn.Module):
         conditional_prior: nn.Module,
         style_prior: nn.Module,
         label_prior: nn.Module,
+        labels: Sequence[Label] = (),
+        *,
         label_names: Sequence[str] = (),
     ) -> None:
         super().__init__()
@@ -44,9 +49,14 @@ class CCVAE(nn.Module):
         self.conditional_prior = conditional_prior
         self.style_prior = style_prior
         self.label_prior = label_prior
-        self.label_names = tuple(label_names)
+        self.labels = tuple(labels) or binaries(label_names)
         # The preset that made this and its arguments, from which a checkpoint builds it again.
         self.recipe: dict[str, Any] | None = None
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """What the labels are called, in the order of the columns of ``y``."""
+        return tuple(label.name for label in self.labels)
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         r"""The generative model, Joy et al. (2021), Section 3::
@@ -57,7 +67,7 @@ class CCVAE(nn.Module):
             x       ~ p(x | z_c, z_style)
 
         :param x: images, shape ``(batch, channels, height, width)``.
-        :param y: binary labels, shape ``(batch, num_labels)``, or None for an unlabeled batch.
+        :param y: labels, shape ``(batch, num_labels)``, or None for an unlabeled batch.
         """
         _register(self)
         with pyro.plate("data", len(x)):

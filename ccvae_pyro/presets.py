@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ccvae_pyro.distributions import (
     BernoulliDecoder,
-    BernoulliLabelPrior,
-    DiagonalClassifier,
-    GaussianConditionalPrior,
     GaussianEncoder,
     LaplaceDecoder,
     StandardNormal,
 )
+from ccvae_pyro.label_modules import label_modules
+from ccvae_pyro.labels import Label, binaries, from_plain, to_plain
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.networks import decoder_28, decoder_64, encoder_28, encoder_64
 
@@ -25,15 +25,20 @@ def celeba(
     z_dim: int = 45,
     label_prior: Tensor | None = None,
     *,
+    labels: Sequence[Label] | None = None,
     likelihood_scale: float = 1.0,
+    channels: int = 3,
     label_names: Sequence[str] = (),
 ) -> CCVAE:
-    """The paper's CCVAE for 64x64 color images with binary labels.
+    """The paper's CCVAE for 64x64 images, with binary labels or any others.
 
-    :param num_labels: how many labels, and so characteristics, there are.
-    :param z_dim: the size of ``(z_c, z_style)`` together; what exceeds ``num_labels`` is style.
+    :param num_labels: how many binary labels, and so characteristics, there are.
+    :param z_dim: the size of ``(z_c, z_style)`` together; what labels do not take is style.
     :param label_prior: the frequency of each label, shape ``(num_labels,)``; one half by default.
+    :param labels: labels of any kind, in place of ``num_labels``, ``label_prior`` and
+        ``label_names``.
     :param likelihood_scale: the scale of the Laplace at each pixel.
+    :param channels: 3 for color, 1 for grey.
     :param label_names: what the labels are called.
     :raises ValueError: if ``z_dim`` leaves no style dimension, or sizes disagree.
 
@@ -43,15 +48,12 @@ def celeba(
         >>> ccvae.encoder(torch.zeros(2, 3, 64, 64))[0].event_shape
         torch.Size([18])
     """
-    ccvae = CCVAE(
-        encoder=GaussianEncoder(encoder_64(2 * z_dim), _block_dims(num_labels, z_dim)),
-        decoder=LaplaceDecoder(decoder_64(z_dim), scale=likelihood_scale),
-        label_names=label_names,
-        **_label_parts(num_labels, z_dim, label_prior, label_names),
-    )
-    ccvae.recipe = {"preset": "celeba", "num_labels": num_labels, "z_dim": z_dim}
-    ccvae.recipe |= {"likelihood_scale": likelihood_scale, "label_names": list(label_names)}
-    return ccvae
+    if labels is None:
+        labels = _binaries(num_labels, label_prior, label_names, 0.5)
+    encoder = encoder_64(2 * z_dim, in_channels=channels)
+    decoder = LaplaceDecoder(decoder_64(z_dim, out_channels=channels), scale=likelihood_scale)
+    recipe = {"preset": "celeba", "likelihood_scale": likelihood_scale, "channels": channels}
+    return _assemble(encoder, decoder, labels, z_dim, recipe)
 
 
 def mnist(
@@ -59,15 +61,18 @@ def mnist(
     z_dim: int = 30,
     label_prior: Tensor | None = None,
     *,
+    labels: Sequence[Label] | None = None,
     label_names: Sequence[str] = (),
 ) -> CCVAE:
-    """A CCVAE for 28x28 images of one channel, a binary label for each class.
+    """A CCVAE for 28x28 images of one channel.
 
-    :param num_labels: how many labels there are: with classes, the number of columns of a
+    :param num_labels: how many binary labels there are: with classes, the number of columns of a
         one-hot ``y``.
-    :param z_dim: the size of ``(z_c, z_style)`` together.
+    :param z_dim: the size of ``(z_c, z_style)`` together; what labels do not take is style.
     :param label_prior: the frequency of each label, shape ``(num_labels,)``; by default that of
         one class in ``num_labels``.
+    :param labels: labels of any kind, in place of the others; for digits, one
+        :class:`~ccvae_pyro.Categorical`.
     :param label_names: what the labels are called.
     :raises ValueError: if ``z_dim`` leaves no style dimension, or sizes disagree.
 
@@ -76,41 +81,57 @@ def mnist(
         >>> mnist().decoder(torch.zeros(2, 30)).event_shape
         torch.Size([1, 28, 28])
     """
-    if label_prior is None:
-        label_prior = torch.full((num_labels,), 1 / max(num_labels, 2))
+    if labels is None:
+        labels = _binaries(num_labels, label_prior, label_names, 1 / max(num_labels, 2))
+    decoder = BernoulliDecoder(decoder_28(z_dim))
+    return _assemble(encoder_28(2 * z_dim), decoder, labels, z_dim, {"preset": "mnist"})
+
+
+def from_recipe(recipe: dict[str, Any]) -> CCVAE:
+    """Builds again what a preset made.
+
+    :raises ValueError: if it was not made by a preset.
+    """
+    arguments = dict(recipe)
+    preset = {"celeba": celeba, "mnist": mnist}.get(arguments.pop("preset", ""))
+    if preset is None:
+        raise ValueError("it was not made by a preset")
+    return preset(**(arguments | {"labels": from_plain(arguments["labels"])}))
+
+
+def _assemble(
+    encoder: nn.Module,
+    decoder: nn.Module,
+    labels: Sequence[Label],
+    z_dim: int,
+    recipe: dict[str, Any],
+) -> CCVAE:
+    """Puts an image's networks and the parts that labels ask for together."""
+    dim = sum(label.dim for label in labels)
+    if not 0 < dim < z_dim:
+        raise ValueError(
+            f"z_dim must exceed the number of characteristics that the labels take, {dim}, to "
+            f"leave room for style; got {z_dim}"
+        )
     ccvae = CCVAE(
-        encoder=GaussianEncoder(encoder_28(2 * z_dim), _block_dims(num_labels, z_dim)),
-        decoder=BernoulliDecoder(decoder_28(z_dim)),
-        label_names=label_names,
-        **_label_parts(num_labels, z_dim, label_prior, label_names),
+        encoder=GaussianEncoder(encoder, (dim, z_dim - dim)),
+        decoder=decoder,
+        style_prior=StandardNormal(z_dim - dim),
+        labels=labels,
+        **label_modules(labels),
     )
-    ccvae.recipe = {"preset": "mnist", "num_labels": num_labels, "z_dim": z_dim}
-    ccvae.recipe |= {"label_names": list(label_names)}
+    ccvae.recipe = recipe | {"labels": to_plain(labels), "z_dim": z_dim}
     return ccvae
 
 
-def _block_dims(num_labels: int, z_dim: int) -> tuple[int, int]:
-    if not 0 < num_labels < z_dim:
-        raise ValueError(
-            f"z_dim must exceed the number of labels, {num_labels}, to leave room for style; "
-            f"got {z_dim}"
-        )
-    return num_labels, z_dim - num_labels
-
-
-def _label_parts(
-    num_labels: int, z_dim: int, label_prior: Tensor | None, label_names: Sequence[str]
-) -> dict[str, torch.nn.Module]:
-    """The parts that are the same for every kind of image."""
+def _binaries(
+    num_labels: int, label_prior: Tensor | None, label_names: Sequence[str], frequency: float
+) -> tuple[Label, ...]:
     if label_prior is None:
-        label_prior = torch.full((num_labels,), 0.5)
+        label_prior = torch.full((num_labels,), frequency)
     if label_prior.shape != (num_labels,):
         raise ValueError(f"label_prior must have shape ({num_labels},), got {label_prior.shape}")
     if label_names and len(label_names) != num_labels:
         raise ValueError(f"{num_labels} labels need as many names, got {len(label_names)}")
-    return {
-        "classifier": DiagonalClassifier(num_labels),
-        "conditional_prior": GaussianConditionalPrior(num_labels),
-        "style_prior": StandardNormal(z_dim - num_labels),
-        "label_prior": BernoulliLabelPrior(label_prior),
-    }
+    names = label_names or [str(i) for i in range(num_labels)]
+    return binaries(names, label_prior.tolist())

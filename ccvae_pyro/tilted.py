@@ -14,8 +14,11 @@ from pyro.poutine.util import prune_subsample_sites
 from pyro.util import check_model_guide_match
 from torch import Tensor
 
-from ccvae_pyro.label_posterior import LabelPosterior, divergence
-from ccvae_pyro.label_probes import BothLabels, ClassifierProbe, NotFactorizedError, scaled
+from ccvae_pyro.classifier_probe import ClassifierProbe
+from ccvae_pyro.label_posterior import divergence
+from ccvae_pyro.label_rows import NotFactorizedError, scaled
+from ccvae_pyro.prior_probe import PriorProbe
+from ccvae_pyro.row_posterior import RowPosterior
 
 
 class TiltedCCVAE_ELBO(Trace_ELBO):
@@ -65,19 +68,19 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
         guide_trace = poutine.trace(probe(guide)).get_trace(*args, **kwargs)
         z_c: Any = guide_trace.nodes[probe.name]
         y = guide_trace.nodes["y"]["value"]
-        posterior = LabelPosterior(z_c["fn"].base_dist, probe.slope, probe.offset, y)
+        posterior = RowPosterior(z_c["fn"].base_dist, probe.parts, probe.lines, y)
         z_c["value"] = posterior.rsample()
 
-        both = BothLabels(self.max_plate_nesting)
-        replayed = poutine.replay(both(model), trace=guide_trace)
+        priors = PriorProbe(self.max_plate_nesting)
+        replayed = poutine.replay(priors(model), trace=guide_trace)
         model_trace = poutine.trace(replayed).get_trace(*args, **kwargs)
         if is_validation_enabled():
             check_model_guide_match(model_trace, guide_trace, self.max_plate_nesting)
-        if list(both.priors) != [probe.name]:
+        if list(priors.priors) != [probe.name]:
             raise NotFactorizedError(
-                f"of the model, only {probe.name!r} may depend on 'y', got {list(both.priors)}"
+                f"of the model, only {probe.name!r} may depend on 'y', got {list(priors.priors)}"
             )
-        terms = posterior.terms(both.label_prior, both.priors[probe.name])
+        terms = posterior.terms(priors, probe.name)
         # A node of another type than "sample": whatever sums over a trace passes it by.
         guide_trace.add_node("labels", name="labels", type="value", value=(probe.name, terms))
         return prune_subsample_sites(model_trace), prune_subsample_sites(guide_trace)

@@ -21,7 +21,7 @@ from ccvae_pyro.data import (
 )
 from ccvae_pyro.data.avatar_tables import ATTRIBUTES, VISIBLE_ATTRIBUTES
 from ccvae_pyro.data.celeba import download
-from ccvae_pyro.labels import index_of
+from ccvae_pyro.labels import Categorical, binaries, index_of
 
 # Avatars
 
@@ -294,7 +294,7 @@ def data():
     return LabeledImages(
         rng.integers(0, 256, (50, 4, 4, 3), dtype=np.uint8),
         rng.integers(0, 2, (50, 3)).astype(np.float32),
-        ("Bald", "Beard", "Wearing_Hat"),
+        binaries(("Bald", "Beard", "Wearing_Hat")),
         {"train": rows[:40], "valid": rows[40:45], "test": rows[45:]},
     )
 
@@ -426,7 +426,7 @@ def test_frequencies_are_of_the_training_images_and_never_0_or_1(data):
     labels[:10, 0] = 1
     labels[:20, 1] = np.nan
     labels[40:] = 1
-    some = LabeledImages(data.images, labels, ("a", "b"), data.splits)
+    some = LabeledImages(data.images, labels, binaries(("a", "b")), data.splits)
     assert some.label_frequencies().tolist() == pytest.approx([11 / 42, 1 / 22])
 
 
@@ -443,15 +443,15 @@ def test_mnist_and_its_like_are_read(tmp_path, name):
     x, y = data.batch(np.arange(30))
     assert x.shape == (30, 1, 28, 28)
     assert torch.equal(x[:, 0], torch.from_numpy(images).float() / 255)
-    assert y.argmax(dim=1).tolist() == classes.tolist()
-    assert y.sum() == 30
+    assert y[:, 0].tolist() == classes.tolist()
     assert {part: len(rows) for part, rows in data.splits.items()} == {
         "train": 18,
         "valid": 2,
         "test": 10,
     }
     assert data.splits["test"].tolist() == list(range(20, 30))
-    assert len(data.label_names) == 10
+    assert [type(kind) for kind in data.kinds] == [Categorical]
+    assert len(data.kinds[0].classes) == 10
 
 
 def test_mnist_that_is_not_there_or_unknown_is_told(tmp_path):

@@ -7,6 +7,7 @@ import torch
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages, hide_labels
+from ccvae_pyro.labels import binaries
 from ccvae_pyro.supervised import read_accuracy, train_classifier
 
 
@@ -19,7 +20,7 @@ def data() -> LabeledImages:
     halves = np.repeat(labels, 14, axis=1)[:, None, :, None] * 150 + 50
     images = np.broadcast_to(halves, (240, 28, 28, 1)) + rng.integers(0, 30, (240, 28, 28, 1))
     splits = {"train": rows[:200], "valid": rows[200:220], "test": rows[200:]}
-    return LabeledImages(images.astype(np.uint8), labels, ("left", "right"), splits)
+    return LabeledImages(images.astype(np.uint8), labels, binaries(("left", "right")), splits)
 
 
 @pytest.fixture

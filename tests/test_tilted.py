@@ -15,7 +15,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from ccvae_pyro import CCVAE_ELBO, TiltedCCVAE_ELBO
-from ccvae_pyro.label_probes import NotFactorizedError
+from ccvae_pyro.label_rows import NotFactorizedError
 from ccvae_pyro.model import CCVAE
 
 NAN = math.nan

@@ -15,6 +15,7 @@ import ccvae_pyro
 from ccvae_pyro import CheckpointError, TiltedCCVAE_ELBO, checkpoint, files, networks
 from ccvae_pyro.data import Batches, LabeledImages, hide_labels
 from ccvae_pyro.devices import pick_device, pick_precision
+from ccvae_pyro.labels import binaries
 
 NAMES = ("Bald", "Beard", "Wearing_Hat")
 
@@ -26,7 +27,10 @@ def data():
     images = rng.integers(0, 256, (60, 28, 28, 1), dtype=np.uint8)
     labels = rng.integers(0, 2, (60, 3)).astype(np.float32)
     return LabeledImages(
-        images, labels, NAMES, {"train": rows[:40], "valid": rows[40:50], "test": rows[50:]}
+        images,
+        labels,
+        binaries(NAMES),
+        {"train": rows[:40], "valid": rows[40:50], "test": rows[50:]},
     )
 
 

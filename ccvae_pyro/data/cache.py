@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ccvae_pyro.data.images import LabeledImages
 from ccvae_pyro.files import written_whole
+from ccvae_pyro.labels import binaries
 
 
 def write_images(
@@ -38,14 +39,17 @@ def write_labels(
 
 
 def read(path: Path) -> LabeledImages | None:
-    """Reads what the two functions above left at ``path``, or returns None where there is none."""
+    """Reads what the two functions above left at ``path``, or returns None where there is none.
+
+    All labels are binary.
+    """
     if not (path.exists() and path.with_suffix(".npz").exists()):
         return None
     with np.load(path.with_suffix(".npz")) as arrays:
         splits = {name: arrays[name] for name in ("train", "valid", "test")}
-        names = tuple(str(name) for name in arrays["label_names"])
+        kinds = binaries([str(name) for name in arrays["label_names"]])
         labels = arrays["labels"].astype(np.float32)
-    return LabeledImages(np.load(path, mmap_mode="r"), labels, names, splits)
+    return LabeledImages(np.load(path, mmap_mode="r"), labels, kinds, splits)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccvae_pyro.labels import index_of
+from ccvae_pyro.labels import Binary, Continuous, Label, index_of
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,20 @@ class LabeledImages:
     """Images with their labels, and which of them are for training, validation and test.
 
     :param images: uint8, shape ``(num_images, height, width, channels)``; a memory map will do.
-    :param labels: float32 in [0, 1], NaN where unknown, shape ``(num_images, num_labels)``.
-    :param label_names: one name for each column of ``labels``.
+    :param labels: float32, NaN where unknown, shape ``(num_images, num_labels)``.
+    :param kinds: what each column of ``labels`` is.
     :param splits: the rows of ``"train"``, ``"valid"`` and ``"test"``.
     """
 
     images: np.ndarray
     labels: np.ndarray
-    label_names: tuple[str, ...]
+    kinds: tuple[Label, ...]
     splits: dict[str, np.ndarray]
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """One name for each column of ``labels``."""
+        return tuple(kind.name for kind in self.kinds)
 
     def select(self, labels: Sequence[str | int]) -> LabeledImages:
         """Keeps some of the labels, given by name or number, in the order given.
@@ -36,7 +41,8 @@ class LabeledImages:
         names = tuple(self.label_names[column] for column in columns)
         if len(set(columns)) < len(columns):
             raise ValueError(f"each label can be selected once, got {', '.join(names)}")
-        return replace(self, labels=self.labels[:, columns], label_names=names)
+        kinds = tuple(self.kinds[column] for column in columns)
+        return replace(self, labels=self.labels[:, columns], kinds=kinds)
 
     def sample(self, num_images: int, seed: int) -> LabeledImages:
         """Keeps some of the images, chosen at random, a like share of each split."""
@@ -54,15 +60,38 @@ class LabeledImages:
         labels = torch.from_numpy(self.labels[rows]).to(device, non_blocking=True)
         return images.permute(0, 3, 1, 2).float() / 255, labels
 
-    def label_frequencies(self) -> Tensor:
-        """How frequent each label is among the training images that have it, ``(num_labels,)``.
+    def described(self) -> tuple[Label, ...]:
+        """The labels, with the prior that the training images give them.
 
-        Kept off 0 and 1 by one observation of each kind (Laplace's rule), so that a label that the
-        images always or never have still has a finite bound.
+        Frequencies are kept off 0 and 1 by one observation of each class (Laplace's rule), so that
+        a label that the images always or never have still has a finite bound.
         """
-        labels = self.labels[self.splits["train"]]
-        positive, known = np.nansum(labels, axis=0), (~np.isnan(labels)).sum(axis=0)
-        return torch.from_numpy((positive + 1) / (known + 2)).float()
+        labels = self.labels[self.splits["train"]].astype(np.float64)
+        columns = [column[~np.isnan(column)] for column in labels.T]
+        return tuple(
+            fitted(kind, column) for kind, column in zip(self.kinds, columns, strict=True)
+        )
+
+    def label_frequencies(self) -> Tensor:
+        """How frequent each binary label is among the training images, shape ``(num_labels,)``.
+
+        :raises ValueError: if a label is of another kind.
+        """
+        kinds = self.described()
+        if not all(isinstance(kind, Binary) for kind in kinds):
+            raise ValueError("only binary labels have one frequency: see described()")
+        return torch.tensor([kind.frequency for kind in kinds])  # type: ignore[union-attr]
+
+
+def fitted(kind: Label, values: np.ndarray) -> Label:
+    """A label with the prior that its known values give it."""
+    if isinstance(kind, Continuous):
+        mean, deviation = (values.mean(), values.std()) if len(values) else (0.0, 1.0)
+        return replace(kind, mean=float(mean), deviation=float(deviation) or 1.0)
+    if isinstance(kind, Binary):
+        return replace(kind, frequency=float((values.sum() + 1) / (len(values) + 2)))
+    counts = np.bincount(values.astype(int), minlength=len(kind.classes)) + 1.0
+    return replace(kind, frequencies=tuple((counts / counts.sum()).tolist()))
 
 
 def random_splits(rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import torch
 from torchvision import datasets
 
 from ccvae_pyro.data.images import LabeledImages
+from ccvae_pyro.labels import Categorical
 
 NAMES = {"mnist": "MNIST", "fashion": "FashionMNIST"}
 NUM_VALID = 5_000  # at most, and a tenth of the training images if these are few
@@ -17,7 +18,7 @@ NUM_VALID = 5_000  # at most, and a tenth of the training images if these are fe
 def load_mnist(
     root: Path | str, name: str = "mnist", *, download: bool = False, seed: int = 0
 ) -> LabeledImages:
-    """Loads 28x28 images of one channel, with a binary label for each class.
+    """Loads 28x28 images of one channel, with one label, their class.
 
     :param root: the folder that torchvision keeps the set in.
     :param name: ``"mnist"``, or ``"fashion"`` for Fashion-MNIST.
@@ -37,11 +38,10 @@ def load_mnist(
             "download it, or put its four files there"
         ) from error
     images = torch.cat([train.data, test.data])[..., None].numpy()
-    classes = torch.cat([train.targets, test.targets])
-    labels = torch.nn.functional.one_hot(classes, len(train.classes)).float().numpy()
+    labels = torch.cat([train.targets, test.targets])[:, None].float().numpy()
     rows = np.random.default_rng(seed).permutation(len(train.data))
     valid, train_rows = np.split(rows, [min(NUM_VALID, len(rows) // 10)])
     splits = {"train": np.sort(train_rows), "valid": np.sort(valid)}
     splits["test"] = np.arange(len(train.data), len(images))
-    names = tuple(label.split(" - ")[-1] for label in train.classes)  # MNIST has "7 - seven"
-    return LabeledImages(images, labels, names, splits)
+    classes = tuple(name.split(" - ")[0] for name in train.classes)  # MNIST has "7 - seven"
+    return LabeledImages(images, labels, (Categorical("class", classes),), splits)

@@ -94,7 +94,7 @@ def folder(tmp_path_factory):
 @pytest.mark.benchmark(group="an epoch of 600 images of 178x218 pixels")
 def test_loading_from_the_cache(benchmark, folder):
     data = load_celeba(folder)
-    data = LabeledImages(data.images, data.labels, data.label_names, {"train": np.arange(600)})
+    data = LabeledImages(data.images, data.labels, data.kinds, {"train": np.arange(600)})
     batches = Batches(data, BATCH)
     benchmark.pedantic(lambda: list(batches.epoch(1)), **ROUNDS)
 

@@ -1,0 +1,220 @@
+"""Distributions of labels: classes by nested decisions, and a row of labels of any kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pyro.distributions as dist
+import torch
+from pyro.distributions import TorchDistribution, constraints
+from torch import Tensor
+from torch.distributions import Bernoulli, Categorical, Independent, Normal
+from torch.nn.functional import logsigmoid
+
+Size = torch.Size | list[int] | tuple[int, ...]
+
+
+def nested_paths(num_classes: int, *, balanced: bool = False) -> Tensor:
+    """The decisions that lead to each class, shape ``(num_classes, num_classes - 1)``.
+
+    A decision splits the classes that are left in two, in their order: 1 is for the first part,
+    -1 for the second, and 0 where a class is not among those that it splits.
+
+    :param balanced: split into halves, or else into one class and the rest. With halves a decision
+        lumps classes together that need not be alike, which takes more labels to learn.
+
+    Example:
+
+        >>> nested_paths(4)
+        tensor([[ 1.,  0.,  0.],
+                [-1.,  1.,  0.],
+                [-1., -1.,  1.],
+                [-1., -1., -1.]])
+    """
+    paths = torch.zeros(num_classes, num_classes - 1)
+
+    def split(start: int, end: int) -> None:
+        if end - start > 1:
+            middle = (start + end) // 2 if balanced else start + 1
+            paths[start:middle, middle - 1] = 1
+            paths[middle:end, middle - 1] = -1
+            split(start, middle)
+            split(middle, end)
+
+    split(0, num_classes)
+    return paths
+
+
+class NestedCategorical(dist.Categorical):
+    r"""A choice among classes by binary decisions, each of which splits those that are left.
+
+    .. math:: q(y = c) = \prod_{j : S_{cj} \neq 0} \sigma(S_{cj} \, l_j)
+
+    Statistics calls these nested dichotomies (Fox, 1997), language models a hierarchical softmax
+    (Morin and Bengio, 2005). Any probabilities of the classes can be had by them. Each factor sees
+    one logit, and so what is exact for a binary label is exact for classes too: a Normal for each
+    logit stays a product once the class is known, which under a softmax it does not.
+
+    :param decisions: the logits :math:`l`, shape ``(..., num_classes - 1)``.
+    :param paths: :math:`S`, as :func:`nested_paths` makes it.
+
+    Example:
+
+        >>> NestedCategorical(torch.zeros(3), nested_paths(4, balanced=True)).probs
+        tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
+
+    def __init__(
+        self, decisions: Tensor, paths: Tensor, validate_args: bool | None = None
+    ) -> None:
+        self.decisions, self.paths = decisions, paths
+        steps = logsigmoid(paths * decisions[..., None, :]) * paths.abs()
+        super().__init__(logits=steps.sum(-1), validate_args=validate_args)
+
+    def expand(self, batch_shape: Size, _instance: Any = None) -> NestedCategorical:
+        decisions = self.decisions.expand(*batch_shape, -1)
+        return NestedCategorical(decisions, self.paths, validate_args=self._validate_args)
+
+
+class LabelPart(NamedTuple):
+    """Labels of one kind among a row of labels.
+
+    :param distribution: of these, of any batch's shape and then ``(num,)``: Bernoulli,
+        Categorical or Normal.
+    :param columns: which columns of ``y`` they are, or None for all.
+    :param latents: which entries of ``z_c`` are theirs, shape ``(num, dim)``, those that a
+        classifier reads first; or None, if ``z_c`` has one for each label.
+    """
+
+    distribution: Any
+    columns: Tensor | None = None
+    latents: Tensor | None = None
+
+    def labels(self, y: Tensor) -> Tensor:
+        """Of a row of labels, these."""
+        return y if self.columns is None else y[..., self.columns]
+
+    def characteristics(self, z_c: Tensor) -> Tensor:
+        """Of a row of characteristics, those of these labels, shape ``(..., num, dim)``."""
+        return z_c[..., None] if self.latents is None else z_c[..., self.latents]
+
+    def with_labels(self, y: Tensor, values: Tensor) -> Tensor:
+        """A row of labels, these set to other values."""
+        if self.columns is None:
+            return values
+        y = y.clone()
+        y[..., self.columns] = values
+        return y
+
+
+class MixedLabels(TorchDistribution):
+    """A row of independent labels of several kinds, a column each, all floats.
+
+    :param parts: the labels, grouped by their kind. Their columns are all those of ``y``.
+    """
+
+    arg_constraints = {}  # noqa: RUF012
+    support = constraints.independent(constraints.real, 1)
+    has_rsample = False
+
+    def __init__(self, parts: Sequence[LabelPart], validate_args: bool | None = None) -> None:
+        self.parts = tuple(parts)
+        shapes = [part.distribution.batch_shape for part in parts]
+        batch_shape = torch.broadcast_shapes(*(shape[:-1] for shape in shapes))
+        event_shape = torch.Size([sum(shape[-1] for shape in shapes)])
+        super().__init__(batch_shape, event_shape, validate_args=validate_args)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Of all labels together, shape ``batch_shape``."""
+        log_probs = [part.distribution.log_prob(part.labels(value)).sum(-1) for part in self.parts]
+        return sum(log_probs[1:], start=log_probs[0])
+
+    def sample(self, sample_shape: Size = ()) -> Tensor:
+        draws = [part.distribution.sample(torch.Size(sample_shape)) for part in self.parts]
+        leading = torch.Size(sample_shape) + self.batch_shape
+        row = torch.empty(*leading, *self.event_shape).to(self.parts[0].distribution.mean)
+        for part, draw in zip(self.parts, draws, strict=True):
+            row[..., part.columns] = draw.to(row)
+        return row
+
+    def expand(self, batch_shape: Size, _instance: Any = None) -> MixedLabels:
+        parts = [
+            part._replace(
+                distribution=part.distribution.expand(
+                    torch.Size((*batch_shape, part.distribution.batch_shape[-1]))
+                )
+            )
+            for part in self.parts
+        ]
+        return MixedLabels(parts, validate_args=self._validate_args)
+
+
+def parts_of(fn: Any) -> tuple[LabelPart, ...]:
+    """The parts of a row of labels: of several kinds, or of Bernoullis alone.
+
+    :returns: none, if it is neither.
+    """
+    if isinstance(fn, MixedLabels):
+        return fn.parts
+    return (LabelPart(fn.base_dist),) if is_row_of(fn, Bernoulli) else ()
+
+
+def unknown_labels(fn: Any) -> Tensor:
+    """A row of labels none of which is known: all are NaN."""
+    first = parts_of(fn)[0].distribution
+    like = first.loc if isinstance(first, Normal) else first.logits
+    shape = fn.batch_shape + fn.event_shape
+    return torch.full(shape, torch.nan, dtype=like.dtype, device=like.device)
+
+
+def row_of(fn: Any, row: int) -> Any:
+    """One row of a row of labels whose leftmost batch dimension is rows."""
+    if isinstance(fn, MixedLabels):
+        parts = [p._replace(distribution=_row_of_part(p.distribution, row)) for p in fn.parts]
+        return MixedLabels(parts, validate_args=False)
+    return Independent(_row_of_part(fn.base_dist, row), 1, validate_args=False)
+
+
+def _row_of_part(fn: Any, row: int) -> Any:
+    if isinstance(fn, Bernoulli):
+        return dist.Bernoulli(logits=fn.logits[row], validate_args=False)
+    if isinstance(fn, Normal):
+        return dist.Normal(fn.loc[row], fn.scale[row], validate_args=False)
+    return dist.Categorical(logits=fn.logits[row], validate_args=False)
+
+
+def outcomes(fn: Any) -> Tensor:
+    """What a row of labels is expected to be, shape ``(batch, num_outcomes)``.
+
+    In the order of labels: the probability that one is true, of each class, or a number's mean.
+    """
+    columns: dict[int, Tensor] = {}
+    for part in parts_of(fn):
+        one = part.distribution
+        values = one.probs if isinstance(one, Categorical) else one.mean[..., None]
+        names = range(values.shape[-2]) if part.columns is None else part.columns.tolist()
+        columns |= dict(zip(names, values.unbind(-2), strict=True))
+    return torch.cat([columns[i] for i in sorted(columns)], dim=-1)
+
+
+def log_prob_of_classes(fn: Any) -> Tensor:
+    """The log-probability of every class, along a new dimension on the left."""
+    if isinstance(fn, Bernoulli):
+        return torch.stack([logsigmoid(-fn.logits), logsigmoid(fn.logits)])
+    return fn.logits.movedim(-1, 0)
+
+
+def num_classes_of(fn: Any) -> int:
+    """How many values a label has: 2 if binary, 0 if it is a number."""
+    if isinstance(fn, Categorical):
+        return fn.param_shape[-1]
+    return 2 if isinstance(fn, Bernoulli) else 0
+
+
+def is_row_of(fn: Any, kind: type) -> bool:
+    """Whether a distribution is a row of independent ones of this kind."""
+    if not isinstance(fn, Independent) or fn.reinterpreted_batch_ndims != 1:
+        return False
+    base: Any = fn.base_dist
+    return isinstance(base, kind) and base.event_shape == torch.Size()  # type: ignore[attr-defined]
