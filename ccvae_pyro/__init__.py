@@ -13,8 +13,9 @@ from ccvae_pyro.interventions import (
     swap,
     walk,
 )
-from ccvae_pyro.label_distributions import MixedLabels, NestedCategorical, nested_paths
 from ccvae_pyro.labels import Binary, Categorical, Continuous
+from ccvae_pyro.labels.nested import NestedCategorical, nested_paths
+from ccvae_pyro.labels.rows import MixedLabels
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.networks import set_precision
 from ccvae_pyro.presets import celeba, mnist

@@ -12,16 +12,10 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal
 
-from ccvae_pyro.label_distributions import (
-    LabelPart,
-    NestedCategorical,
-    is_row_of,
-    parts_of,
-    row_of,
-    unknown_labels,
-)
 from ccvae_pyro.label_posterior import Line
-from ccvae_pyro.label_rows import (
+from ccvae_pyro.labels.nested import NestedCategorical
+from ccvae_pyro.labels.rows import LabelPart, is_row_of, parts_of, row_of, unknown_labels
+from ccvae_pyro.row_messenger import (
     NotFactorizedError,
     RowMessenger,
     add_rows,

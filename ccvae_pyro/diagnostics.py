@@ -9,9 +9,19 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.distributions import LowRankMultivariateNormal, Normal
 
 from ccvae_pyro import arviz_bridge
+from ccvae_pyro.labels import Continuous, Label, are_plain, block_of, outcome_names
+from ccvae_pyro.labels.rows import (
+    log_prob_of_classes,
+    log_probs_of_known,
+    num_classes_of,
+    outcomes,
+    parts_of,
+)
 from ccvae_pyro.model import CCVAE
+from ccvae_pyro.prior_probe import prior_of_part, values_to_try
 
 CHUNK = 20  # draws decoded at a time
 
@@ -52,21 +62,35 @@ def importance_weights(
     images = log_p - q_z_c.log_prob(z_c) - q_z_style.log_prob(z_style)
     if y is None:
         return ImportanceWeights(images, None)
-    known = ~y.isnan()
-    log_q_y_z = ccvae.classifier(z_c).base_dist.log_prob(y.nan_to_num().expand_as(z_c))
-    log_q_y_x = log_q_y_z.logsumexp(0) - math.log(num_draws)
-    return ImportanceWeights(images, ((log_q_y_z - log_q_y_x) * known).sum(-1))
+    log_q_y_z = log_probs_of_known(ccvae.classifier(z_c), y)
+    log_q_y_x = log_q_y_z.logsumexp(0) - math.log(num_draws)  # label by label
+    return ImportanceWeights(images, (log_q_y_z - log_q_y_x).sum(-1))
 
 
 def mixture_log_prob(ccvae: CCVAE, z_c: Tensor) -> Tensor:
-    r""":math:`\log p(z_c)`, the prior of characteristics whose labels are not known."""
-    label_prior = ccvae.label_prior().base_dist
-    values = torch.stack([torch.zeros_like(z_c[0, 0]), torch.ones_like(z_c[0, 0])])
-    log_p = [
-        ccvae.conditional_prior(y).base_dist.log_prob(z_c) + label_prior.log_prob(y)
-        for y in values
-    ]
-    return torch.logaddexp(*log_p).sum(-1)
+    r""":math:`\log p(z_c)`, the prior of characteristics whose labels are not known.
+
+    Classes are summed out. A number is Normal, and so are its characteristics, whose mean is a
+    line in it.
+    """
+    label_prior, total = ccvae.label_prior(), torch.zeros(())
+    priors = ccvae.conditional_prior(values_to_try(label_prior)).base_dist
+    for part in parts_of(label_prior):
+        z, prior = part.characteristics(z_c), prior_of_part(priors, part)
+        if num_classes_of(part.distribution):
+            of_class = [
+                Normal(loc, scale).log_prob(z).sum(-1)
+                for loc, scale in zip(prior.loc, prior.scale, strict=True)
+            ]
+            log_p = torch.stack(of_class, dim=-1)
+            log_p = log_p + log_prob_of_classes(part.distribution).movedim(0, -1)
+            log_p = log_p.logsumexp(-1)
+        else:
+            per_deviation = (prior.loc[1] - prior.loc[0])[..., None]
+            marginal = LowRankMultivariateNormal(prior.loc[0], per_deviation, prior.scale[0] ** 2)
+            log_p = marginal.log_prob(z)
+        total = total + log_p.sum(-1)
+    return total
 
 
 def log_likelihood(weights: ImportanceWeights) -> Tensor:
@@ -101,13 +125,16 @@ def inference_data(ccvae: CCVAE, x: Tensor, y: Tensor | None = None, num_draws: 
 
     Dimensions are ``image``, ``label``, ``latent`` and ``value``, of a label. The group
     ``posterior`` holds ``z_c``, ``z_style`` and ``y_probability`` of each image; ``prior`` holds
-    ``z_c_given_y``, and ``observed_data`` the labels, if given.
+    ``z_c_given_y``, and ``observed_data`` the labels, if given. Unless all labels are binary and
+    have one characteristic, ``z_c`` has a dimension ``characteristic`` and ``y_probability`` one
+    of each ``outcome``, and in place of ``z_c_given_y`` is a variable for each label, by its name.
 
     :returns: ArviZ's own container: ``InferenceData`` before ArviZ 1, a ``DataTree`` since.
     """
     q_z_c, q_z_style = ccvae.encoder(x)
     z_c, z_style = (q.sample((num_draws,)) for q in (q_z_c, q_z_style))
-    posterior = {"z_c": z_c, "z_style": z_style, "y_probability": ccvae.classifier(z_c).mean}
+    y_probability = outcomes(ccvae.classifier(z_c))
+    posterior = {"z_c": z_c, "z_style": z_style, "y_probability": y_probability}
     groups = {"posterior": _arrays(posterior), "prior": _prior_draws(ccvae, num_draws)}
     if y is not None:
         groups["observed_data"] = {"y": y.cpu().numpy()}
@@ -115,17 +142,23 @@ def inference_data(ccvae: CCVAE, x: Tensor, y: Tensor | None = None, num_draws: 
 
 
 def plot_prior_forest(ccvae: CCVAE, num_draws: int = 4000) -> Figure:
-    """Draws the learned conditional prior of each label as intervals, without it and with it."""
+    """Draws the learned conditional prior of each label as intervals, for each of its values."""
     data = _bridge(ccvae, {"posterior": _prior_draws(ccvae, num_draws)})
     return arviz_bridge.plot_forest(data)
 
 
 @torch.no_grad()
 def _prior_draws(ccvae: CCVAE, num_draws: int) -> dict[str, np.ndarray]:
-    zeros = torch.zeros_like(ccvae.label_prior().mean)
-    values = torch.stack([zeros, torch.ones_like(zeros)])
-    z_c = ccvae.conditional_prior(values).sample((num_draws,)).transpose(1, 2)
-    return _arrays({"z_c_given_y": z_c})
+    """Of ``z_c_given_y`` of all labels, or by label, if they differ in what they need."""
+    label_prior = ccvae.label_prior()
+    z_c = ccvae.conditional_prior(values_to_try(label_prior)).sample((num_draws,))
+    if _are_plain(ccvae):
+        return _arrays({"z_c_given_y": z_c.transpose(1, 2)})
+    draws = {}
+    for i, label in enumerate(ccvae.labels):
+        num_values = len(label.classes) or 3
+        draws[label.name] = z_c[:, :num_values, block_of(ccvae.labels, i)]
+    return _arrays(draws)
 
 
 def _arrays(draws: dict[str, Tensor]) -> dict[str, np.ndarray]:
@@ -140,7 +173,28 @@ def _bridge(ccvae: CCVAE, groups: dict[str, dict[str, np.ndarray]]) -> Any:
     num_labels = ccvae.label_prior().event_shape[0]
     names = list(ccvae.label_names) or [str(i) for i in range(num_labels)]
     coords = {"label": names, "value": ["without", "with"]}
+    if not _are_plain(ccvae):
+        dims |= {"z_c": ["image", "characteristic"], "y_probability": ["image", "outcome"]}
+        coords["characteristic"] = [
+            f"{label.name} {k}" for label in ccvae.labels for k in range(label.dim)
+        ]
+        coords["outcome"] = outcome_names(ccvae.labels)
+        for label in ccvae.labels:
+            value, entry = f"value of {label.name}", f"characteristic of {label.name}"
+            dims[label.name] = [value, entry]
+            coords |= {value: _values(label), entry: list(map(str, range(label.dim)))}
     used = {name for group in groups.values() for name in group}
     dims = {name: axes for name, axes in dims.items() if name in used}
     coords = {key: coords[key] for key in coords if any(key in axes for axes in dims.values())}
     return arviz_bridge.inference_data(groups, dims, coords)
+
+
+def _values(label: Label) -> list[str]:
+    """The values of a label whose priors are drawn."""
+    if isinstance(label, Continuous):
+        return [f"{label.mean + count * label.deviation:.3g}" for count in range(3)]
+    return list(label.classes)
+
+
+def _are_plain(ccvae: CCVAE) -> bool:
+    return not ccvae.labels or are_plain(ccvae.labels)

@@ -10,9 +10,9 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from ccvae_pyro.label_draws import LabelDraws
-from ccvae_pyro.label_rows import NotFactorizedError, scaled
 from ccvae_pyro.label_sums import label_terms
 from ccvae_pyro.prior_probe import PriorProbe
+from ccvae_pyro.row_messenger import NotFactorizedError, scaled
 
 
 class CCVAE_ELBO(Trace_ELBO):

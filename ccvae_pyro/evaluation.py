@@ -12,8 +12,8 @@ from sklearn.metrics import average_precision_score, confusion_matrix, r2_score
 from torch import Tensor
 
 from ccvae_pyro.interventions import decode, encode
-from ccvae_pyro.label_distributions import outcomes
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, binaries
+from ccvae_pyro.labels.rows import outcomes
 from ccvae_pyro.model import CCVAE
 
 MEAN_FIGURES = ("accuracy", "balanced_accuracy", "majority_accuracy", "average_precision")

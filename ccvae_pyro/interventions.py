@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from ccvae_pyro.label_distributions import log_prob_of_classes, outcomes, parts_of
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, block_of, index_of, value_of
+from ccvae_pyro.labels.rows import log_prob_of_classes, outcomes, parts_of
 from ccvae_pyro.model import CCVAE
 
 

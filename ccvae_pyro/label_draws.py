@@ -12,8 +12,8 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Normal
 
-from ccvae_pyro.label_distributions import LabelPart, parts_of, row_of, unknown_labels
-from ccvae_pyro.label_rows import NotFactorizedError, RowMessenger, add_rows
+from ccvae_pyro.labels.rows import LabelPart, parts_of, row_of, unknown_labels
+from ccvae_pyro.row_messenger import NotFactorizedError, RowMessenger, add_rows
 
 
 class LabelDraws(RowMessenger):

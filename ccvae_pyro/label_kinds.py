@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ccvae_pyro.distributions import MIN_SCALE
-from ccvae_pyro.label_distributions import NestedCategorical
+from ccvae_pyro.labels.nested import NestedCategorical
 
 
 class NestedClassifier(nn.Module):

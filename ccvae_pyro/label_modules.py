@@ -14,7 +14,6 @@ from ccvae_pyro.distributions import (
     DiagonalClassifier,
     GaussianConditionalPrior,
 )
-from ccvae_pyro.label_distributions import LabelPart, MixedLabels, nested_paths
 from ccvae_pyro.label_kinds import (
     CategoricalLabelPrior,
     ClassConditionalPrior,
@@ -24,6 +23,8 @@ from ccvae_pyro.label_kinds import (
     NormalLabelPrior,
 )
 from ccvae_pyro.labels import Binary, Categorical, Label, are_plain, block_of
+from ccvae_pyro.labels.nested import nested_paths
+from ccvae_pyro.labels.rows import LabelPart, MixedLabels
 
 
 class _Grouped(nn.Module):

@@ -7,10 +7,10 @@ from pyro.poutine import Trace
 from torch import Tensor
 from torch.distributions import Normal
 
-from ccvae_pyro.label_distributions import LabelPart, log_prob_of_classes, num_classes_of
 from ccvae_pyro.label_draws import LabelDraws
-from ccvae_pyro.label_rows import NotFactorizedError
+from ccvae_pyro.labels.rows import LabelPart, log_prob_of_classes, num_classes_of
 from ccvae_pyro.prior_probe import PriorProbe
+from ccvae_pyro.row_messenger import NotFactorizedError
 
 
 def label_terms(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 import torch
+from pyro.infer.util import is_validation_enabled
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from ccvae_pyro.label_posterior import LabelTerms, Line
+from ccvae_pyro.row_messenger import NotFactorizedError
 
 
 class LinePosterior:
@@ -51,7 +53,10 @@ class LinePosterior:
         :param prior: of characteristics, shape ``(num_rows, ..., num, dim)``, where the label is
             its own prior's mean, one deviation more, and so on. Its mean has to be a line in the
             label, and its deviation the same.
+        :raises NotFactorizedError: if they are not.
         """
+        if is_validation_enabled():
+            _check_line(prior)
         rate = (prior.loc[1] - prior.loc[0]) / label_prior.stddev[..., None]
         # The prior's mean where the label is as known, or as expected.
         from_mean = (self.y - label_prior.mean)[..., None]
@@ -71,4 +76,14 @@ class LinePosterior:
             kl=kl.sum(-1),
             log_q_y_x=(self.q_y_x.log_prob(self.y) * self.known).sum(-1),
             entropy=(entropy * ~self.known).sum(-1),
+        )
+
+
+def _check_line(prior: Normal) -> None:
+    first, second, third = prior.loc[:3].unbind()
+    is_line = torch.allclose(third - second, second - first, rtol=1e-3, atol=1e-3)
+    if not is_line or not torch.allclose(prior.scale[:3], prior.scale[0], rtol=1e-3):
+        raise NotFactorizedError(
+            "the conditional prior's mean is no line in a label that is a number, or its "
+            "deviation varies"
         )

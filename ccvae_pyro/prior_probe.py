@@ -11,8 +11,8 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
-from ccvae_pyro.label_distributions import LabelPart, is_row_of, num_classes_of, parts_of
-from ccvae_pyro.label_rows import (
+from ccvae_pyro.labels.rows import LabelPart, is_row_of, num_classes_of, parts_of, unknown_labels
+from ccvae_pyro.row_messenger import (
     NotFactorizedError,
     RowMessenger,
     add_rows,
@@ -24,16 +24,15 @@ class PriorProbe(RowMessenger):
     r"""Reads :math:`p(y_i)` and :math:`p(z_c^i \mid y_i)` off a model, for the values of labels.
 
     The site ``"y"`` reaches the rest of the model as a row for each class of the label that has
-    the most, two at least: where a label has fewer, the last ones are its last class once more. In
-    a trace, it and what depends on it count for nothing: they are the caller's to score.
+    the most, or three for a number: where a label has fewer, the last ones are its last class once
+    more. In a trace, it and what depends on it count for nothing: they are the caller's to score.
 
     After the run ``parts`` are the label prior's, by their kind, ``values`` the rows, and
     ``priors`` has, by the name of a site, the distribution of characteristics in each row, along a
     new dimension on the left.
 
     :param max_plate_nesting: the rows go to the left of this many dimensions.
-    :param y: what the labels that are numbers are in each row; by default their prior's mean in
-        the first row, and one more deviation in each that follows.
+    :param y: as :func:`values_to_try` takes it.
     :raises NotFactorizedError: if ``"y"`` is no row of labels, or something of another form
         depends on it.
     """
@@ -55,7 +54,8 @@ class PriorProbe(RowMessenger):
             if not self.parts:
                 raise NotFactorizedError(f"'y' of the model is {fn}, not one Bernoulli a label")
             msg["fn"] = fn.mask(False)
-            self.values = self._rows = self._make_rows(fn)
+            rows = values_to_try(fn, self._y)
+            self.values = self._rows = add_rows(list(rows), self.max_plate_nesting)
             self._sizes = torch.Size([num_characteristics(self.parts, fn)])
         elif len(fn.batch_shape) > self.max_plate_nesting:
             is_row = is_row_of(fn, Distribution) and fn.event_shape == self._sizes
@@ -65,32 +65,41 @@ class PriorProbe(RowMessenger):
             real = constraints.independent(constraints.real, 1)
             msg["fn"] = dist.ImproperUniform(real, fn.batch_shape[1:], fn.event_shape)
 
-    def _make_rows(self, fn: TorchDistribution) -> Tensor:
-        """The labels' values, shape ``(num_rows, 1, ..., num_labels)``."""
-        num_rows = max([2, *(num_classes_of(part.distribution) for part in self.parts)])
-        first = self.parts[0].distribution
-        of_type = first.logits if num_classes_of(first) else first.loc
-        y = self._y
-        if y is None:
-            y = torch.zeros(fn.batch_shape + fn.event_shape).to(of_type)
-        rows = y.expand(num_rows, *y.shape).clone()
-        count = torch.arange(num_rows).to(of_type).view(-1, *[1] * y.dim())
-        for part in self.parts:
-            columns = slice(None) if part.columns is None else part.columns
-            num_classes = num_classes_of(part.distribution)
-            if num_classes:
-                rows[..., columns] = count.clamp(max=num_classes - 1)
-            elif self._y is None:
-                rows[..., columns] = part.distribution.mean + count * part.distribution.stddev
-        return add_rows(list(rows), self.max_plate_nesting)
-
     def prior_of(self, name: str, part: LabelPart) -> Any:
         """The prior of some labels' characteristics, shape ``(num_classes, ..., num, dim)``."""
         fn = self.priors[name]
         if isinstance(fn, Normal):
-            rows = slice(num_classes_of(part.distribution) or None)
-            loc, scale = (part.characteristics(array[rows]) for array in (fn.loc, fn.scale))
-            return Normal(loc, scale, validate_args=False)
+            return prior_of_part(fn, part)
         if part.latents is not None:
             raise NotFactorizedError(f"{name!r} of the model is {fn}, not a row of Normals")
         return fn
+
+
+def values_to_try(fn: Any, y: Tensor | None = None) -> Tensor:
+    """Rows of labels in which each class is met, and numbers enough to tell a line.
+
+    :param fn: the label prior.
+    :param y: what the labels that are numbers are in each row; by default their prior's mean in
+        the first row, and one more deviation in each that follows.
+    :returns: shape ``(num_rows, ..., num_labels)``.
+    """
+    parts = parts_of(fn)
+    num_rows = max(num_classes_of(part.distribution) or 3 for part in parts)
+    like = unknown_labels(fn) if y is None else y
+    rows = like.expand(num_rows, *like.shape).clone()
+    count = torch.arange(num_rows).to(rows).view(-1, *[1] * (rows.dim() - 1))
+    for part in parts:
+        columns = slice(None) if part.columns is None else part.columns
+        num_classes = num_classes_of(part.distribution)
+        if num_classes:
+            rows[..., columns] = count.clamp(max=num_classes - 1)
+        elif y is None:
+            rows[..., columns] = part.distribution.mean + count * part.distribution.stddev
+    return rows
+
+
+def prior_of_part(normal: Any, part: LabelPart) -> Normal:
+    """The prior of some labels' characteristics, of that of all of them in every row."""
+    rows = slice(num_classes_of(part.distribution) or None)
+    loc, scale = (part.characteristics(array[rows]) for array in (normal.loc, normal.scale))
+    return Normal(loc, scale, validate_args=False)

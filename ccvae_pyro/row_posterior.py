@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from ccvae_pyro.label_distributions import LabelPart, NestedCategorical, num_classes_of
 from ccvae_pyro.label_posterior import ClassPosterior, LabelTerms, Line
-from ccvae_pyro.label_rows import NotFactorizedError
+from ccvae_pyro.labels.nested import NestedCategorical
+from ccvae_pyro.labels.rows import LabelPart, num_classes_of
 from ccvae_pyro.line_posterior import LinePosterior
 from ccvae_pyro.prior_probe import PriorProbe
+from ccvae_pyro.row_messenger import NotFactorizedError
 
 
 class RowPosterior:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
-import torch.nn.functional as F
 from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor
 from tqdm import tqdm
 
 from ccvae_pyro.data.batches import Batches
-from ccvae_pyro.interventions import classify, generate
+from ccvae_pyro.interventions import generate, predict
+from ccvae_pyro.labels import Continuous
+from ccvae_pyro.labels.rows import log_probs_of_known
 from ccvae_pyro.model import CCVAE
 
 NOISE = 0.03  # on the images, so that a reader is not put off by those that a decoder makes
@@ -34,12 +37,11 @@ def train_classifier(
     with bar:
         for epoch in range(1, num_epochs + 1):
             for x, y in batches.epoch(epoch):
-                known = ~y.isnan()
-                rows = known.any(dim=1)
-                x, y, known = x[rows], y[rows], known[rows]
+                num_known = (~y.isnan()).sum(dim=1)
+                x, y = x[num_known > 0], y[num_known > 0]
                 z_c, _ = ccvae.encoder(x + NOISE * torch.randn_like(x))
-                probability = ccvae.classifier(z_c.mean).mean
-                loss = F.binary_cross_entropy(probability[known], y[known])
+                log_probs = log_probs_of_known(ccvae.classifier(z_c.mean), y)
+                loss = -log_probs.sum() / num_known.sum()
                 adam.zero_grad()
                 loss.backward()
                 adam.step()
@@ -50,9 +52,16 @@ def train_classifier(
 def read_accuracy(ccvae: CCVAE, reader: CCVAE, y: Tensor) -> float:
     """How often a reader finds the labels that images were generated to, balanced and averaged.
 
+    Labels that are numbers are left out.
+
     :param reader: trained by :func:`train_classifier` on images and labels of the kind.
     :param y: labels to generate to, shape ``(batch, num_labels)``, best those of images held out.
     """
-    read = classify(reader, generate(ccvae, y)) > 0.5
-    columns = zip(y.cpu().numpy().T, read.cpu().numpy().T, strict=True)
-    return float(np.mean([balanced_accuracy_score(truth, answer) for truth, answer in columns]))
+    read, _ = predict(reader, generate(ccvae, y))
+    columns = zip(ccvae.labels, y.cpu().numpy().T, read.cpu().numpy().T, strict=True)
+    scores = [
+        balanced_accuracy_score(truth, answer)
+        for label, truth, answer in columns
+        if not isinstance(label, Continuous)
+    ]
+    return float(np.mean(scores)) if scores else math.nan

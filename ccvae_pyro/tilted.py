@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ccvae_pyro.classifier_probe import ClassifierProbe
 from ccvae_pyro.label_posterior import divergence
-from ccvae_pyro.label_rows import NotFactorizedError, scaled
 from ccvae_pyro.prior_probe import PriorProbe
+from ccvae_pyro.row_messenger import NotFactorizedError, scaled
 from ccvae_pyro.row_posterior import RowPosterior
 
 

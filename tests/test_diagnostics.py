@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from torch import nn
 from torch.testing import assert_close
 
+import ccvae_pyro
 from ccvae_pyro import diagnostics
 from ccvae_pyro.arviz_bridge import _arviz
+from ccvae_pyro.labels import Binary, Categorical, Continuous
 
 
 @pytest.fixture
@@ -89,3 +91,42 @@ def test_the_prior_is_drawn_label_by_label(ccvae, tmp_path):
 def test_draws_without_labels_have_no_label_weights(ccvae, batch):
     assert diagnostics.importance_weights(ccvae, batch[0], num_draws=10).labels is None
     assert math.isfinite(diagnostics.importance_weights(ccvae, batch[0], None, 10).images.sum())
+
+
+@pytest.fixture
+def mixed():
+    """A model of a number, a label with classes and one with two characteristics."""
+    labels = (Continuous("Age", 3.0, 2.0, 1), Categorical("Hair", ("a", "b", "c")), Binary("Hat"))
+    torch.manual_seed(0)
+    ccvae = ccvae_pyro.mnist(z_dim=8, labels=labels)
+    for parameter in ccvae.conditional_prior.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    return ccvae.double()
+
+
+def test_the_mixture_prior_is_one_of_labels_of_every_kind(mixed):
+    z_c = torch.randn(6, 5, dtype=torch.double)
+    age = torch.linspace(-15, 21, 4001, dtype=torch.double)
+    total = []
+    for hair in range(3):
+        for hat in range(2):
+            y = torch.tensor([0.0, hair, hat], dtype=torch.double).repeat(len(age), 1)
+            y[:, 0] = age
+            of_z = mixed.conditional_prior(y).log_prob(z_c[:, None])
+            total.append(of_z + mixed.label_prior().log_prob(y))
+    log_p = torch.stack(total).logsumexp(0)
+    expected = torch.trapezoid(log_p.exp(), age, dim=1).log()
+    assert_close(diagnostics.mixture_log_prob(mixed, z_c), expected)
+
+
+def test_arviz_takes_labels_of_every_kind(mixed, tmp_path):
+    x = torch.rand(2, 1, 28, 28, dtype=torch.double)
+    y = torch.tensor([[2.5, 1.0, 0.0], [math.nan, 2.0, math.nan]], dtype=torch.double)
+    data = diagnostics.inference_data(mixed, x, y, num_draws=20)
+    assert data["posterior"]["y_probability"].sel(outcome="Hair: b").shape == (1, 20, 2)
+    assert data["prior"]["Hair"].shape == (1, 20, 3, 2)
+    assert data["prior"]["Age"].shape == (1, 20, 3, 2)
+    assert data["prior"]["Hat"].shape == (1, 20, 2, 1)
+    diagnostics.plot_prior_forest(mixed, num_draws=200).savefig(tmp_path / "forest.png")
+    weights = diagnostics.importance_weights(mixed, x, y, num_draws=4_000)
+    assert_close(weights.labels.exp().mean(0), torch.ones(2).double(), atol=0.1, rtol=0)

@@ -25,10 +25,10 @@ from ccvae_pyro import (
     networks,
 )
 from ccvae_pyro.classifier_probe import ClassifierProbe
-from ccvae_pyro.label_distributions import outcomes
 from ccvae_pyro.label_modules import label_modules
-from ccvae_pyro.label_rows import NotFactorizedError
 from ccvae_pyro.labels import block_of
+from ccvae_pyro.labels.rows import outcomes
+from ccvae_pyro.row_messenger import NotFactorizedError
 from ccvae_pyro.row_posterior import RowPosterior
 
 LABELS = (
@@ -322,3 +322,12 @@ def test_svi_trains_a_model_of_all_kinds(mixed, x):
     y = torch.tensor(PARTLY)
     losses = [svi.step(x, y) for _ in range(60)]
     assert sum(losses[-10:]) < sum(losses[:10])
+
+
+def test_a_prior_that_is_no_line_in_a_number_is_refused(x):
+    ccvae = make_mixed((Continuous("Age", 30.0, 10.0),))
+    prior = ccvae.conditional_prior.of_group[0]
+    line = prior.forward
+    prior.forward = lambda y: line(y**2 / 30)
+    with pytest.raises(NotFactorizedError, match="no line in a label that is a number"):
+        TiltedCCVAE_ELBO().loss(ccvae.model, ccvae.guide, x, torch.full((len(x), 1), 30.0))

@@ -77,7 +77,7 @@ def test_another_conditional_prior_is_swapped_in(ccvae, batch):
 @pytest.mark.parametrize("preset", ["celeba", "mnist"])
 def test_presets_refuse_sizes_that_disagree(preset):
     make = getattr(ccvae_pyro, preset)
-    with pytest.raises(ValueError, match="must exceed .* that the labels take, 5"):
+    with pytest.raises(ValueError, match=r"must exceed .* that the labels take, 5"):
         make(num_labels=5, z_dim=5)
     with pytest.raises(ValueError, match=r"must have shape \(5,\)"):
         make(num_labels=5, z_dim=9, label_prior=torch.full((4,), 0.5))

@@ -15,8 +15,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from ccvae_pyro import CCVAE_ELBO, TiltedCCVAE_ELBO
-from ccvae_pyro.label_rows import NotFactorizedError
 from ccvae_pyro.model import CCVAE
+from ccvae_pyro.row_messenger import NotFactorizedError
 
 NAN = math.nan
 PATTERNS = {

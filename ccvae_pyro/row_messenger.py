@@ -10,7 +10,7 @@ from pyro.distributions.util import scale_and_mask
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
-from ccvae_pyro.label_distributions import LabelPart
+from ccvae_pyro.labels.rows import LabelPart
 
 
 class NotFactorizedError(ValueError):

@@ -1,4 +1,4 @@
-"""Distributions of labels: classes by nested decisions, and a row of labels of any kinds."""
+"""Distributions of a row of labels of any kinds, and what is read off them."""
 
 from __future__ import annotations
 
@@ -12,69 +12,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Independent, Normal
 from torch.nn.functional import logsigmoid
 
-Size = torch.Size | list[int] | tuple[int, ...]
-
-
-def nested_paths(num_classes: int, *, balanced: bool = False) -> Tensor:
-    """The decisions that lead to each class, shape ``(num_classes, num_classes - 1)``.
-
-    A decision splits the classes that are left in two, in their order: 1 is for the first part,
-    -1 for the second, and 0 where a class is not among those that it splits.
-
-    :param balanced: split into halves, or else into one class and the rest. With halves a decision
-        lumps classes together that need not be alike, which takes more labels to learn.
-
-    Example:
-
-        >>> nested_paths(4)
-        tensor([[ 1.,  0.,  0.],
-                [-1.,  1.,  0.],
-                [-1., -1.,  1.],
-                [-1., -1., -1.]])
-    """
-    paths = torch.zeros(num_classes, num_classes - 1)
-
-    def split(start: int, end: int) -> None:
-        if end - start > 1:
-            middle = (start + end) // 2 if balanced else start + 1
-            paths[start:middle, middle - 1] = 1
-            paths[middle:end, middle - 1] = -1
-            split(start, middle)
-            split(middle, end)
-
-    split(0, num_classes)
-    return paths
-
-
-class NestedCategorical(dist.Categorical):
-    r"""A choice among classes by binary decisions, each of which splits those that are left.
-
-    .. math:: q(y = c) = \prod_{j : S_{cj} \neq 0} \sigma(S_{cj} \, l_j)
-
-    Statistics calls these nested dichotomies (Fox, 1997), language models a hierarchical softmax
-    (Morin and Bengio, 2005). Any probabilities of the classes can be had by them. Each factor sees
-    one logit, and so what is exact for a binary label is exact for classes too: a Normal for each
-    logit stays a product once the class is known, which under a softmax it does not.
-
-    :param decisions: the logits :math:`l`, shape ``(..., num_classes - 1)``.
-    :param paths: :math:`S`, as :func:`nested_paths` makes it.
-
-    Example:
-
-        >>> NestedCategorical(torch.zeros(3), nested_paths(4, balanced=True)).probs
-        tensor([0.2500, 0.2500, 0.2500, 0.2500])
-    """
-
-    def __init__(
-        self, decisions: Tensor, paths: Tensor, validate_args: bool | None = None
-    ) -> None:
-        self.decisions, self.paths = decisions, paths
-        steps = logsigmoid(paths * decisions[..., None, :]) * paths.abs()
-        super().__init__(logits=steps.sum(-1), validate_args=validate_args)
-
-    def expand(self, batch_shape: Size, _instance: Any = None) -> NestedCategorical:
-        decisions = self.decisions.expand(*batch_shape, -1)
-        return NestedCategorical(decisions, self.paths, validate_args=self._validate_args)
+from ccvae_pyro.labels.nested import Size
 
 
 class LabelPart(NamedTuple):
@@ -182,6 +120,19 @@ def _row_of_part(fn: Any, row: int) -> Any:
     if isinstance(fn, Normal):
         return dist.Normal(fn.loc[row], fn.scale[row], validate_args=False)
     return dist.Categorical(logits=fn.logits[row], validate_args=False)
+
+
+def log_probs_of_known(fn: Any, y: Tensor) -> Tensor:
+    """The log-probability of each label that is known, and 0 of others; kind after kind.
+
+    :param y: labels, NaN where missing, shape ``(batch, num_labels)``.
+    """
+    log_probs = []
+    for part in parts_of(fn):
+        labels = part.labels(y)
+        log_prob = part.distribution.log_prob(labels.nan_to_num())
+        log_probs.append(log_prob * ~labels.isnan())
+    return torch.cat(log_probs, dim=-1)
 
 
 def outcomes(fn: Any) -> Tensor:
