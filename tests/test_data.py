@@ -233,7 +233,7 @@ BAD_FOLDERS = {
     "no split": (
         lambda root: edit_line(root / "list_eval_partition.txt", 3, "000002.png 3"),
         ValueError,
-        "line 3: wanted a file name and 0, 1 or 2, got '000002.png 3'",
+        r"line 3: wanted a file name and 0, 1 or 2 \(.*\), got '000002\.png 3'",
     ),
     "not in a split": (
         lambda root: edit_line(root / "list_eval_partition.txt", 3, "other.png 0"),

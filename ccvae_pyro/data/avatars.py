@@ -22,7 +22,8 @@ from PIL import Image
 from ccvae_pyro.data import avatar_tables as tables
 from ccvae_pyro.data import cache as image_cache
 from ccvae_pyro.data.avatar_tables import ATTRIBUTES
-from ccvae_pyro.data.images import LabeledImages, random_splits
+from ccvae_pyro.data.images import LabeledImages
+from ccvae_pyro.data.splits import random_splits
 
 
 def load_avatars(

@@ -16,6 +16,8 @@ from ccvae_pyro.data.images import LabeledImages
 from ccvae_pyro.files import written_whole
 from ccvae_pyro.labels import binaries
 
+FOLDER = "ccvae_cache"  # in the folder of the images
+
 
 def write_images(
     path: Path, images: Generator[np.ndarray, None, None], shape: tuple[int, ...]
@@ -29,27 +31,35 @@ def write_images(
             file.write(image.tobytes())
 
 
-def write_labels(
-    path: Path, labels: np.ndarray, label_names: Sequence[str], splits: dict[str, np.ndarray]
-) -> None:
+def write_arrays(path: Path, **arrays: Any) -> None:
     """Writes what belongs to the images at ``path`` beside them: with it the cache is complete."""
     with written_whole(path.with_suffix(".npz")) as part:
-        arrays: dict[str, Any] = {"labels": labels, "label_names": label_names, **splits}
         np.savez(part, **arrays)
 
 
-def read(path: Path) -> LabeledImages | None:
-    """Reads what the two functions above left at ``path``, or returns None where there is none.
-
-    All labels are binary.
-    """
+def read_arrays(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
+    """Images as a memory map, and what belongs to them, or None where the cache is incomplete."""
     if not (path.exists() and path.with_suffix(".npz").exists()):
         return None
     with np.load(path.with_suffix(".npz")) as arrays:
-        splits = {name: arrays[name] for name in ("train", "valid", "test")}
-        kinds = binaries([str(name) for name in arrays["label_names"]])
-        labels = arrays["labels"].astype(np.float32)
-    return LabeledImages(np.load(path, mmap_mode="r"), labels, kinds, splits)
+        return np.load(path, mmap_mode="r"), dict(arrays)
+
+
+def write_labels(
+    path: Path, labels: np.ndarray, label_names: Sequence[str], splits: dict[str, np.ndarray]
+) -> None:
+    """Writes binary labels and splits beside the images at ``path``."""
+    write_arrays(path, labels=labels, label_names=label_names, **splits)
+
+
+def read(path: Path) -> LabeledImages | None:
+    """Images with binary labels and splits, or None where the cache is incomplete."""
+    if (cached := read_arrays(path)) is None:
+        return None
+    images, arrays = cached
+    splits = {name: arrays[name] for name in ("train", "valid", "test")}
+    kinds = binaries([str(name) for name in arrays["label_names"]])
+    return LabeledImages(images, arrays["labels"].astype(np.float32), kinds, splits)
 
 
 @contextmanager
@@ -62,7 +72,8 @@ def in_parallel(
 
     :param prefer: ``"threads"``, or ``"processes"`` where the function holds Python's lock.
     """
-    workers = Parallel(n_jobs=cpu_count(), prefer=prefer, return_as="generator")
+    # Small images take less time than handing them over one by one would.
+    workers = Parallel(n_jobs=cpu_count(), prefer=prefer, return_as="generator", batch_size=16)
     results = workers(delayed(function)(item) for item in items)
     try:
         with tqdm(results, desc=description, total=len(items), unit="image") as bar:

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +18,11 @@ import numpy as np
 from PIL import Image
 
 from ccvae_pyro.data import cache as image_cache
-from ccvae_pyro.data.celeba_lists import find_list, read_attributes, read_partition
-from ccvae_pyro.data.images import LabeledImages, random_splits
+from ccvae_pyro.data.celeba_lists import find_list, read_attributes
+from ccvae_pyro.data.decoding import decode_all, decode_image
+from ccvae_pyro.data.images import LabeledImages
+from ccvae_pyro.data.lists import read_partition
+from ccvae_pyro.data.splits import partition_splits, random_splits
 
 # The 18 attributes of the CCVAE paper.
 PAPER_ATTRIBUTES = (
@@ -54,21 +56,20 @@ def load_celeba(
     if attribute_list is None:
         raise FileNotFoundError(f"{root} has no list_attr_celeba.txt or list_attr_celeba.csv")
     label_names, files, labels = read_attributes(attribute_list)
-    split_names = read_partition(find_list(root, "list_eval_partition"), files)
-    settings = [label_names, files, split_names, size, crop, skip_unreadable, seed]
+    partition = find_list(root, "list_eval_partition")
+    parts = None if partition is None else read_partition(partition, files)
+    settings = [label_names, files, parts, size, crop, skip_unreadable, seed]
     digest = hashlib.sha256(repr(settings).encode() + labels.tobytes()).hexdigest()[:12]
-    path = root / "ccvae_cache" / f"celeba-{size}px-{digest}.npy"
+    path = root / image_cache.FOLDER / f"celeba-{size}px-{digest}.npy"
     if (cached := image_cache.read(path)) is not None:
         return cached
 
     paths = [folder / file for file in files]
-    is_readable = _decode_all(path, paths, size, crop, skip_unreadable)
+    expected = next(filter(None, map(_size, paths)), None)
+    decode = partial(decode_image, size=size, crop=crop, expected=expected)
+    is_readable = decode_all(path, paths, decode, (size, size, 3), skip_unreadable)
     rows = np.flatnonzero(is_readable)
-    if split_names is None:
-        splits = random_splits(rows, seed)
-    else:
-        of_row = np.array(split_names)[rows]
-        splits = {name: rows[of_row == name] for name in ("train", "valid", "test")}
+    splits = random_splits(rows, seed) if parts is None else partition_splits(rows, parts)
     image_cache.write_labels(path, labels, label_names, splits)
     return image_cache.read(path)
 
@@ -98,54 +99,6 @@ def find_folders(root: Path) -> tuple[Path, Path]:
             if folder.is_dir():
                 return base, folder
     raise FileNotFoundError(f"{root} is not in CelebA's layout: it has no folder img_align_celeba")
-
-
-def _decode_all(
-    cache_path: Path, paths: list[Path], size: int, crop: int | None, skip_unreadable: bool
-) -> np.ndarray:
-    """Decodes the images into the cache; returns which of them could be read."""
-    is_readable = np.ones(len(paths), dtype=bool)
-    expected = next(filter(None, map(_size, paths)), None)
-    decode = partial(decode_image, size=size, crop=crop, expected=expected)
-    blank = np.zeros((size, size, 3), dtype=np.uint8)
-
-    def images() -> Generator[np.ndarray, None, None]:
-        with image_cache.in_parallel(decode, paths, "decoding images") as decoded:
-            for row, image in enumerate(decoded):
-                if isinstance(image, Exception):
-                    if not skip_unreadable:
-                        raise image
-                    is_readable[row] = False
-                yield image if is_readable[row] else blank
-
-    image_cache.write_images(cache_path, images(), (len(paths), size, size, 3))
-    if not is_readable.all():
-        print(f"left out {(~is_readable).sum()} of {len(paths)} images that cannot be read")
-    return is_readable
-
-
-def decode_image(
-    path: Path, size: int, crop: int | None, expected: tuple[int, int] | None
-) -> np.ndarray | Exception:
-    """Reads one image at the training size, or says what is wrong with it."""
-    try:
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-    except FileNotFoundError:
-        return FileNotFoundError(f"the list names {path}, which is not there")
-    except OSError as error:
-        return ValueError(
-            f"{path} cannot be read as an image ({error}); skip-unreadable leaves such images out"
-        )
-    if image.size != expected:
-        return ValueError(
-            f"{path} is {image.width}x{image.height}, others are {expected[0]}x{expected[1]}: "
-            "aligned images are of one size"
-        )
-    if crop is not None:
-        left, top = (image.width - crop) // 2, (image.height - crop) // 2
-        image = image.crop((left, top, left + crop, top + crop))
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _size(path: Path) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccvae_pyro.labels import Binary, Continuous, Label, index_of
+from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,32 @@ class LabeledImages:
             raise ValueError(f"each label can be selected once, got {', '.join(names)}")
         kinds = tuple(self.kinds[column] for column in columns)
         return replace(self, labels=self.labels[:, columns], kinds=kinds)
+
+    def combine(
+        self, labels: Sequence[str | int], name: str, rest: str | None = None
+    ) -> LabeledImages:
+        """Makes one label with classes of binary labels that exclude one another.
+
+        It takes the place of the first of them. Where none of them is true and one is missing,
+        it is missing.
+
+        :param labels: the binary labels, by name or number; their names become the classes.
+        :param name: what the new label is called.
+        :param rest: a class for the images of which none is true; there must be none by default.
+        :raises ValueError: if a label is not binary, or an image has two of them, or none.
+        """
+        columns = [index_of(label, self.label_names) for label in labels]
+        picked = self.select(labels)
+        values = _merged(picked, rest)
+        classes = picked.label_names if rest is None else (*picked.label_names, rest)
+        others = [column for column in range(len(self.kinds)) if column not in columns]
+        kinds: list[Label] = [self.kinds[column] for column in others]
+        if name in [kind.name for kind in kinds]:
+            raise ValueError(f"there is another label called {name!r}")
+        place = min(columns)
+        kinds.insert(place, Categorical(name, classes))
+        merged = np.insert(self.labels[:, others], place, values, axis=1)
+        return replace(self, labels=merged, kinds=tuple(kinds))
 
     def sample(self, num_images: int, seed: int) -> LabeledImages:
         """Keeps some of the images, chosen at random, a like share of each split."""
@@ -94,9 +120,28 @@ def fitted(kind: Label, values: np.ndarray) -> Label:
     return replace(kind, frequencies=tuple((counts / counts.sum()).tolist()))
 
 
-def random_splits(rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Splits rows at random: ten parts of twelve to train, one to validate, one to test."""
-    shuffled = np.random.default_rng(seed).permutation(rows)
-    num_held_out = len(rows) // 12
-    valid, test, train = np.split(shuffled, [num_held_out, 2 * num_held_out])
-    return {"train": np.sort(train), "valid": np.sort(valid), "test": np.sort(test)}
+def _merged(data: LabeledImages, rest: str | None) -> np.ndarray:
+    """Which of binary labels is true; where none is, their number, or NaN if one is missing."""
+    names = data.label_names
+    if len(names) < 2 or not all(isinstance(kind, Binary) for kind in data.kinds):
+        got = ", ".join(f"{kind.name} ({type(kind).__name__})" for kind in data.kinds)
+        raise ValueError(f"wanted two binary labels at least, got {got}")
+    if rest in names:
+        raise ValueError(f"the rest needs a name of its own, got {rest!r}")
+    is_true, is_missing = data.labels == 1, np.isnan(data.labels).any(axis=1)
+    num_true = is_true.sum(axis=1)
+    if len(several := np.flatnonzero(num_true > 1)):
+        first, second, *_ = np.array(names)[is_true[several[0]]]
+        raise ValueError(
+            f"row {several[0]} is both {first} and {second}, and labels to combine exclude one "
+            f"another: so they do not in {len(several)} of {len(is_true)} rows"
+        )
+    is_none = num_true == 0
+    if rest is None and len(without := np.flatnonzero(is_none & ~is_missing)):
+        raise ValueError(
+            f"row {without[0]} is none of {', '.join(names)}, as {len(without)} of "
+            f"{len(is_true)} rows are: name a class for the rest"
+        )
+    values = np.where(is_none, len(names), is_true.argmax(axis=1)).astype(np.float32)
+    values[is_none & is_missing] = np.nan
+    return values

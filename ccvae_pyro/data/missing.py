@@ -32,3 +32,33 @@ def hide_labels(
         hidden = rng.random((len(rows), labels.shape[1])) >= label_fraction
         labels[rows] = np.where(hidden, np.nan, labels[rows])
     return replace(data, labels=labels)
+
+
+def keep_labels_per_class(data: LabeledImages, num: int, seed: int = 0) -> LabeledImages:
+    """Keeps the labels of as many training images of each class, and hides all others.
+
+    This is how semi-supervised VAEs are compared: so many labels, balanced among the classes.
+    With the same seed, more labels include the fewer. What is held out stays as it is.
+
+    :param data: images with one label, categorical or binary.
+    :param num: how many training images of each class keep their label.
+    :param seed: for the choice.
+    :raises ValueError: if a class has fewer, or there is not one label with classes.
+    """
+    if len(data.kinds) != 1 or not data.kinds[0].classes:
+        got = ", ".join(f"{kind.name} ({type(kind).__name__})" for kind in data.kinds)
+        raise ValueError(f"wanted one label, categorical or binary, got {got or 'none'}")
+    if num < 1:
+        raise ValueError(f"wanted at least one label of each class, got {num}")
+    rng, rows = np.random.default_rng(seed), data.splits["train"]
+    labels = data.labels.copy()
+    labels[rows] = np.nan
+    for value, name in enumerate(data.kinds[0].classes):
+        of_class = rows[data.labels[rows, 0] == value]
+        if len(of_class) < num:
+            raise ValueError(
+                f"{num} labels of each class are wanted, but only {len(of_class)} training images "
+                f"are of class {name!r}"
+            )
+        labels[rng.permutation(of_class)[:num]] = value
+    return replace(data, labels=labels)
