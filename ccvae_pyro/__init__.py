@@ -1,18 +1,10 @@
 """Characteristic capturing VAEs in Pyro (Joy et al., ICLR 2021)."""
 
 from ccvae_pyro.checkpoint import CheckpointError, load, save
+from ccvae_pyro.classification import classify, impute, predict
 from ccvae_pyro.elbo import CCVAE_ELBO
 from ccvae_pyro.evaluation import evaluate
-from ccvae_pyro.interventions import (
-    classify,
-    edit,
-    generate,
-    impute,
-    predict,
-    reconstruct,
-    swap,
-    walk,
-)
+from ccvae_pyro.interventions import approach, edit, generate, reconstruct, swap, walk
 from ccvae_pyro.labels import Binary, Categorical, Continuous
 from ccvae_pyro.labels.nested import NestedCategorical, nested_paths
 from ccvae_pyro.labels.rows import MixedLabels
@@ -35,6 +27,7 @@ __all__ = [
     "NestedCategorical",
     "TiltedCCVAE_ELBO",
     "TiltedNormal",
+    "approach",
     "celeba",
     "classify",
     "edit",

@@ -11,7 +11,8 @@ from pyro.infer import Trace_ELBO
 from sklearn.metrics import average_precision_score, confusion_matrix, r2_score
 from torch import Tensor
 
-from ccvae_pyro.interventions import decode, encode
+from ccvae_pyro.classification import encode
+from ccvae_pyro.interventions import decode
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, binaries
 from ccvae_pyro.labels.rows import outcomes
 from ccvae_pyro.model import CCVAE

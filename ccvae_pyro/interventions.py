@@ -12,77 +12,15 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from ccvae_pyro.classification import encode
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, block_of, index_of, value_of
-from ccvae_pyro.labels.rows import log_prob_of_classes, outcomes, parts_of
 from ccvae_pyro.model import CCVAE
-
-
-@torch.no_grad()
-def encode(ccvae: CCVAE, x: Tensor) -> tuple[Tensor, Tensor]:
-    r"""The posterior mean of the characteristics and of the style, ``z_c`` and ``z_style``."""
-    q_z_c, q_z_style = ccvae.encoder(x)
-    return q_z_c.mean, q_z_style.mean
 
 
 @torch.no_grad()
 def decode(ccvae: CCVAE, z_c: Tensor, z_style: Tensor) -> Tensor:
     r"""The mean of :math:`p_\theta(x \mid z)`: images, of any leading shape."""
     return ccvae.decoder(torch.cat([z_c, z_style], dim=-1)).mean
-
-
-@torch.no_grad()
-def classify(ccvae: CCVAE, x: Tensor) -> Tensor:
-    r"""The probability of each label, :math:`q_\varphi(y \mid z_c)`.
-
-    :returns: shape ``(batch, num_labels)`` if all labels are binary. A label with classes has a
-        column for each class in place of one, and of a label that is a number it is the mean.
-    """
-    z_c, _ = encode(ccvae, x)
-    return outcomes(ccvae.classifier(z_c))
-
-
-@torch.no_grad()
-def predict(ccvae: CCVAE, x: Tensor) -> tuple[Tensor, Tensor]:
-    r"""The likeliest value of each label, and how sure that is.
-
-    :returns: values as ``y`` has them, and of each its probability; for a number its mean, and the
-        deviation of :math:`q(y \mid x)`. Both have shape ``(batch, num_labels)``.
-    """
-    q_z_c = ccvae.encoder(x)[0]
-    z_c, deviation = q_z_c.mean, q_z_c.variance.sqrt()
-    values = certainty = torch.zeros(len(z_c), 0).to(z_c)
-    parts, further = (parts_of(ccvae.classifier(z)) for z in (z_c, z_c + deviation))
-    columns: list[int] = []
-    for part, aside in zip(parts, further, strict=True):
-        fn = part.distribution
-        if isinstance(fn, Normal):
-            likeliest, sure = fn.loc, (aside.distribution.loc - fn.loc).hypot(fn.scale)
-        else:
-            log_prob, likeliest = log_prob_of_classes(fn).max(0)
-            sure = log_prob.exp()
-        values = torch.cat([values, likeliest.to(z_c)], dim=-1)
-        certainty = torch.cat([certainty, sure], dim=-1)
-        columns += (
-            list(range(likeliest.shape[-1])) if part.columns is None else part.columns.tolist()
-        )
-    order = torch.tensor(columns).argsort()
-    return values[:, order], certainty[:, order]
-
-
-@torch.no_grad()
-def impute(ccvae: CCVAE, x: Tensor, y: Tensor) -> Tensor:
-    """The labels, and in place of those that are missing (NaN) what is expected of them.
-
-    That is the probability of a binary label, the likeliest class, or the mean of a number.
-
-    :param y: labels of ``x``, shape ``(batch, num_labels)``.
-    """
-    expected, certainty = predict(ccvae, x)
-    for i in range(y.shape[-1]):
-        if not ccvae.labels or isinstance(ccvae.labels[i], Binary):
-            is_true = expected[:, i] == 1
-            expected[:, i] = torch.where(is_true, certainty[:, i], 1 - certainty[:, i])
-    return torch.where(y.isnan(), expected, y)
 
 
 @torch.no_grad()
@@ -161,6 +99,28 @@ def walk(
         z_c[:, :, _block(ccvae, index)] = path[place]
     z_style = z_style[:, None].expand(-1, len(places), -1)
     return decode(ccvae, z_c, z_style).unflatten(1, (num_steps,) * len(indices))
+
+
+@torch.no_grad()
+def approach(
+    ccvae: CCVAE, x: Tensor, label: str | int, value: float | str, *, num_steps: int = 9
+) -> Tensor:
+    """The images on their way from what they are to one value of a label, all else kept.
+
+    A way ends at the mean of the label's conditional prior.
+
+    :param value: as in :func:`edit`.
+    :returns: shape ``(batch, num_steps, ...)``.
+    :raises ValueError: if there is no such label, or no such value.
+    """
+    z_c, z_style = encode(ccvae, x)
+    index = index_of(label, ccvae.label_names)
+    end, block = value_of(_kind(ccvae, index), value), _block(ccvae, index)
+    goal = _characteristic(ccvae, z_c, index, end, deviations=0.0)
+    share = torch.linspace(0, 1, num_steps).to(z_c)[:, None]
+    z_c = z_c[:, None].repeat(1, num_steps, 1)
+    z_c[..., block] = torch.lerp(z_c[..., block], goal.expand_as(z_c[..., block]), share)
+    return decode(ccvae, z_c, z_style[:, None].expand(-1, num_steps, -1))
 
 
 def _kind(ccvae: CCVAE, index: int) -> Label:

@@ -10,8 +10,9 @@ from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor
 from tqdm import tqdm
 
+from ccvae_pyro.classification import predict
 from ccvae_pyro.data.batches import Batches
-from ccvae_pyro.interventions import generate, predict
+from ccvae_pyro.interventions import generate
 from ccvae_pyro.labels import Continuous
 from ccvae_pyro.labels.rows import log_probs_of_known
 from ccvae_pyro.model import CCVAE

@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 
 import celeba
+import common
+import options
 import pyro
 import torch
 from pyro.infer import SVI
@@ -34,7 +36,7 @@ READER_EPOCHS = {"avatars": 10, "mnist": 5, "fashion": 5}
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the comparison; returns its exit code."""
-    return celeba.guarded(run, parse(arguments), Path(__file__).name, "the same command")
+    return common.guarded(run, parse(arguments), Path(__file__).name, "the same command")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -49,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
         folder = place(args, cell)
         print(f"{number} of {len(cells)}: {cell}", flush=True)
         if not (folder / "cell.json").exists():
-            celeba.write_json(folder / "cell.json", measure(args, cell, folder))
+            common.write_json(folder / "cell.json", measure(args, cell, folder))
     rows = [json.loads(path.read_text()) for path in args.out.glob("*/cell.json")]
     rows.sort(key=lambda row: [str(row[key]) for key in (*SETTINGS[1:], "objective")])
     write_table(args.out, rows)
@@ -83,9 +85,9 @@ def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
         train_classifier(ccvae, batches, cell["epochs"])
     else:
         adam = ccvae_pyro.make_adam(settings.learning_rate)
-        svi = SVI(ccvae.model, ccvae.guide, adam, loss=celeba.make_objective(settings))
-        options = {"cool_down": settings.cool_down, "resume": True}
-        ccvae_pyro.train(ccvae, svi, batches, cell["epochs"], folder, **options)
+        svi = SVI(ccvae.model, ccvae.guide, adam, loss=common.make_objective(settings))
+        cool = {"cool_down": settings.cool_down, "resume": True}
+        ccvae_pyro.train(ccvae, svi, batches, cell["epochs"], folder, **cool)
     figures = {"seconds": round(time.perf_counter() - start, 1)}
     pyro.set_rng_seed(seed)
     bound = ccvae_pyro.TiltedCCVAE_ELBO()  # exact, whatever was trained by
@@ -103,9 +105,9 @@ def load(args: argparse.Namespace, num_attributes: int) -> LabeledImages:
     if args.data != "avatars":
         data = load_mnist(args.root, args.data, download=args.download)
         return data.sample(args.num_images, seed=0) if args.num_images else data
-    options = ["--root", str(args.root), "--attributes", str(num_attributes)]
-    options += ["--num-images", str(args.num_images)] if args.num_images else []
-    return celeba.load(celeba.parse(options))
+    arguments = ["--root", str(args.root), "--attributes", str(num_attributes)]
+    arguments += ["--num-images", str(args.num_images)] if args.num_images else []
+    return celeba.load(celeba.parse(arguments))
 
 
 def settings_of(cell: dict, batches: Batches) -> argparse.Namespace:
@@ -116,18 +118,17 @@ def settings_of(cell: dict, batches: Batches) -> argparse.Namespace:
     for key in ("classification_weight", "likelihood_scale"):
         if cell[key] is not None:
             setattr(settings, key, cell[key])
-    celeba.set_weight(settings, batches)
+    common.set_weight(settings, batches)
     return settings
 
 
 def new_model(data: LabeledImages, likelihood_scale: float = 1.0) -> ccvae_pyro.CCVAE:
     """A model of these images, with the paper's 45 dimensions or five more than labels."""
-    frequencies, names = data.label_frequencies(), data.label_names
+    labels = data.described()
     if data.images.shape[-1] == 1:
-        return ccvae_pyro.mnist(len(names), 30, frequencies, label_names=names)
-    z_dim = max(45, len(names) + 5)
-    parts = {"likelihood_scale": likelihood_scale, "label_names": names}
-    return ccvae_pyro.celeba(len(names), z_dim, frequencies, **parts)
+        return ccvae_pyro.mnist(labels=labels)
+    z_dim = max(45, len(labels) + 5)
+    return ccvae_pyro.celeba(z_dim=z_dim, labels=labels, likelihood_scale=likelihood_scale)
 
 
 def load_reader(
@@ -150,20 +151,18 @@ def load_reader(
 # fmt: off
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options.new_parser(__doc__)
     add = parser.add_argument
     add("--data", choices=["avatars", "mnist", "fashion"], default="avatars",
         help="avatars, or MNIST or Fashion-MNIST with a label a class (default: avatars)")
     add("--root", type=Path, default=Path("data"),
         help="cache of the avatars, or where torchvision keeps the rest (default: data)")
     add("--download", action="store_true", help="let torchvision download what is missing")
-    add("--num-images", type=celeba.positive, metavar="N",
+    add("--num-images", type=options.positive, metavar="N",
         help="how many images to use (default: 12000 avatars, or all)")
     add("--objectives", nargs="+", choices=["tilted", "published", "unstopped", "classifier"],
         default=["tilted", "published"], help="what to train by (default: tilted published)")
-    add("--attributes", nargs="+", type=celeba.positive, default=[18], metavar="N",
+    add("--attributes", nargs="+", type=options.positive, default=[18], metavar="N",
         help="how many attributes of avatars (default: 18)")
     add("--label-fractions", nargs="+", type=float, default=[1.0], metavar="F",
         help="shares of labels that are seen (default: 1)")
@@ -173,8 +172,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="coefficients of a further log q(y|x) (default: as celeba.py)")
     add("--likelihood-scales", nargs="+", type=float, default=[None], metavar="B",
         help="scales of the Laplace at each pixel (default: as celeba.py)")
-    add("--batch-size", type=celeba.positive, default=50, metavar="N", help="default: 50")
-    add("--epochs", type=celeba.positive, default=20, metavar="N", help="default: 20")
+    add("--batch-size", type=options.positive, default=50, metavar="N", help="default: 50")
+    add("--epochs", type=options.positive, default=20, metavar="N", help="default: 20")
     add("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     add("--out", type=Path, default=Path("runs/compare"),
         help="folder for models, table and figures (default: runs/compare)")

@@ -16,7 +16,7 @@ import torch
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.files import written_whole
-from ccvae_pyro.image_grid import draw_grid
+from ccvae_pyro.plotting.grid import draw_grid
 
 SETTINGS = ("objective", "data", "attributes", "missing", "label_fraction")
 SETTINGS += ("classification_weight", "likelihood_scale", "batch_size", "epochs", "seed")

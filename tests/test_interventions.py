@@ -4,7 +4,8 @@ from helpers import BATCH, NUM_LABELS, NUM_PIXELS
 from torch.testing import assert_close
 
 from ccvae_pyro import classify, edit, generate, reconstruct, swap, walk
-from ccvae_pyro.interventions import decode, encode
+from ccvae_pyro.classification import encode
+from ccvae_pyro.interventions import decode
 
 
 @pytest.fixture

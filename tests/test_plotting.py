@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import ccvae_pyro
-from ccvae_pyro import image_grid, plotting
+from ccvae_pyro import plotting
+from ccvae_pyro.plotting import grid
 
 NAMES = ("Bald", "Big_Beard", "Wearing_Hat")
 
@@ -28,7 +29,7 @@ def texts(figure):
 
 def image(figure, row, column, size=64):
     """One of the images that a figure is made of."""
-    start = np.array([row, column]) * (size + image_grid.GAP)
+    start = np.array([row, column]) * (size + grid.GAP)
     canvas = figure.axes[0].images[0].get_array()
     return canvas[start[0] : start[0] + size, start[1] : start[1] + size]
 
@@ -36,7 +37,7 @@ def image(figure, row, column, size=64):
 def shape(figure, size=64):
     """How many rows and columns of images a figure has."""
     canvas = figure.axes[0].images[0].get_array()
-    return tuple(n // (size + image_grid.GAP) for n in canvas.shape[:2])
+    return tuple(n // (size + grid.GAP) for n in canvas.shape[:2])
 
 
 def test_history_draws_each_epoch():

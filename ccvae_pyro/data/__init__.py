@@ -6,6 +6,7 @@ from ccvae_pyro.data.celeba import load_celeba
 from ccvae_pyro.data.class_folders import load_class_folders
 from ccvae_pyro.data.folder import load_folder
 from ccvae_pyro.data.images import LabeledImages
+from ccvae_pyro.data.imputed import write_imputed
 from ccvae_pyro.data.label_columns import describe
 from ccvae_pyro.data.missing import hide_labels, keep_labels_per_class
 from ccvae_pyro.data.mnist import load_mnist
@@ -25,4 +26,5 @@ __all__ = [
     "partition_splits",
     "random_splits",
     "stratified_splits",
+    "write_imputed",
 ]

@@ -36,6 +36,7 @@ class LabelTable:
     """Files, and a column for each of the other things that a CSV says about them."""
 
     path: Path
+    header: list[str]
     files: list[str]
     lines: list[int]
     columns: tuple[Column, ...]
@@ -73,7 +74,7 @@ def read_table(path: Path) -> LabelTable:
     for number, name in enumerate(header[1:], start=1):
         cells = ["" if row[number].lower() == "nan" else row[number] for _, row in rows]
         columns.append(Column(path, name, lines, cells))
-    return LabelTable(path, list(line_of), lines, tuple(columns))
+    return LabelTable(path, header, list(line_of), lines, tuple(columns))
 
 
 def find_parts(table: LabelTable, partition: str | Path) -> tuple[list[str], str | None]:

@@ -1,0 +1,23 @@
+"""Figures of a trained model, for matplotlib."""
+
+from ccvae_pyro.plotting.charts import plot_class_confusion, plot_confusion, plot_history
+from ccvae_pyro.plotting.images import (
+    plot_class_walk,
+    plot_edits,
+    plot_reconstructions,
+    plot_samples,
+    plot_walk,
+    plot_walk_2d,
+)
+
+__all__ = [
+    "plot_class_confusion",
+    "plot_class_walk",
+    "plot_confusion",
+    "plot_edits",
+    "plot_history",
+    "plot_reconstructions",
+    "plot_samples",
+    "plot_walk",
+    "plot_walk_2d",
+]

@@ -1,0 +1,104 @@
+"""Figures of numbers: how training went, and what is mistaken for what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ccvae_pyro.labels import Categorical
+from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE
+
+
+def plot_history(history: Sequence[dict[str, float]]) -> Figure:
+    """Loss, accuracies and reconstruction error by epoch.
+
+    :param history: a dictionary for each epoch, as :func:`train` returns them.
+    """
+    figure = Figure(figsize=(11, 3.2), layout="constrained")
+    epochs = [record["epoch"] for record in history]
+    panels = [
+        ("training loss (nats per image)", {"loss": BLUE}),
+        ("validation accuracy", {"accuracy": BLUE, "balanced_accuracy": ORANGE}),
+        ("validation reconstruction error (mean absolute)", {"reconstruction_error": GREEN}),
+    ]
+    for axes, (title, curves) in zip(figure.subplots(1, 3), panels, strict=True):
+        for name, color in curves.items():
+            values = [record[name] for record in history]
+            axes.plot(
+                epochs, values, "o-", color=color, markersize=3, label=name.replace("_", " ")
+            )
+        if "accuracy" in curves:
+            axes.axhline(
+                history[-1]["majority_accuracy"], color="gray", ls=":", label="majority class"
+            )
+            axes.legend(frameon=False)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def plot_confusion(per_label: dict[str, dict[str, float]]) -> Figure:
+    """A heat map of what is predicted, for each binary label, where it is false and where true.
+
+    :param per_label: as :func:`~ccvae_pyro.evaluate` returns it.
+    :raises ValueError: if no label is binary.
+    """
+    binary = {name: label for name, label in per_label.items() if "sensitivity" in label}
+    if not binary:
+        raise ValueError(f"no label is binary, got {', '.join(per_label)}")
+    rates = [
+        [1 - label["specificity"], label["sensitivity"], label["frequency"]]
+        for label in binary.values()
+    ]
+    figure = Figure(figsize=(5.2, 1.4 + 0.26 * len(rates)), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(np.array(rates)[:, :2], vmin=0, vmax=1, cmap="Blues", aspect="auto")
+    _write_shares(axes, [shares for *shares, _ in rates])
+    names = [
+        f"{name.replace('_', ' ')} ({rate[-1]:.0%})"
+        for name, rate in zip(binary, rates, strict=True)
+    ]
+    axes.set_yticks(range(len(rates)), names, fontsize=8)
+    axes.set_xticks([0, 1], ["label is false\n(ideal: 0%)", "label is true\n(ideal: 100%)"])
+    axes.xaxis.tick_top()
+    axes.set_title("How often a label is predicted (its frequency)", fontsize=10)
+    figure.colorbar(image, ax=axes, shrink=0.6)
+    return figure
+
+
+def plot_class_confusion(label: Categorical, confusion: Sequence[Sequence[int]]) -> Figure:
+    """A heat map of the classes that images are given, a row for each class that they are of.
+
+    :param confusion: counts, as :func:`~ccvae_pyro.evaluate` has them for the label.
+    """
+    counts = np.array(confusion)
+    totals = counts.sum(1)
+    rates = counts / np.maximum(totals, 1)[:, None]
+    size = 1.6 + 0.42 * len(counts)
+    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(rates, vmin=0, vmax=1, cmap="Blues")
+    _write_shares(axes, rates, digits=0, least=0.005)
+    classes = [name.replace("_", " ") for name in label.classes]
+    names = [f"{name} ({total})" for name, total in zip(classes, totals, strict=True)]
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_xticks(range(len(names)), classes, fontsize=8, rotation=45, ha="left")
+    axes.xaxis.tick_top()
+    axes.set_ylabel("is (how many images)")
+    axes.set_xlabel(f"{label.name.replace('_', ' ')} as predicted")
+    return figure
+
+
+def _write_shares(axes: Any, shares: Any, digits: int = 1, least: float = 0.0) -> None:
+    """Writes a share into each cell of a heat map from white to blue."""
+    for (row, column), share in np.ndenumerate(np.array(shares)):
+        color = "white" if share > 0.6 else "black"
+        if share >= least:
+            text = f"{share:.{digits}%}"
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)

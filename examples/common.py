@@ -1,0 +1,135 @@
+"""What the examples share: a run from data to figures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyro
+from figures import draw
+from pyro.infer import SVI, Trace_ELBO
+
+import ccvae_pyro
+from ccvae_pyro.data import Batches, LabeledImages
+from ccvae_pyro.devices import pick_device, pick_precision
+from ccvae_pyro.files import written_whole
+
+# What to start from with each objective; docs/objective.md has what else was measured.
+CLASSIFICATION_WEIGHT = {"tilted": 300.0, "published": 0.0, "unstopped": 0.0}
+# Left out of the configuration: where things are is not what a run is made of.
+NOT_OF_THE_RESULT = ("out", "resume", "root", "labels", "download")
+
+
+def guarded(
+    run: Callable[[argparse.Namespace], None], args: argparse.Namespace, name: str, again: str
+) -> int:
+    """Runs an example; what its user can mend is one line, and no traceback."""
+    try:
+        run(args)
+    except KeyboardInterrupt:
+        print(f"\nstopped; {again} goes on from where it was", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def fit(
+    args: argparse.Namespace,
+    load: Callable[[argparse.Namespace], LabeledImages],
+    make_model: Callable[[argparse.Namespace, LabeledImages], ccvae_pyro.CCVAE],
+) -> tuple[ccvae_pyro.CCVAE, LabeledImages]:
+    """Loads the data, trains, measures, draws; returns the model and what it was trained on."""
+    device = pick_device(args.device)
+    precision = pick_precision(args.precision, device)
+    pyro.set_rng_seed(args.seed)
+    data = load(args)
+    batches = Batches(data, args.batch_size, seed=args.seed, device=device)
+    set_weight(args, batches)
+    config = {k: v for k, v in vars(args).items() if k not in NOT_OF_THE_RESULT}
+    config |= {"device": device.type, "precision": str(precision).removeprefix("torch.")}
+    ccvae = make_model(args, data).to(device)
+    ccvae_pyro.set_precision(ccvae, precision)
+    objective = make_objective(args)
+    check_config(args.out / "config.json", config, args.resume)
+    svi = SVI(ccvae.model, ccvae.guide, ccvae_pyro.make_adam(args.learning_rate), loss=objective)
+    options = {"cool_down": args.cool_down, "resume": args.resume}
+    state = ccvae_pyro.train(ccvae, svi, batches, args.epochs, args.out, **options)
+
+    pyro.set_rng_seed(args.seed)  # so that what follows is the same after a resumed run
+    exact = ccvae_pyro.TiltedCCVAE_ELBO()  # the same bound, whatever the objective
+    metrics = ccvae_pyro.evaluate(ccvae, batches.held_out("test"), exact)
+    seconds = [record["seconds"] for record in state["history"]]
+    metrics |= {"seconds_per_epoch": sum(seconds) / len(seconds), "config": config}
+    write_json(args.out / "metrics.json", metrics)
+    draw(ccvae, batches, state, metrics["per_label"], args.out / "figures")
+    report(metrics, args.out)
+    return ccvae, data
+
+
+def set_weight(args: argparse.Namespace, batches: Batches) -> None:
+    """Sets the classification weight, if it was not given: more where fewer labels bear it."""
+    if args.classification_weight is None:
+        share = batches.label_share or 1.0
+        args.classification_weight = CLASSIFICATION_WEIGHT[args.objective] / share
+
+
+def make_objective(args: argparse.Namespace) -> Trace_ELBO:
+    """The bound to climb."""
+    if args.objective == "tilted":
+        return ccvae_pyro.TiltedCCVAE_ELBO(args.classification_weight)
+    return ccvae_pyro.CCVAE_ELBO(
+        num_label_samples=args.num_label_samples,
+        stop_gradient=args.objective == "published",
+        classification_weight=args.classification_weight,
+    )
+
+
+def report(metrics: dict, out: Path) -> None:
+    """Prints the figures that matter and where the pictures are."""
+    names = {
+        "accuracy": "accuracy",
+        "majority_accuracy": "always the more frequent value",
+        "balanced_accuracy": "balanced",
+        "average_precision": "average precision",
+        "r_squared": "R squared of numbers",
+        "reconstruction_error": "reconstruction error",
+    }
+    known = [(name, metrics.get(key, math.nan)) for key, name in names.items()]
+    said = [f"{name} {value:.3f}" for name, value in known if not math.isnan(value)]
+    print(f"test images: {', '.join(said)}, bound {metrics['bound']:.1f} nats")
+    print(f"pictures in {out / 'figures'}, numbers in {out / 'metrics.json'}")
+
+
+def check_config(path: Path, config: dict, resume: bool) -> None:
+    """Writes down how the run is made; one that is resumed has to be made the same way."""
+    if resume and path.exists():
+        before = json.loads(path.read_text())
+        free = {"epochs"}  # going on for longer is fine
+        for key in (before.keys() | config.keys()) - free:
+            if before.get(key) != config.get(key):
+                option = f"--{key.replace('_', '-')}"
+                raise ValueError(
+                    f"{path.parent} was made with {option} {before.get(key)}, not "
+                    f"{config.get(key)}: resume it with that, or choose another --out"
+                )
+    write_json(path, config)
+
+
+def write_json(path: Path, values: dict) -> None:
+    """Writes a file that any reader of JSON takes."""
+    with written_whole(path) as part:
+        part.write_text(json.dumps(without_nan(values), indent=2) + "\n")
+
+
+def without_nan(values: dict) -> dict:
+    """A figure that there is none of, such as of a label that no image has, becomes null."""
+    return {
+        key: without_nan(value) if isinstance(value, dict) else None if value != value else value
+        for key, value in values.items()
+    }

@@ -1,0 +1,80 @@
+"""The figures that an example leaves of its model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+import ccvae_pyro
+from ccvae_pyro import plotting
+from ccvae_pyro.data import Batches
+from ccvae_pyro.files import written_whole
+from ccvae_pyro.labels import Binary, Categorical
+
+NUM_IMAGES, NUM_LABELS = 8, 18  # that a figure shows of many
+
+
+def draw(
+    ccvae: ccvae_pyro.CCVAE,
+    batches: Batches,
+    state: dict[str, Any],
+    per_label: dict[str, dict],
+    folder: Path,
+) -> None:
+    """Draws every figure, of images that the model has not seen."""
+    x, y = next(batches.held_out("test"))
+    y = ccvae_pyro.impute(ccvae, x, y)  # where it is not known
+    watched, _ = next(batches.held_out("valid"))
+    reconstructions = state["reconstructions"]
+    watched = watched[: len(next(iter(reconstructions.values())))]
+    figures = {
+        "history": plotting.plot_history(state["history"]),
+        "reconstructions": plotting.plot_reconstructions(watched, reconstructions),
+        "walk": plotting.plot_walk(ccvae, x[0], ccvae.label_names),
+        "samples": plotting.plot_samples(ccvae, orders_of(ccvae, y)),
+        "edits": plotting.plot_edits(ccvae, x[:NUM_IMAGES], ccvae.label_names[:NUM_LABELS]),
+    }
+    binary = [label.name for label in ccvae.labels if isinstance(label, Binary)]
+    if binary:
+        figures["confusion"] = plotting.plot_confusion(per_label)
+    if len(binary) > 1:
+        figures["walk_2d"] = plotting.plot_walk_2d(
+            ccvae, x[0], plainest(ccvae, x[:NUM_IMAGES], binary)
+        )
+    for label in ccvae.labels:
+        if isinstance(label, Categorical):
+            figures |= draw_classes(ccvae, x, label, per_label[label.name]["confusion"])
+    for name, figure in figures.items():
+        with written_whole(folder / f"{name}.png") as part:
+            figure.savefig(part, dpi=110)
+
+
+def draw_classes(
+    ccvae: ccvae_pyro.CCVAE, x: Tensor, label: Categorical, confusion: list[list[int]]
+) -> dict[str, Figure]:
+    """The figures of a label with classes."""
+    figures = {f"classes_{label.name}": plotting.plot_class_walk(ccvae, x[0], label.name)}
+    if confusion:  # there is none where no test image has the label
+        matrix = plotting.plot_class_confusion(label, confusion)
+        figures[f"confusion_{label.name}"] = matrix
+    return figures
+
+
+def orders_of(ccvae: ccvae_pyro.CCVAE, y: Tensor) -> Tensor:
+    """Labels to generate to: those of some images, or each class of the first label with any."""
+    for column, label in enumerate(ccvae.labels):
+        if isinstance(label, Categorical):
+            orders = y[:1].repeat(len(label.classes), 1)
+            orders[:, column] = orders.new_tensor(range(len(label.classes)))
+            return orders
+    return y[:NUM_IMAGES]
+
+
+def plainest(ccvae: ccvae_pyro.CCVAE, x: Tensor, names: list[str]) -> list[str]:
+    """The two labels that change images the most."""
+    ends = {name: ccvae_pyro.walk(ccvae, x, name, num_steps=2) for name in names}
+    change = {name: float((end[:, 1] - end[:, 0]).abs().mean()) for name, end in ends.items()}
+    return sorted(names, key=change.__getitem__)[-2:]

@@ -1,0 +1,95 @@
+"""Trains a CCVAE on images with classes, of which few or all are known, and draws what it learned.
+
+    python examples/mnist.py --root data --download --labels-per-class 10
+    python examples/mnist.py --data fashion --root data --download
+    python examples/mnist.py --data medical --root FOLDER
+
+Medical MNIST is a folder with a folder for each class; any other such folder will do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import common
+import options
+
+import ccvae_pyro
+from ccvae_pyro.data import LabeledImages, keep_labels_per_class, load_class_folders, load_mnist
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the example; returns its exit code."""
+    return common.guarded(run, parse(arguments), Path(__file__).name, "--resume")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Loads the data, trains, measures, draws."""
+    common.fit(args, load, make_model)
+
+
+def load(args: argparse.Namespace) -> LabeledImages:
+    """The images, with as many labels of each class as are to be seen."""
+    if args.data == "medical":
+        data = load_class_folders(args.root, seed=args.seed, num_images=args.num_images)
+    else:
+        data = load_mnist(args.root, args.data, download=args.download)
+        if args.num_images is not None:
+            data = data.sample(args.num_images, args.seed)
+    if args.labels_per_class is None:
+        return data
+    return keep_labels_per_class(data, args.labels_per_class, args.seed)
+
+
+def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVAE:
+    """A model of the class, whose characteristics are all but one of its latents."""
+    (label,) = data.described()
+    extra_dims = args.z_dim - label.dim - args.style_dim
+    if extra_dims < 0:
+        raise ValueError(
+            f"{len(label.classes)} classes and {args.style_dim} dimensions of style need --z-dim "
+            f"{label.dim + args.style_dim} at least, got {args.z_dim}"
+        )
+    labels = [replace(label, extra_dims=extra_dims)]
+    if data.images.shape[1] == 28:
+        return ccvae_pyro.mnist(z_dim=args.z_dim, labels=labels)
+    channels, scale = data.images.shape[-1], args.likelihood_scale
+    return ccvae_pyro.celeba(
+        z_dim=args.z_dim, labels=labels, channels=channels, likelihood_scale=scale
+    )
+
+
+# fmt: off
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = options.new_parser(__doc__)
+    add = parser.add_argument_group("data").add_argument
+    add("--data", choices=["mnist", "fashion", "medical"], default="mnist",
+        help="MNIST, Fashion-MNIST, or a folder with a folder for each class (default: mnist)")
+    add("--root", type=Path, default=Path("data"),
+        help="folder of the data (default: data)")
+    add("--download", action="store_true", help="let torchvision download MNIST to --root first")
+    add("--num-images", type=options.positive, metavar="N",
+        help="how many images to use (default: all)")
+    add("--labels-per-class", type=options.positive, metavar="N",
+        help="training images of each class whose label is seen (default: all)")
+    # fmt: on
+    options.add_objective_options(parser, z_dim="20")
+    parser.add_argument("--style-dim", type=options.positive, default=1, metavar="D",
+                        help="how many of these are style, and not of the class (default: 1)")
+    options.add_training_options(
+        parser, "runs/mnist", epochs="15", batch_size="100", learning_rate=1e-3
+    )
+    args = parser.parse_args(arguments)
+    options.set_likelihood_scale(args)
+    args.z_dim = args.z_dim or 20
+    args.epochs = args.epochs or 15
+    args.batch_size = args.batch_size or 100
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Options that examples share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+LIKELIHOOD_SCALE = {"tilted": 0.5, "published": 1.0, "unstopped": 1.0}
+
+
+# fmt: off
+def add_objective_options(parser: argparse.ArgumentParser, z_dim: str) -> None:
+    """Adds what a model is trained by.
+
+    :param z_dim: what the default of ``--z-dim`` is, in words.
+    """
+    add = parser.add_argument_group("model and objective").add_argument
+    add("--z-dim", type=positive, metavar="D",
+        help=f"characteristics and style together (default: {z_dim})")
+    add("--objective", choices=["tilted", "published", "unstopped"], default="tilted",
+        help="the bound, exact in its labels; or the paper's estimate of it, with the gradient "
+        "of the authors' code (z detached inside q(y|z_c)), or with its own (default: tilted)")
+    add("--classification-weight", type=float, metavar="W",
+        help="coefficient of a further log q(y|x) (default: with tilted 300, by the share of "
+        "labels that are known in a batch; else 0)")
+    add("--likelihood-scale", type=float, metavar="B",
+        help="scale of the Laplace at each pixel (default: 0.5 with tilted, else the paper's 1)")
+    add("--num-label-samples", type=positive, default=100, metavar="K",
+        help="draws of z that the paper's estimate takes for q(y|x) (default: 100)")
+
+
+def add_training_options(
+    parser: argparse.ArgumentParser,
+    out: str,
+    *,
+    epochs: str,
+    batch_size: str,
+    learning_rate: float = 2e-3,
+) -> None:
+    """Adds how a model is trained, and where the results go.
+
+    :param out: the default folder.
+    :param epochs: what the default is, in words.
+    :param batch_size: what the default is, in words.
+    :param learning_rate: the default.
+    """
+    add = parser.add_argument_group("training").add_argument
+    add("--epochs", type=positive, metavar="N",
+        help=f"passes over the training images (default: {epochs})")
+    add("--batch-size", type=positive, metavar="N",
+        help=f"images a step (default: {batch_size})")
+    add("--learning-rate", type=float, default=learning_rate, metavar="LR",
+        help=f"Adam's; ten times that for prior and classifier (default: {learning_rate})")
+    add("--cool-down", type=float, default=0.5, metavar="SHARE",
+        help="share of the steps, the last, over which the rate falls to zero (default: 0.5)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    add("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
+        help="of the networks; densities are always float32 (default: auto, whichever is faster)")
+    add("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
+    add("--out", type=Path, default=Path(out),
+        help=f"folder for checkpoint, numbers and figures (default: {out})")
+    add("--resume", action="store_true", help="go on from the checkpoint in --out, if any")
+# fmt: on
+
+
+def new_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser that shows an example's docstring as it is written."""
+    return argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def set_likelihood_scale(args: argparse.Namespace) -> None:
+    """Sets the likelihood's scale, if it was not given."""
+    if args.likelihood_scale is None:
+        args.likelihood_scale = LIKELIHOOD_SCALE[args.objective]
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"wanted a whole number of at least 1, got {text}")
+    return int(text)
