@@ -4,6 +4,7 @@ from ccvae_pyro.checkpoint import CheckpointError, load, save
 from ccvae_pyro.classification import classify, impute, predict
 from ccvae_pyro.elbo import CCVAE_ELBO
 from ccvae_pyro.evaluation import evaluate
+from ccvae_pyro.exactness import how_exact
 from ccvae_pyro.interventions import approach, edit, generate, reconstruct, swap, walk
 from ccvae_pyro.labels import Binary, Categorical, Continuous
 from ccvae_pyro.labels.nested import NestedCategorical, nested_paths
@@ -33,6 +34,7 @@ __all__ = [
     "edit",
     "evaluate",
     "generate",
+    "how_exact",
     "impute",
     "load",
     "make_adam",

@@ -5,7 +5,7 @@
 The first column of the CSV is a file name, each other column a label: yes or no, one of several
 classes, or a number. An empty cell is a label that is missing. Beside numbers and figures, --out
 has imputed.csv, with the empty cells filled in, and certainty.csv, with how sure each of these is:
-its probability, or the deviation of a number.
+its probability, or the deviation of a number, as wide as errors on the validation images are.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import torch
 
 import ccvae_pyro
 from ccvae_pyro.data import LabeledImages, describe, load_folder, write_imputed
+from ccvae_pyro.labels import Continuous
 
 NUM_STYLE = 27  # as the paper has for 64x64 images
 
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> None:
     """Loads the data, trains, measures, draws, fills in what is missing."""
     ccvae, data = common.fit(args, load, make_model)
     values, certainty = predict_all(ccvae, data, args.batch_size)
+    widen(certainty, values, data)
     num_filled = write_imputed(args.labels, args.out, data, values, certainty)
     print(f"{num_filled} empty cells are filled in {args.out / 'imputed.csv'}")
 
@@ -74,6 +76,19 @@ def predict_all(
         parts.append([array.cpu() for array in ccvae_pyro.predict(ccvae, x)])
     values, certainty = (torch.cat(column).numpy() for column in zip(*parts, strict=True))
     return values, certainty
+
+
+def widen(certainty: np.ndarray, values: np.ndarray, data: LabeledImages) -> None:
+    """Makes deviations of numbers as wide as the errors on the validation images.
+
+    A model is surer of numbers than it should be: it knows those that it was trained on.
+    """
+    rows = data.splits["valid"]
+    for column, label in enumerate(data.kinds):
+        errors = (data.labels[rows, column] - values[rows, column]) / certainty[rows, column]
+        known = errors[~np.isnan(errors)]
+        if isinstance(label, Continuous) and len(known):
+            certainty[:, column] *= np.sqrt((known**2).mean())
 
 
 # fmt: off

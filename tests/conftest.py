@@ -27,3 +27,9 @@ def ccvae() -> CCVAE:
 @pytest.fixture
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.rand(BATCH, NUM_PIXELS), torch.randint(2, (BATCH, NUM_LABELS)).double()
+
+
+@pytest.fixture(scope="session")
+def avatars_root(tmp_path_factory):
+    """Where examples draw avatars, once."""
+    return tmp_path_factory.mktemp("avatars")

@@ -19,11 +19,6 @@ SMALL = ["--num-images", "120", "--batch-size", "25", "--epochs", "2"]
 FIGURES = {"history", "reconstructions", "walk", "walk_2d", "confusion", "samples", "edits"}
 
 
-@pytest.fixture(scope="session")
-def avatars_root(tmp_path_factory):
-    return tmp_path_factory.mktemp("avatars")
-
-
 def command(root, out, *arguments):
     """The example's command line; the last of an argument given twice wins."""
     arguments = [*SMALL, "--root", root, "--out", out, *arguments]
@@ -168,7 +163,7 @@ BAD_INPUT = {
     "number": (["--attributes", "41"], "--attributes must be between 1 and 40, got 41"),
     "batch": (["--batch-size", "500"], "number of training images, 100, got 500"),
     "fraction": (["--label-fraction", "2"], "label_fraction must be between 0 and 1, got 2.0"),
-    "z_dim": (["--z-dim", "18"], "z_dim must exceed the number of characteristics that the labels take, 18"),
+    "z_dim": (["--z-dim", "18"], "characteristics that the labels take, 18, to leave room"),
     "device": (["--device", "abacus"], "there is no device 'abacus' here"),
     "folder": (["--data", "celeba"], "is not in CelebA's layout"),
     "epochs": (["--epochs", "0"], "--epochs: wanted a whole number of at least 1, got 0"),

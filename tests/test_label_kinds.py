@@ -20,6 +20,7 @@ from ccvae_pyro import (
     Continuous,
     NestedCategorical,
     TiltedCCVAE_ELBO,
+    how_exact,
     distributions,
     nested_paths,
     networks,
@@ -331,3 +332,16 @@ def test_a_prior_that_is_no_line_in_a_number_is_refused(x):
     prior.forward = lambda y: line(y**2 / 30)
     with pytest.raises(NotFactorizedError, match="no line in a label that is a number"):
         TiltedCCVAE_ELBO().loss(ccvae.model, ccvae.guide, x, torch.full((len(x), 1), 30.0))
+
+
+def test_a_model_says_what_is_exact_and_how(x):
+    ccvae = make_mixed()
+    ways = how_exact(ccvae, x)
+    assert list(ways) == [label.name for label in LABELS]
+    of_kind = {type(label): ways[label.name].split()[:2] for label in LABELS}
+    assert of_kind[Binary] == ["by", "quadrature"]
+    assert of_kind[Categorical] == ["by", "a"]
+    assert of_kind[Continuous] == ["in", "closed"]
+    bend = ccvae.classifier.forward
+    ccvae.classifier.forward = lambda z: bend(z**3)
+    assert all("at draws" in way and "no line" in way for way in how_exact(ccvae, x).values())

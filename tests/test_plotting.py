@@ -6,6 +6,7 @@ import torch
 
 import ccvae_pyro
 from ccvae_pyro import plotting
+from ccvae_pyro.labels import Binary, Categorical, Continuous
 from ccvae_pyro.plotting import grid
 
 NAMES = ("Bald", "Big_Beard", "Wearing_Hat")
@@ -98,3 +99,52 @@ def test_edits_turn_labels_over_and_say_which_way(faces):
     assert np.allclose(image(figure, 0, 0), x[0].permute(1, 2, 0))
     removed = ccvae_pyro.edit(ccvae, x[:1], "Bald", 0, deviations=2)[0]
     assert np.allclose(image(figure, 0, 2), removed.permute(1, 2, 0))
+
+
+HAIR = Categorical("hair", ("black", "dark_red", "white"))
+
+
+@pytest.fixture
+def mixed():
+    labels = (HAIR, Binary("Hat"), Continuous("Age", 30.0, 10.0))
+    return ccvae_pyro.celeba(z_dim=6, labels=labels), torch.rand(3, 3, 64, 64)
+
+
+def test_confusion_of_classes_has_a_row_for_what_images_are_of():
+    figure = plotting.plot_class_confusion(HAIR, [[8, 2, 0], [0, 5, 0], [0, 0, 0]])
+    assert np.allclose(figure.axes[0].images[0].get_array()[0], [0.8, 0.2, 0])
+    assert {"black (10)", "dark red (5)", "white (0)", "80%", "100%"} < set(texts(figure))
+
+
+def test_a_confusion_without_binary_labels_is_told():
+    with pytest.raises(ValueError, match="no label is binary, got hair"):
+        plotting.plot_confusion({"hair": {"accuracy": 0.5, "confusion": []}})
+
+
+def test_walks_say_where_they_lead(mixed):
+    ccvae, x = mixed
+    figure = plotting.plot_walk(ccvae, x[0], ("hair", "Hat", "Age"), num_steps=3)
+    assert texts(figure) == ["hair\nblack to white", "Hat\nwithout to with", "Age\n10 to 50"]
+    figure = plotting.plot_walk_2d(ccvae, x[0], ("hair", "Age"), num_steps=3)
+    assert set(texts(figure)) == {"black", "white", "Age 10", "Age 50"}
+
+
+def test_a_walk_leads_to_each_class(mixed):
+    ccvae, x = mixed
+    figure = plotting.plot_class_walk(ccvae, x[0], "hair", num_steps=4)
+    assert shape(figure) == (3, 5)
+    assert {"black", "dark red", "white"} < set(texts(figure))
+    red = ccvae_pyro.edit(ccvae, x[:1], "hair", "dark_red")[0]
+    assert np.allclose(image(figure, 1, 4), red.permute(1, 2, 0), atol=1e-6)
+    reconstruction = ccvae_pyro.reconstruct(ccvae, x[:1])[0]
+    assert np.allclose(image(figure, 2, 1), reconstruction.permute(1, 2, 0), atol=1e-6)
+
+
+def test_orders_and_edits_of_every_kind_are_in_words(mixed):
+    ccvae, x = mixed
+    orders = torch.tensor([[1.0, 1, 42], [2, 0, 17]])
+    figure = plotting.plot_samples(ccvae, orders, num_samples=2)
+    assert texts(figure) == ["dark red\nHat\nAge 42", "white\nAge 17"]
+    figure = plotting.plot_edits(ccvae, x, ("hair", "Hat", "Age"))
+    assert {"black", "dark\nred", "white", "Hat", "Age\n10", "Age\n50"} < set(texts(figure))
+    assert shape(figure) == (3, 8)

@@ -1,0 +1,125 @@
+"""The examples of labels with classes and of one's own folder, small."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import write_mnist
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run(example, *arguments):
+    command = [sys.executable, EXAMPLES / example, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="session")
+def folder(avatars_root, tmp_path_factory):
+    """A folder of leaning faces and its CSV."""
+    out = tmp_path_factory.mktemp("faces") / "faces"
+    result = run("avatar_folder.py", "--out", out, "--num-images", 120, "--cache", avatars_root)
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def finished(folder, tmp_path_factory):
+    """What a small run on the folder says and leaves."""
+    out = tmp_path_factory.mktemp("runs") / "faces"
+    arguments = ["--root", folder, "--labels", folder / "labels.csv", "--epochs", 2, "--out", out]
+    result = run("folder.py", *arguments)
+    assert result.returncode == 0, result.stderr
+    return result.stdout, out
+
+
+def test_the_labels_are_described_and_measured(finished):
+    said, out = finished
+    assert "hair: " in said
+    assert "glasses: yes or no" in said
+    assert "lean: a number" in said
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert set(metrics["per_label"]) == {"hair", "glasses", "lean"}
+    assert len(metrics["per_label"]["hair"]["confusion"]) >= 6
+    figures = {path.stem for path in (out / "figures").glob("*.png")}
+    assert figures == {
+        "history", "reconstructions", "walk", "samples", "edits", "confusion", "classes_hair",
+        "confusion_hair",
+    }  # fmt: skip
+    torch.load(out / "checkpoint.pt", weights_only=True)
+
+
+def test_every_empty_cell_is_filled_in_and_no_other_is_touched(folder, finished):
+    said, out = finished
+    num_filled = 0
+    given, filled, sure = (
+        rows_of(path)
+        for path in (folder / "labels.csv", out / "imputed.csv", out / "certainty.csv")
+    )
+    hair = {row["hair"] for row in given} - {""}
+    for before, after, certainty in zip(given, filled, sure, strict=True):
+        assert before["file"] == after["file"] == certainty["file"]
+        for name in ("hair", "glasses", "lean"):
+            assert after[name]
+            assert bool(before[name]) != bool(certainty[name])
+            assert before[name] in ("", after[name])
+            num_filled += not before[name]
+        assert after["hair"] in hair
+        assert after["glasses"] in ("yes", "no")
+        if not before["hair"]:
+            assert 1 / len(hair) <= float(certainty["hair"]) <= 1
+    assert f"{num_filled} empty cells are filled in" in said
+
+
+BAD_INPUT = {
+    "kind": (["--kinds", "hair=colour"], "wanted LABEL=binary, LABEL=categorical or LABEL=cont"),
+    "label": (["--kinds", "hairs=binary"], "is called 'hairs': did you mean hair?"),
+    "number": (["--kinds", "hair=continuous"], "which is no number"),
+    "partition": (["--partition", "split"], "is called 'split'"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_INPUT.values(), ids=BAD_INPUT)
+def test_bad_input_is_one_line_and_exit_code_2(folder, tmp_path, arguments, message):
+    options = ["--root", folder, "--labels", folder / "labels.csv", "--out", tmp_path / "run"]
+    result = run("folder.py", *options, *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("data", ["mnist", "medical"])
+def test_classes_are_learned_from_few_labels(tmp_path, folder, data):
+    if data == "mnist":
+        write_mnist(tmp_path / "data", num_images=300, name="mnist")
+    else:
+        for index, path in enumerate(sorted(folder.glob("*.jpg"))):
+            target = tmp_path / "data" / ("Hand", "CXR")[index % 2] / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    arguments = ["--data", data, "--root", tmp_path / "data", "--labels-per-class", 3]
+    arguments += ["--epochs", 1, "--batch-size", 25, "--out", tmp_path / "run"]
+    result = run("mnist.py", *arguments)
+    assert result.returncode == 0, result.stderr
+    figures = {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")}
+    assert {"classes_class", "confusion_class"} < figures
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert len(metrics["per_label"]["class"]["confusion"]) == (10 if data == "mnist" else 2)
+
+
+def test_too_few_dimensions_are_told(tmp_path):
+    write_mnist(tmp_path / "data", num_images=30, name="mnist")
+    options = ["--root", tmp_path / "data", "--z-dim", 9, "--out", tmp_path / "run"]
+    result = run("mnist.py", *options)
+    assert result.returncode == 2
+    assert "need --z-dim 10 at least, got 9" in result.stderr.splitlines()[-1]
