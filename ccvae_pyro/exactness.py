@@ -38,7 +38,7 @@ def how_exact(ccvae: CCVAE, x: Tensor) -> dict[str, str]:
         return dict.fromkeys(names, f"at draws ({error})")
     prior = ccvae.conditional_prior(torch.zeros_like(y)).base_dist
     at_draw = "" if isinstance(prior, Normal) else ", its divergence from the prior at a draw"
-    said = {}
+    said: dict[int, str] = {}
     for part in parts_of(ccvae.classifier(ccvae.encoder(x)[0].mean)):
         columns = range(y.shape[1]) if part.columns is None else part.columns.tolist()
         said |= {column: _way(part.distribution) + at_draw for column in columns}
