@@ -8,11 +8,17 @@ from pathlib import Path
 LIKELIHOOD_SCALE = {"tilted": 0.5, "published": 1.0, "unstopped": 1.0}
 
 
+WEIGHT = "with tilted 300, by the share of labels that are known in a batch; else 0"
+
+
 # fmt: off
-def add_objective_options(parser: argparse.ArgumentParser, z_dim: str) -> None:
+def add_objective_options(
+    parser: argparse.ArgumentParser, z_dim: str, weight: str = WEIGHT
+) -> None:
     """Adds what a model is trained by.
 
     :param z_dim: what the default of ``--z-dim`` is, in words.
+    :param weight: what that of ``--classification-weight`` is.
     """
     add = parser.add_argument_group("model and objective").add_argument
     add("--z-dim", type=positive, metavar="D",
@@ -21,8 +27,7 @@ def add_objective_options(parser: argparse.ArgumentParser, z_dim: str) -> None:
         help="the bound, exact in its labels; or the paper's estimate of it, with the gradient "
         "of the authors' code (z detached inside q(y|z_c)), or with its own (default: tilted)")
     add("--classification-weight", type=float, metavar="W",
-        help="coefficient of a further log q(y|x) (default: with tilted 300, by the share of "
-        "labels that are known in a batch; else 0)")
+        help=f"coefficient of a further log q(y|x) (default: {weight})")
     add("--likelihood-scale", type=float, metavar="B",
         help="scale of the Laplace at each pixel (default: 0.5 with tilted, else the paper's 1)")
     add("--num-label-samples", type=positive, default=100, metavar="K",
