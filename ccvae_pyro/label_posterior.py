@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-from pyro.infer.util import is_validation_enabled
 from torch import Tensor
 from torch.distributions import Distribution, Normal, kl_divergence
 from torch.distributions.utils import clamp_probs
@@ -58,8 +57,6 @@ class ClassPosterior:
 
     def __init__(self, normal: Normal, line: Line, paths: Tensor, y: Tensor) -> None:
         num_classes, num_decisions = paths.shape
-        if is_validation_enabled():
-            _check(y, num_classes)
         y = y.expand(normal.batch_shape[:-1])
         self.known = ~y.isnan()
         self.all_known, self.any_known = torch.stack([self.known.all(), self.known.any()]).tolist()
@@ -161,12 +158,3 @@ def _both_ways(like: Tensor) -> Tensor:
 def _by_sign(sign: Tensor, ways: Tensor, zero: Tensor) -> Tensor:
     """Of two ways, the first where a sign is positive and the second where it is negative."""
     return torch.where(sign > 0, ways[0], torch.where(sign < 0, ways[1], zero))
-
-
-def _check(y: Tensor, num_classes: int) -> None:
-    is_class = (y >= 0) & (y < num_classes) & (y == y.round())
-    if not (is_class | y.isnan()).all():
-        wrong = y[~(is_class | y.isnan())][0].item()
-        wanted = ", ".join(str(i) for i in range(min(num_classes, 3)))
-        last = f", ... {num_classes - 1}" if num_classes > 3 else ""
-        raise ValueError(f"a label is {wanted}{last}, or NaN where it is missing, got {wrong:g}")

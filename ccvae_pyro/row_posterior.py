@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from pyro.infer.util import is_validation_enabled
 from torch import Tensor
 from torch.distributions import Normal
 
@@ -72,8 +73,27 @@ def _posterior(
     loc, scale = part.characteristics(normal.loc), part.characteristics(normal.scale)
     block, y = Normal(loc, scale, validate_args=False), part.labels(y)
     fn = part.distribution
+    if is_validation_enabled():
+        _check(part, y)
     if isinstance(fn, Normal):
         return LinePosterior(block, line, fn.scale[0] if fn.scale.dim() > y.dim() else fn.scale, y)
     if isinstance(fn, NestedCategorical):
         return ClassPosterior(block, line, fn.paths, y)
     return ClassPosterior(block, line, torch.tensor([[-1.0], [1.0]]).to(loc), y)
+
+
+def _check(part: LabelPart, y: Tensor) -> None:
+    num_classes = num_classes_of(part.distribution)
+    is_class = (y >= 0) & (y < num_classes) & (y == y.round())
+    wrong = ~(y.isnan() | (is_class if num_classes else y.isfinite()))
+    if wrong.any():
+        place = wrong.nonzero()[0]
+        *rows, column = place.tolist()
+        wanted = ", ".join(str(i) for i in range(min(num_classes, 3))) or "a finite number"
+        wanted += f", ... {num_classes - 1}" if num_classes > 3 else ""
+        if part.columns is not None:
+            column = int(part.columns[column])
+        raise ValueError(
+            f"row {', '.join(map(str, rows))}, column {column} of 'y' is {y[tuple(place)]:g}: "
+            f"wanted {wanted}, or NaN where it is missing"
+        )

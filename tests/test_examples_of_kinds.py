@@ -119,7 +119,8 @@ def test_classes_are_learned_from_few_labels(tmp_path, folder, data):
 
 def test_too_few_dimensions_are_told(tmp_path):
     write_mnist(tmp_path / "data", num_images=30, name="mnist")
-    options = ["--root", tmp_path / "data", "--z-dim", 9, "--out", tmp_path / "run"]
+    options = ["--root", tmp_path / "data", "--z-dim", 9, "--batch-size", 9]
+    options += ["--out", tmp_path / "run"]
     result = run("mnist.py", *options)
     assert result.returncode == 2
     assert "need --z-dim 10 at least, got 9" in result.stderr.splitlines()[-1]

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pyro
 import pytest
 import torch
@@ -26,6 +27,7 @@ from ccvae_pyro import (
     networks,
 )
 from ccvae_pyro.classifier_probe import ClassifierProbe
+from ccvae_pyro.data import LabeledImages
 from ccvae_pyro.label_modules import label_modules
 from ccvae_pyro.labels import block_of
 from ccvae_pyro.labels.rows import outcomes
@@ -314,7 +316,7 @@ def test_a_softmax_is_left_to_the_papers_estimate(x):
 def test_a_class_that_there_is_not_is_an_error(mixed, x, column, value):
     y = torch.tensor(KNOWN)
     y[2, column] = value
-    with pytest.raises(ValueError, match=f"or NaN where it is missing, got {value:g}"):
+    with pytest.raises(ValueError, match=f"row 2, column {column} of 'y' is {value:g}: wanted"):
         TiltedCCVAE_ELBO().loss(mixed.model, mixed.guide, x, y)
 
 
@@ -345,3 +347,21 @@ def test_a_model_says_what_is_exact_and_how(x):
     bend = ccvae.classifier.forward
     ccvae.classifier.forward = lambda z: bend(z**3)
     assert all("at draws" in way and "no line" in way for way in how_exact(ccvae, x).values())
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "wanted"),
+    [
+        (0, 0, 0.5, r"row 0, label 'Smiling' is 0.5: wanted 0 \(false\) to 1 \(true\)"),
+        (2, 1, 3.0, r"row 2, label 'Hair' is 3: wanted 0 \(a\) to 2 \(c\), or NaN"),
+        (1, 2, math.inf, "row 1, label 'Age' is inf: wanted a finite number"),
+    ],
+)
+def test_a_label_that_is_no_value_of_its_kind_is_named(row, column, value, wanted):
+    labels = (Binary("Smiling"), Categorical("Hair", ("a", "b", "c")), Continuous("Age"))
+    y = torch.tensor([[1.0, 2.0, -7.5], [NAN, NAN, NAN], [0.0, 0.0, 1e6]])
+    images = np.zeros((3, 2, 2, 1), dtype=np.uint8)
+    LabeledImages(images, y.numpy(), labels, {})
+    y[row, column] = value
+    with pytest.raises(ValueError, match=wanted):
+        LabeledImages(images, y.numpy(), labels, {})

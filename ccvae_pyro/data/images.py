@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
+from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, check_labels, index_of
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,16 @@ class LabeledImages:
     :param labels: float32, NaN where unknown, shape ``(num_images, num_labels)``.
     :param kinds: what each column of ``labels`` is.
     :param splits: the rows of ``"train"``, ``"valid"`` and ``"test"``.
+    :raises ValueError: if a label is no value of its kind; says which row and label.
     """
 
     images: np.ndarray
     labels: np.ndarray
     kinds: tuple[Label, ...]
     splits: dict[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        check_labels(torch.from_numpy(np.array(self.labels)), self.kinds)
 
     @property
     def label_names(self) -> tuple[str, ...]:

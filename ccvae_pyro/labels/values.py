@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+import torch
 from torch import Tensor
 
 from ccvae_pyro.labels.kinds import Binary, Categorical, Label
@@ -52,22 +54,21 @@ def check_labels(y: Tensor, labels: Sequence[Label]) -> None:
     """
     if y.shape[-1] != len(labels):
         raise ValueError(f"wanted a column for each of {len(labels)} labels, got {y.shape[-1]}")
-    for column, label in enumerate(labels):
-        values = y[:, column]
-        is_right = values.isfinite()
+    last = y.new_tensor(
+        [len(label.classes) - 1 if label.classes else math.inf for label in labels]
+    )
+    is_class = (y >= 0) & (y <= last) & (y == y.round())
+    wrong = ~(y.isnan() | torch.where(last.isinf(), y.isfinite(), is_class))
+    if wrong.any():
+        row, column = wrong.nonzero()[0].tolist()
+        label, value = labels[column], y[row, column].item()
+        wanted = "a finite number"
         if label.classes:
-            last = len(label.classes) - 1
-            is_right &= (values >= 0) & (values <= last) & (values == values.round())
-            wanted = f"0 ({label.classes[0]}) to {last} ({label.classes[-1]})"
-        else:
-            wanted = "a finite number"
-        wrong = (~(is_right | values.isnan())).nonzero()
-        if len(wrong):
-            row = int(wrong[0])
-            raise ValueError(
-                f"row {row}, label {label.name!r} is {values[row].item():g}: wanted {wanted}, "
-                "or NaN where missing"
-            )
+            end = len(label.classes) - 1
+            wanted = f"0 ({label.classes[0]}) to {end} ({label.classes[-1]})"
+        raise ValueError(
+            f"row {row}, label {label.name!r} is {value:g}: wanted {wanted}, or NaN where missing"
+        )
 
 
 def index_of(label: str | int, names: Sequence[str], what: str = "label") -> int:
