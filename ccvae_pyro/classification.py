@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ccvae_pyro.labels import Binary
-from ccvae_pyro.labels.rows import log_prob_of_classes, outcomes, parts_of
+from ccvae_pyro.labels.rows import in_order, log_prob_of_classes, outcomes, parts_of
 from ccvae_pyro.model import CCVAE
 
 
@@ -38,9 +38,8 @@ def predict(ccvae: CCVAE, x: Tensor) -> tuple[Tensor, Tensor]:
     """
     q_z_c = ccvae.encoder(x)[0]
     z_c, deviation = q_z_c.mean, q_z_c.variance.sqrt()
-    values = certainty = torch.zeros(len(z_c), 0).to(z_c)
     parts, further = (parts_of(ccvae.classifier(z)) for z in (z_c, z_c + deviation))
-    columns: list[int] = []
+    values, certainty = [], []
     for part, aside in zip(parts, further, strict=True):
         fn = part.distribution
         if isinstance(fn, Normal):
@@ -48,13 +47,12 @@ def predict(ccvae: CCVAE, x: Tensor) -> tuple[Tensor, Tensor]:
         else:
             log_prob, likeliest = log_prob_of_classes(fn).max(0)
             sure = log_prob.exp()
-        values = torch.cat([values, likeliest.to(z_c)], dim=-1)
-        certainty = torch.cat([certainty, sure], dim=-1)
-        columns += (
-            list(range(likeliest.shape[-1])) if part.columns is None else part.columns.tolist()
-        )
-    order = torch.tensor(columns).argsort()
-    return values[:, order], certainty[:, order]
+        values.append(likeliest.to(z_c).unbind(-1))
+        certainty.append(sure.unbind(-1))
+    return (
+        torch.stack(in_order(parts, values), dim=-1),
+        torch.stack(in_order(parts, certainty), dim=-1),
+    )
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ccvae_pyro.labels.nested import NestedCategorical
-from ccvae_pyro.labels.rows import parts_of, unknown_labels
+from ccvae_pyro.labels.rows import in_order, parts_of, unknown_labels
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.row_messenger import NotFactorizedError
 from ccvae_pyro.tilted import TiltedCCVAE_ELBO
@@ -38,11 +38,11 @@ def how_exact(ccvae: CCVAE, x: Tensor) -> dict[str, str]:
         return dict.fromkeys(names, f"at draws ({error})")
     prior = ccvae.conditional_prior(torch.zeros_like(y)).base_dist
     at_draw = "" if isinstance(prior, Normal) else ", its divergence from the prior at a draw"
-    said: dict[int, str] = {}
-    for part in parts_of(ccvae.classifier(ccvae.encoder(x)[0].mean)):
-        columns = range(y.shape[1]) if part.columns is None else part.columns.tolist()
-        said |= {column: _way(part.distribution) + at_draw for column in columns}
-    return {name: said[column] for column, name in enumerate(names)}
+    parts = parts_of(ccvae.classifier(ccvae.encoder(x)[0].mean))
+    ways = [
+        [_way(part.distribution) + at_draw] * part.distribution.batch_shape[-1] for part in parts
+    ]
+    return dict(zip(names, in_order(parts, ways), strict=True))
 
 
 def _way(fn: TorchDistribution) -> str:

@@ -55,15 +55,12 @@ class RowPosterior:
         ):
             fn, prior = of_prior.distribution, priors.prior_of(name, part)
             if isinstance(posterior, LinePosterior):
-                if not isinstance(fn, Normal):
-                    raise NotFactorizedError(
-                        f"a label is a number in the guide, {fn} in the model"
-                    )
-                terms.append(posterior.terms(fn, prior))
+                agree = isinstance(fn, Normal)
             else:
-                if num_classes_of(fn) != len(posterior.paths):
-                    raise NotFactorizedError(f"of 'y', model and guide differ in the part {fn}")
-                terms.append(posterior.terms(fn, prior))
+                agree = num_classes_of(fn) == len(posterior.paths)
+            if not agree:
+                raise NotFactorizedError(f"of 'y', model and guide differ in the part {fn}")
+            terms.append(posterior.terms(fn, prior))
         return LabelTerms(*(sum(term[1:], start=term[0]) for term in zip(*terms, strict=True)))
 
 

@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyro
 from figures import draw
@@ -55,11 +56,8 @@ def fit(
     config |= {"device": device.type, "precision": str(precision).removeprefix("torch.")}
     ccvae = make_model(args, data).to(device)
     ccvae_pyro.set_precision(ccvae, precision)
-    objective = make_objective(args)
     check_config(args.out / "config.json", config, args.resume)
-    svi = SVI(ccvae.model, ccvae.guide, ccvae_pyro.make_adam(args.learning_rate), loss=objective)
-    options = {"cool_down": args.cool_down, "resume": args.resume}
-    state = ccvae_pyro.train(ccvae, svi, batches, args.epochs, args.out, **options)
+    state = train(args, ccvae, batches, args.out, resume=args.resume)
 
     pyro.set_rng_seed(args.seed)  # so that what follows is the same after a resumed run
     exact = ccvae_pyro.TiltedCCVAE_ELBO()  # the same bound, whatever the objective
@@ -70,6 +68,23 @@ def fit(
     draw(ccvae, batches, state, metrics["per_label"], args.out / "figures")
     report(metrics, args.out)
     return ccvae, data
+
+
+def train(
+    settings: argparse.Namespace,
+    ccvae: ccvae_pyro.CCVAE,
+    batches: Batches,
+    out: Path,
+    *,
+    resume: bool,
+) -> dict[str, Any]:
+    """Trains a model by the objective, the rate and the epochs of the settings."""
+    adam, objective = ccvae_pyro.make_adam(settings.learning_rate), make_objective(settings)
+    svi = SVI(ccvae.model, ccvae.guide, adam, loss=objective)
+    cool_down = settings.cool_down
+    return ccvae_pyro.train(
+        ccvae, svi, batches, settings.epochs, out, cool_down=cool_down, resume=resume
+    )
 
 
 def set_weight(args: argparse.Namespace, batches: Batches) -> None:

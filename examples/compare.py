@@ -22,7 +22,6 @@ import common
 import options
 import pyro
 import torch
-from pyro.infer import SVI
 from tables import FIGURES, SETTINGS, draw, draw_images, write_table
 
 import ccvae_pyro
@@ -84,10 +83,8 @@ def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
     if cell["objective"] == "classifier":
         train_classifier(ccvae, batches, cell["epochs"])
     else:
-        adam = ccvae_pyro.make_adam(settings.learning_rate)
-        svi = SVI(ccvae.model, ccvae.guide, adam, loss=common.make_objective(settings))
-        cool = {"cool_down": settings.cool_down, "resume": True}
-        ccvae_pyro.train(ccvae, svi, batches, cell["epochs"], folder, **cool)
+        settings.epochs = cell["epochs"]
+        common.train(settings, ccvae, batches, folder, resume=True)
     figures = {"seconds": round(time.perf_counter() - start, 1)}
     pyro.set_rng_seed(seed)
     bound = ccvae_pyro.TiltedCCVAE_ELBO()  # exact, whatever was trained by

@@ -23,7 +23,6 @@ import pyro
 import torch
 import torch.nn.functional as F
 from avatar_folder import HAIR
-from pyro.infer import SVI
 from tables import shown
 from torch import Tensor
 
@@ -70,10 +69,7 @@ def measure(
     batches = Batches(seen, settings.batch_size, seed=settings.seed)
     common.set_weight(settings, batches)
     ccvae = celeba.make_model(settings, seen)
-    adam = ccvae_pyro.make_adam(settings.learning_rate)
-    svi = SVI(ccvae.model, ccvae.guide, adam, loss=common.make_objective(settings))
-    cool = {"cool_down": settings.cool_down, "resume": True}
-    ccvae_pyro.train(ccvae, svi, batches, settings.epochs, folder, **cool)
+    common.train(settings, ccvae, batches, folder, resume=True)
 
     x, colors = truth.batch(truth.splits["test"])
     answers = ccvae_pyro.classify(ccvae, x)

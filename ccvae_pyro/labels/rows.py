@@ -140,13 +140,21 @@ def outcomes(fn: Any) -> Tensor:
 
     In the order of labels: the probability that one is true, of each class, or a number's mean.
     """
-    columns: dict[int, Tensor] = {}
-    for part in parts_of(fn):
+    parts, columns = parts_of(fn), []
+    for part in parts:
         one = part.distribution
         values = one.probs if isinstance(one, Categorical) else one.mean[..., None]
-        names = range(values.shape[-2]) if part.columns is None else part.columns.tolist()
-        columns |= dict(zip(names, values.unbind(-2), strict=True))
-    return torch.cat([columns[i] for i in sorted(columns)], dim=-1)
+        columns.append(values.unbind(-2))
+    return torch.cat(in_order(parts, columns), dim=-1)
+
+
+def in_order(parts: Sequence[LabelPart], entries: Sequence[Sequence[Any]]) -> list[Any]:
+    """An entry for each label, given part by part, in the order of the labels."""
+    placed: dict[int, Any] = {}
+    for part, of_part in zip(parts, entries, strict=True):
+        columns = range(len(of_part)) if part.columns is None else part.columns.tolist()
+        placed |= dict(zip(columns, of_part, strict=True))
+    return [placed[column] for column in sorted(placed)]
 
 
 def log_prob_of_classes(fn: Any) -> Tensor:
