@@ -14,11 +14,12 @@ from torch.distributions import Bernoulli, Normal
 
 from ccvae_pyro.label_posterior import Line
 from ccvae_pyro.labels.nested import NestedCategorical
-from ccvae_pyro.labels.rows import LabelPart, is_row_of, parts_of, row_of, unknown_labels
+from ccvae_pyro.labels.rows import LabelPart, is_row_of, row_of, unknown_labels
 from ccvae_pyro.row_messenger import (
     NotFactorizedError,
     RowMessenger,
     add_rows,
+    labels_of,
     num_characteristics,
 )
 
@@ -69,9 +70,7 @@ class ClassifierProbe(RowMessenger):
         return add_rows(rows, self.max_plate_nesting)
 
     def _read_lines(self, fn: TorchDistribution) -> None:
-        self.parts = parts_of(fn)
-        if not self.parts:
-            raise NotFactorizedError(f"'y' of the guide is {fn}, and not one Bernoulli a label")
+        self.parts = labels_of(fn, "guide")
         self.name = self._find_characteristics(torch.Size([num_characteristics(self.parts, fn)]))
         self.lines = [self._read_line(part, fn) for part in self.parts]
 

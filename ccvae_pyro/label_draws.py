@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ccvae_pyro.labels.rows import LabelPart, parts_of, row_of, unknown_labels
-from ccvae_pyro.row_messenger import NotFactorizedError, RowMessenger, add_rows
+from ccvae_pyro.row_messenger import NotFactorizedError, RowMessenger, add_rows, labels_of
 
 
 class LabelDraws(RowMessenger):
@@ -107,13 +107,12 @@ class LabelDraws(RowMessenger):
     def _score_known(self, msg: Any, depends_on_rows: bool) -> None:
         """Scores the labels that are known; what would draw the others is kept for their sum."""
         fn = msg["fn"]
-        if not parts_of(fn):
-            raise NotFactorizedError(f"'y' of the guide is {fn}, not a row of labels")
+        parts = labels_of(fn, "guide")
         used = fn if not depends_on_rows else row_of(fn, self._used)
         self.parts = parts_of(used)
         self.y = msg["value"] if msg["is_observed"] else unknown_labels(used)
         self.filled, log_q_y_z = self.y.nan_to_num(), torch.zeros(())
-        for part, of_used in zip(parts_of(fn), self.parts, strict=True):
+        for part, of_used in zip(parts, self.parts, strict=True):
             y = part.labels(self.y)
             known, filled = ~y.isnan(), y.nan_to_num()
             if isinstance(of_used.distribution, Normal):

@@ -16,6 +16,7 @@ from ccvae_pyro.row_messenger import (
     NotFactorizedError,
     RowMessenger,
     add_rows,
+    labels_of,
     num_characteristics,
 )
 
@@ -50,9 +51,7 @@ class PriorProbe(RowMessenger):
             return
         fn = msg["fn"]
         if msg["name"] == "y":
-            self.parts = parts_of(fn)
-            if not self.parts:
-                raise NotFactorizedError(f"'y' of the model is {fn}, not one Bernoulli a label")
+            self.parts = labels_of(fn, "model")
             msg["fn"] = fn.mask(False)
             rows = values_to_try(fn, self._y)
             self.values = self._rows = add_rows(list(rows), self.max_plate_nesting)

@@ -10,7 +10,7 @@ from pyro.distributions.util import scale_and_mask
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
-from ccvae_pyro.labels.rows import LabelPart
+from ccvae_pyro.labels.rows import LabelPart, parts_of
 
 
 class NotFactorizedError(ValueError):
@@ -39,6 +39,17 @@ class RowMessenger(Messenger):
         """Hands out all rows, after the trace has recorded one value."""
         if self._rows is not None:
             msg["value"], self._rows = self._rows, None
+
+
+def labels_of(fn: TorchDistribution, whose: str) -> tuple[LabelPart, ...]:
+    """The parts of the labels' distribution.
+
+    :param whose: the model's or the guide's, for the message.
+    :raises NotFactorizedError: if it is no row of labels.
+    """
+    if not (parts := parts_of(fn)):
+        raise NotFactorizedError(f"'y' of the {whose} is {fn}, not a row of labels")
+    return parts
 
 
 def num_characteristics(parts: tuple[LabelPart, ...], fn: TorchDistribution) -> int:

@@ -21,7 +21,6 @@ class Binary:
     frequency: float = 0.5
     extra_dims: int = 0
     classes: ClassVar[tuple[str, ...]] = ("false", "true")
-    num_decisions: ClassVar[int] = 1
 
     @property
     def dim(self) -> int:
@@ -46,13 +45,9 @@ class Categorical:
     extra_dims: int = 0
 
     @property
-    def num_decisions(self) -> int:
-        return len(self.classes) - 1
-
-    @property
     def dim(self) -> int:
         """How many characteristics it has."""
-        return self.num_decisions + self.extra_dims
+        return len(self.classes) - 1 + self.extra_dims
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,6 @@ class Continuous:
     deviation: float = 1.0
     extra_dims: int = 0
     classes: ClassVar[tuple[str, ...]] = ()
-    num_decisions: ClassVar[int] = 1
 
     @property
     def dim(self) -> int:
