@@ -1,5 +1,6 @@
 """Characteristic capturing VAEs in Pyro (Joy et al., ICLR 2021)."""
 
+from ccvae_pyro.bayes import BayesClassifier, with_bayes_classifier
 from ccvae_pyro.checkpoint import CheckpointError, load, save
 from ccvae_pyro.classification import classify, impute, predict
 from ccvae_pyro.elbo import CCVAE_ELBO
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CCVAE",
     "CCVAE_ELBO",
+    "BayesClassifier",
     "Binary",
     "Categorical",
     "CheckpointError",
@@ -47,4 +49,5 @@ __all__ = [
     "swap",
     "train",
     "walk",
+    "with_bayes_classifier",
 ]

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ccvae_pyro.labels import Binary
-from ccvae_pyro.labels.rows import in_order, log_prob_of_classes, outcomes, parts_of
+from ccvae_pyro.labels.rows import in_order, likeliest, log_prob_of_classes, outcomes, parts_of
 from ccvae_pyro.model import CCVAE
 
 
@@ -37,22 +37,16 @@ def predict(ccvae: CCVAE, x: Tensor) -> tuple[Tensor, Tensor]:
         deviation of :math:`q(y \mid x)`. Both have shape ``(batch, num_labels)``.
     """
     q_z_c = ccvae.encoder(x)[0]
-    z_c, deviation = q_z_c.mean, q_z_c.variance.sqrt()
-    parts, further = (parts_of(ccvae.classifier(z)) for z in (z_c, z_c + deviation))
-    values, certainty = [], []
-    for part, aside in zip(parts, further, strict=True):
+    row, further = (ccvae.classifier(q_z_c.mean + by) for by in (0, q_z_c.variance.sqrt()))
+    parts, certainty = parts_of(row), []
+    for part, aside in zip(parts, parts_of(further), strict=True):
         fn = part.distribution
         if isinstance(fn, Normal):
-            likeliest, sure = fn.loc, (aside.distribution.loc - fn.loc).hypot(fn.scale)
+            sure = (aside.distribution.loc - fn.loc).hypot(fn.scale)
         else:
-            log_prob, likeliest = log_prob_of_classes(fn).max(0)
-            sure = log_prob.exp()
-        values.append(likeliest.to(z_c).unbind(-1))
+            sure = log_prob_of_classes(fn).amax(0).exp()
         certainty.append(sure.unbind(-1))
-    return (
-        torch.stack(in_order(parts, values), dim=-1),
-        torch.stack(in_order(parts, certainty), dim=-1),
-    )
+    return likeliest(row), torch.stack(in_order(parts, certainty), dim=-1)
 
 
 @torch.no_grad()
@@ -64,8 +58,8 @@ def impute(ccvae: CCVAE, x: Tensor, y: Tensor) -> Tensor:
     :param y: labels of ``x``, shape ``(batch, num_labels)``.
     """
     expected, certainty = predict(ccvae, x)
-    for i in range(y.shape[-1]):
-        if not ccvae.labels or isinstance(ccvae.labels[i], Binary):
+    for i, label in enumerate(ccvae.labels):
+        if isinstance(label, Binary):
             is_true = expected[:, i] == 1
             expected[:, i] = torch.where(is_true, certainty[:, i], 1 - certainty[:, i])
     return torch.where(y.isnan(), expected, y)

@@ -9,19 +9,13 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
-from torch.distributions import LowRankMultivariateNormal, Normal
 
 from ccvae_pyro import arviz_bridge
+from ccvae_pyro.bayes import mixture_log_prob
 from ccvae_pyro.labels import Continuous, Label, are_plain, block_of, outcome_names
-from ccvae_pyro.labels.rows import (
-    log_prob_of_classes,
-    log_probs_of_known,
-    num_classes_of,
-    outcomes,
-    parts_of,
-)
+from ccvae_pyro.labels.rows import log_probs_of_known, outcomes
 from ccvae_pyro.model import CCVAE
-from ccvae_pyro.prior_probe import prior_of_part, values_to_try
+from ccvae_pyro.prior_probe import values_to_try
 
 CHUNK = 20  # draws decoded at a time
 
@@ -65,32 +59,6 @@ def importance_weights(
     log_q_y_z = log_probs_of_known(ccvae.classifier(z_c), y)
     log_q_y_x = log_q_y_z.logsumexp(0) - math.log(num_draws)  # label by label
     return ImportanceWeights(images, (log_q_y_z - log_q_y_x).sum(-1))
-
-
-def mixture_log_prob(ccvae: CCVAE, z_c: Tensor) -> Tensor:
-    r""":math:`\log p(z_c)`, the prior of characteristics whose labels are not known.
-
-    Classes are summed out. A number is Normal, and so are its characteristics, whose mean is a
-    line in it.
-    """
-    label_prior, total = ccvae.label_prior(), torch.zeros(())
-    priors = ccvae.conditional_prior(values_to_try(label_prior)).base_dist
-    for part in parts_of(label_prior):
-        z, prior = part.characteristics(z_c), prior_of_part(priors, part)
-        if num_classes_of(part.distribution):
-            of_class = [
-                Normal(loc, scale).log_prob(z).sum(-1)
-                for loc, scale in zip(prior.loc, prior.scale, strict=True)
-            ]
-            log_p = torch.stack(of_class, dim=-1)
-            log_p = log_p + log_prob_of_classes(part.distribution).movedim(0, -1)
-            log_p = log_p.logsumexp(-1)
-        else:
-            per_deviation = (prior.loc[1] - prior.loc[0])[..., None]
-            marginal = LowRankMultivariateNormal(prior.loc[0], per_deviation, prior.scale[0] ** 2)
-            log_p = marginal.log_prob(z)
-        total = total + log_p.sum(-1)
-    return total
 
 
 def log_likelihood(weights: ImportanceWeights) -> Tensor:
@@ -152,7 +120,7 @@ def _prior_draws(ccvae: CCVAE, num_draws: int) -> dict[str, np.ndarray]:
     """Of ``z_c_given_y`` of all labels, or by label, if they differ in what they need."""
     label_prior = ccvae.label_prior()
     z_c = ccvae.conditional_prior(values_to_try(label_prior)).sample((num_draws,))
-    if _are_plain(ccvae):
+    if are_plain(ccvae.labels):
         return _arrays({"z_c_given_y": z_c.transpose(1, 2)})
     draws = {}
     for i, label in enumerate(ccvae.labels):
@@ -170,10 +138,8 @@ def _bridge(ccvae: CCVAE, groups: dict[str, dict[str, np.ndarray]]) -> Any:
     dims = {"z_c": ["image", "label"], "z_style": ["image", "latent"]}
     dims |= {"y_probability": ["image", "label"], "y": ["image", "label"]}
     dims |= {"z_c_given_y": ["label", "value"]}
-    num_labels = ccvae.label_prior().event_shape[0]
-    names = list(ccvae.label_names) or [str(i) for i in range(num_labels)]
-    coords = {"label": names, "value": ["without", "with"]}
-    if not _are_plain(ccvae):
+    coords = {"label": list(ccvae.label_names), "value": ["without", "with"]}
+    if not are_plain(ccvae.labels):
         dims |= {"z_c": ["image", "characteristic"], "y_probability": ["image", "outcome"]}
         coords["characteristic"] = [
             f"{label.name} {k}" for label in ccvae.labels for k in range(label.dim)
@@ -194,7 +160,3 @@ def _values(label: Label) -> list[str]:
     if isinstance(label, Continuous):
         return [f"{label.mean + count * label.deviation:.3g}" for count in range(3)]
     return list(label.classes)
-
-
-def _are_plain(ccvae: CCVAE) -> bool:
-    return not ccvae.labels or are_plain(ccvae.labels)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ccvae_pyro.classification import encode
 from ccvae_pyro.interventions import decode
-from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, binaries
+from ccvae_pyro.labels import Binary, Categorical, Continuous, Label
 from ccvae_pyro.labels.rows import outcomes
 from ccvae_pyro.model import CCVAE
 
@@ -74,7 +74,7 @@ def _per_label(
 ) -> dict[str, dict[str, Any]]:
     """The figures of each label, from what is expected of its outcomes."""
     figures, start = {}, 0
-    for kind, truth in zip(kinds or binaries(list(map(str, range(y.shape[1])))), y.T, strict=True):
+    for kind, truth in zip(kinds, y.T, strict=True):
         width = len(kind.classes) if isinstance(kind, Categorical) else 1
         known = ~np.isnan(truth)
         answer = expected[known, start : start + width]

@@ -31,18 +31,17 @@ def how_exact(ccvae: CCVAE, x: Tensor) -> dict[str, str]:
     """
     label_prior = ccvae.label_prior()
     y = unknown_labels(label_prior).expand(len(x), -1)
-    names = list(ccvae.label_names) or [str(i) for i in range(y.shape[1])]
     try:
         TiltedCCVAE_ELBO().loss(ccvae.model, ccvae.guide, x, y)
     except NotFactorizedError as error:
-        return dict.fromkeys(names, f"at draws ({error})")
+        return dict.fromkeys(ccvae.label_names, f"at draws ({error})")
     prior = ccvae.conditional_prior(torch.zeros_like(y)).base_dist
     at_draw = "" if isinstance(prior, Normal) else ", its divergence from the prior at a draw"
     parts = parts_of(ccvae.classifier(ccvae.encoder(x)[0].mean))
     ways = [
         [_way(part.distribution) + at_draw] * part.distribution.batch_shape[-1] for part in parts
     ]
-    return dict(zip(names, in_order(parts, ways), strict=True))
+    return dict(zip(ccvae.label_names, in_order(parts, ways), strict=True))
 
 
 def _way(fn: TorchDistribution) -> str:

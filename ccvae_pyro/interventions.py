@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ccvae_pyro.classification import encode
-from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, block_of, index_of, value_of
+from ccvae_pyro.labels import Binary, Categorical, Continuous, block_of, index_of, value_of
 from ccvae_pyro.model import CCVAE
 
 
@@ -56,8 +56,8 @@ def edit(
     """
     z_c, z_style = encode(ccvae, x)
     index = index_of(label, ccvae.label_names)
-    number = value_of(_kind(ccvae, index), value)
-    z_c[:, _block(ccvae, index)] = _characteristic(ccvae, z_c, index, number, deviations)
+    number = value_of(ccvae.labels[index], value)
+    z_c[:, block_of(ccvae.labels, index)] = _characteristic(ccvae, z_c, index, number, deviations)
     return decode(ccvae, z_c, z_style)
 
 
@@ -69,7 +69,7 @@ def swap(ccvae: CCVAE, x: Tensor, donor: Tensor, label: str | int) -> Tensor:
     :raises ValueError: if there is no such label.
     """
     z_c, z_style = encode(ccvae, x)
-    block = _block(ccvae, index_of(label, ccvae.label_names))
+    block = block_of(ccvae.labels, index_of(label, ccvae.label_names))
     z_c[:, block] = encode(ccvae, donor)[0][:, block]
     return decode(ccvae, z_c, z_style)
 
@@ -96,7 +96,7 @@ def walk(
     places = torch.cartesian_prod(*[torch.arange(num_steps)] * len(paths)).view(-1, len(paths))
     z_c = z_c[:, None].repeat(1, len(places), 1)
     for path, index, place in zip(paths, indices, places.T, strict=True):
-        z_c[:, :, _block(ccvae, index)] = path[place]
+        z_c[:, :, block_of(ccvae.labels, index)] = path[place]
     z_style = z_style[:, None].expand(-1, len(places), -1)
     return decode(ccvae, z_c, z_style).unflatten(1, (num_steps,) * len(indices))
 
@@ -115,7 +115,7 @@ def approach(
     """
     z_c, z_style = encode(ccvae, x)
     index = index_of(label, ccvae.label_names)
-    end, block = value_of(_kind(ccvae, index), value), _block(ccvae, index)
+    end, block = value_of(ccvae.labels[index], value), block_of(ccvae.labels, index)
     goal = _characteristic(ccvae, z_c, index, end, deviations=0.0)
     share = torch.linspace(0, 1, num_steps).to(z_c)[:, None]
     z_c = z_c[:, None].repeat(1, num_steps, 1)
@@ -123,21 +123,11 @@ def approach(
     return decode(ccvae, z_c, z_style[:, None].expand(-1, num_steps, -1))
 
 
-def _kind(ccvae: CCVAE, index: int) -> Label:
-    """What a label is: binary, in a model that was put together without saying so."""
-    return ccvae.labels[index] if ccvae.labels else Binary(str(index))
-
-
-def _block(ccvae: CCVAE, index: int) -> slice:
-    """Where the characteristics of a label are in ``z_c``."""
-    return block_of(ccvae.labels, index) if ccvae.labels else slice(index, index + 1)
-
-
 def _prior(ccvae: CCVAE, like: Tensor, index: int, value: float) -> Normal:
     """The conditional prior of a label's characteristics, where it has a value."""
-    y = like.new_zeros(len(ccvae.labels) or like.shape[-1])
+    y = like.new_zeros(len(ccvae.labels))
     y[index] = value
-    normal, block = ccvae.conditional_prior(y), _block(ccvae, index)
+    normal, block = ccvae.conditional_prior(y), block_of(ccvae.labels, index)
     return Normal(normal.mean[block], normal.variance[block].sqrt())
 
 
@@ -148,7 +138,7 @@ def _characteristic(
     prior = _prior(ccvae, z_c, index, value)
     if not deviations:
         return prior.mean
-    kind = _kind(ccvae, index)
+    kind = ccvae.labels[index]
     if isinstance(kind, Binary):
         others = [0.0 if value >= 0.5 else 1.0]
     elif isinstance(kind, Continuous):
@@ -162,7 +152,7 @@ def _characteristic(
 
 def _path(ccvae: CCVAE, z_c: Tensor, index: int, num_steps: int) -> Tensor:
     """Characteristics along a walk, shape ``(num_steps, dim)``."""
-    kind, deviations = _kind(ccvae, index), 0.0
+    kind, deviations = ccvae.labels[index], 0.0
     if isinstance(kind, Binary):
         values, deviations = [0.0, 1.0], 2.0
     elif isinstance(kind, Categorical):

@@ -49,7 +49,10 @@ class CCVAE(nn.Module):
         self.conditional_prior = conditional_prior
         self.style_prior = style_prior
         self.label_prior = label_prior
-        self.labels = tuple(labels) or binaries(label_names)
+        if not labels:  # binary ones, by their numbers where they have no names
+            (num_labels,) = label_prior().event_shape
+            labels = binaries(label_names or [str(i) for i in range(num_labels)])
+        self.labels = tuple(labels)
         # The preset that made this and its arguments, from which a checkpoint builds it again.
         self.recipe: dict[str, Any] | None = None
 

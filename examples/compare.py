@@ -22,13 +22,17 @@ import common
 import options
 import pyro
 import torch
-from tables import FIGURES, SETTINGS, draw, draw_images, write_table
+from tables import draw, draw_images, write_table
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages, hide_labels, load_mnist
 from ccvae_pyro.devices import pick_device
 from ccvae_pyro.supervised import read_accuracy, train_classifier
 
+SETTINGS = ("objective", "data", "attributes", "missing", "label_fraction")
+SETTINGS += ("classification_weight", "likelihood_scale", "batch_size", "epochs", "seed")
+FIGURES = ("accuracy", "balanced_accuracy", "average_precision", "reconstruction_error")
+FIGURES += ("read_accuracy", "bound", "seconds")
 READER_BATCH_SIZE = 100
 READER_EPOCHS = {"avatars": 10, "mnist": 5, "fashion": 5}
 
@@ -53,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
             common.write_json(folder / "cell.json", measure(args, cell, folder))
     rows = [json.loads(path.read_text()) for path in args.out.glob("*/cell.json")]
     rows.sort(key=lambda row: [str(row[key]) for key in (*SETTINGS[1:], "objective")])
-    write_table(args.out, rows)
+    write_table(args.out / "compare", rows, SETTINGS)
     draw(rows, args.out / "compare.png")
     best = {"attributes": max(args.attributes), "label_fraction": max(args.label_fractions)}
     shown = {cell["objective"]: cell | best for cell in reversed(cells)}
@@ -71,7 +75,8 @@ def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
     """Trains one model; returns its settings, and its figures on the test images."""
     device = pick_device("auto")
     complete = load(args, cell["attributes"])
-    reader = load_reader(args, complete, device)
+    path = args.out / f"reader-{args.data}-{len(complete.label_names)}.pt"
+    reader = load_reader(path, complete, READER_EPOCHS[args.data], device)
     fraction, seed = cell["label_fraction"], cell["seed"]
     data = hide_labels(complete, fraction, missing=cell["missing"], seed=seed)
     batches = Batches(data, args.batch_size, seed=seed, device=device)
@@ -129,16 +134,16 @@ def new_model(data: LabeledImages, likelihood_scale: float = 1.0) -> ccvae_pyro.
 
 
 def load_reader(
-    args: argparse.Namespace, data: LabeledImages, device: torch.device
+    path: Path, data: LabeledImages, num_epochs: int, device: torch.device | str = "cpu"
 ) -> ccvae_pyro.CCVAE:
     """A classifier of these labels, trained once on true images with all of them."""
-    path = args.out / f"reader-{args.data}-{len(data.label_names)}.pt"
     if path.exists():
         return ccvae_pyro.load(path).to(device)
     pyro.set_rng_seed(1_000)
     reader = new_model(data).to(device)
-    batches = Batches(data, min(READER_BATCH_SIZE, args.batch_size), device=device)
-    train_classifier(reader, batches, READER_EPOCHS[args.data])
+    batch_size = min(READER_BATCH_SIZE, len(data.splits["train"]))
+    batches = Batches(data, batch_size, device=device)
+    train_classifier(reader, batches, num_epochs)
     figures = ccvae_pyro.evaluate(reader, batches.held_out("test"))
     print(f"the reader is right of {figures['balanced_accuracy']:.3f} true images, balanced")
     ccvae_pyro.save(path, reader)

@@ -1,6 +1,6 @@
 """Compares attributes that exclude one another as labels of their own and as one label's classes.
 
-    python examples/exclusive.py --label-fractions .02 .1 1 --seeds 0 1
+    python examples/exclusive.py --label-fractions .01 .1 --seeds 0 1
 
 The colors of the hair of cartoon faces are learned both ways, from the same images. A table says
 how often the color is found (the likeliest of the six, or that none is seen), how often the answer
@@ -11,7 +11,6 @@ generated to.
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import sys
 from pathlib import Path
@@ -23,15 +22,12 @@ import pyro
 import torch
 import torch.nn.functional as F
 from avatar_folder import HAIR
-from tables import shown
+from compare import load_reader
+from tables import write_table
 from torch import Tensor
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages, hide_labels, load_avatars
-from ccvae_pyro.files import written_whole
-from ccvae_pyro.supervised import train_classifier
-
-COLUMNS = ["labels", "fraction", "seed", "accuracy", "one_answer", "generated_right", "error"]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,17 +39,16 @@ def run(args: argparse.Namespace) -> None:
     """Trains each model and writes the table."""
     separate = load_avatars(args.root, args.num_images).select(HAIR)
     combined = separate.combine(HAIR, "hair", rest="hidden")
-    reader = train_reader(combined)
-    rows = []
+    reader = load_reader(args.out / "reader.pt", combined, num_epochs=10)
+    rows: list[dict] = []
     for fraction, seed in itertools.product(args.label_fractions, args.seeds):
         for name, data in (("separate", separate), ("one", combined)):
             settings = celeba.parse(["--epochs", str(args.epochs), "--seed", str(seed)])
             settings.label_fraction = fraction
             folder = args.out / f"{name}-{fraction}-{seed}"
             figures = measure(data, combined, reader, settings, folder)
-            rows.append(dict(zip(COLUMNS, (name, fraction, seed, *figures), strict=True)))
-            write(rows, args.out)
-    print((args.out / "exclusive.md").read_text())
+            rows.append({"labels": name, "fraction": fraction, "seed": seed} | figures)
+            write_table(args.out / "exclusive", rows, ["labels", "fraction", "seed"])
 
 
 def measure(
@@ -62,7 +57,7 @@ def measure(
     reader: ccvae_pyro.CCVAE,
     settings: argparse.Namespace,
     folder: Path,
-) -> list[float]:
+) -> dict[str, float]:
     """Trains on one form of the labels; returns its figures on the test images."""
     pyro.set_rng_seed(settings.seed)
     seen = hide_labels(data, settings.label_fraction, seed=settings.seed)
@@ -76,10 +71,13 @@ def measure(
     error = (ccvae_pyro.reconstruct(ccvae, x) - x).abs().mean()
     orders = torch.from_numpy(data.labels[data.splits["test"]])
     read, _ = ccvae_pyro.predict(reader, ccvae_pyro.generate(ccvae, orders))
-    is_found, is_right = color_of(answers) == colors[:, 0], read == colors
-    one_answer = (answers > 0.5).sum(1) <= 1
-    shares = (is_found, one_answer, is_right)
-    return [*(share.float().mean().item() for share in shares), error.item()]
+    shares = {
+        "found": color_of(answers) == colors[:, 0],
+        "one_answer": (answers > 0.5).sum(1) <= 1,
+        "generated_right": read == colors,
+    }
+    figures = {name: share.float().mean().item() for name, share in shares.items()}
+    return figures | {"reconstruction_error": error.item()}
 
 
 def color_of(probability: Tensor) -> Tensor:
@@ -87,26 +85,6 @@ def color_of(probability: Tensor) -> Tensor:
     if probability.shape[1] == len(HAIR):
         probability = F.pad(probability, (0, 1), value=0.5)
     return probability.argmax(1)
-
-
-def train_reader(data: LabeledImages) -> ccvae_pyro.CCVAE:
-    """A classifier of the color, of a seed of its own."""
-    pyro.set_rng_seed(1_000)
-    reader = ccvae_pyro.celeba(z_dim=45, labels=data.described())
-    train_classifier(reader, Batches(data, 100), num_epochs=10)
-    return reader
-
-
-def write(rows: list[dict], out: Path) -> None:
-    """Writes the table, as CSV and in Markdown."""
-    with written_whole(out / "exclusive.csv") as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-    lines = [" | ".join(name.replace("_", " ") for name in COLUMNS), "|".join(["---"] * 7)]
-    lines += [" | ".join(shown(value) for value in row.values()) for row in rows]
-    with written_whole(out / "exclusive.md") as part:
-        part.write_text("".join(f"| {line} |\n" for line in lines))
 
 
 # fmt: off

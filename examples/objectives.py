@@ -24,6 +24,7 @@ import pyro
 import torch
 from pyro import poutine
 from pyro.infer import Trace_ELBO
+from tables import write_csv
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
                     figures = measure(name, num_labels, seed, args.steps)
                     keys = ("objective", "num_labels", "seed", "steps")
                     rows.append(dict(zip(keys, key, strict=True)) | figures)
-                    write(path, rows)
+                    write_csv(path, rows)  # a run that is stopped goes on from it
     table(rows, args.out / "objectives.md")
     draw(rows, args.out / "objectives.png")
     return 0
@@ -124,14 +125,6 @@ def toy(num_images: int, num_labels: int) -> tuple[Tensor, Tensor]:
         patch = x[:, i % 3, row : row + size - 1, column : column + size - 1]
         patch += strength[:, i, None, None]
     return x.clamp(0, 1), y
-
-
-def write(path: Path, rows: list[dict]) -> None:
-    """Writes all rows; those of a run that is stopped are there when it goes on."""
-    with written_whole(path) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def averages(rows: list[dict]) -> dict[tuple[str, int], dict[str, list[float]]]:

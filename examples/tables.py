@@ -1,8 +1,9 @@
-"""The table and the figures of compare.py."""
+"""Tables of comparisons, and the figures of compare.py."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -18,31 +19,35 @@ from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.files import written_whole
 from ccvae_pyro.plotting.grid import draw_grid
 
-SETTINGS = ("objective", "data", "attributes", "missing", "label_fraction")
-SETTINGS += ("classification_weight", "likelihood_scale", "batch_size", "epochs", "seed")
-FIGURES = ("accuracy", "balanced_accuracy", "average_precision", "reconstruction_error")
-FIGURES += ("read_accuracy", "bound", "seconds")
 NUM_FACES = 10
 
 
-def write_table(out: Path, rows: list[dict]) -> None:
-    """Writes every cell to a CSV, and to a table in Markdown that is printed as well.
+def write_table(path: Path, rows: list[dict], settings: Sequence[str]) -> None:
+    """Writes rows to a CSV, and to a table in Markdown that is printed as well.
 
-    The table leaves out the settings that all cells share, and says them below.
+    The table leaves out the settings that all rows share, and says them below.
+
+    :param path: without a suffix.
+    :param settings: the keys of the rows that are no figures; the first is never left out.
     """
-    with written_whole(out / "compare.csv") as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, SETTINGS + FIGURES)
-        writer.writeheader()
-        writer.writerows(rows)
-    shared = [key for key in SETTINGS[1:] if len({row[key] for row in rows}) == 1]
-    keys = [key for key in SETTINGS + FIGURES if key not in shared]
+    write_csv(path.with_suffix(".csv"), rows)
+    shared = [key for key in settings[1:] if len({row[key] for row in rows}) == 1]
+    keys = [key for key in rows[0] if key not in shared]
     lines = [f"| {' | '.join(map(spaced, keys))} |", "|---" * len(keys) + "|"]
     lines += [f"| {' | '.join(shown(row[key]) for key in keys)} |" for row in rows]
     settings = ", ".join(f"{spaced(key)} {shown(rows[0][key])}" for key in shared)
     table = "\n".join(lines) + (f"\n\nAll: {settings}.\n" if shared else "\n")
-    with written_whole(out / "compare.md") as part:
+    with written_whole(path.with_suffix(".md")) as part:
         part.write_text(table)
     print(table)
+
+
+def write_csv(path: Path, rows: list[dict]) -> None:
+    """Writes rows that have the same keys."""
+    with written_whole(path) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def spaced(name: str) -> str:

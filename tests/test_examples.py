@@ -47,6 +47,7 @@ def test_a_run_leaves_all_that_is_promised(finished):
     assert metrics.keys() == {
         "accuracy", "balanced_accuracy", "majority_accuracy", "average_precision",
         "reconstruction_error", "bound", "per_label", "seconds_per_epoch", "config",
+        "by_bayes_rule",
     }  # fmt: skip
     assert list(metrics["per_label"]) == ["Afro", "Bald", "Beard", "Black_Clothes"]
     assert metrics["config"]["attributes"] == ["4"]

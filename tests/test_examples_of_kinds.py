@@ -124,3 +124,32 @@ def test_too_few_dimensions_are_told(tmp_path):
     result = run("mnist.py", *options)
     assert result.returncode == 2
     assert "need --z-dim 10 at least, got 9" in result.stderr.splitlines()[-1]
+
+
+def test_few_labels_are_tabulated_beside_what_was_published(tmp_path):
+    write_mnist(tmp_path, num_images=600, name="mnist")
+    arguments = ["--data", "mnist", "--root", tmp_path, "--labels", 100, 20, "--seeds", 1]
+    arguments += ["--epochs", 1, "--out", tmp_path / "out"]
+    result = run("few_labels.py", *arguments)
+    assert result.returncode == 0, result.stderr
+    with (tmp_path / "out" / "few_labels.csv").open() as file:
+        few, hundred = csv.DictReader(file)
+    assert (few["labels"], hundred["labels"]) == ("20", "100")
+    assert (few["M1+M2"], hundred["M1+M2"]) == ("", "0.9667")
+    assert all(0 <= float(row["bayes_rule"]) <= 1 for row in (few, hundred))
+    again = run("few_labels.py", *arguments)
+    assert "batch/s" not in again.stderr
+    result = run("few_labels.py", "--labels", 105)
+    assert "multiples of 10, got [105]" in result.stderr.splitlines()[-1]
+
+
+def test_colors_are_compared_as_classes_and_as_labels_of_their_own(avatars_root, tmp_path):
+    arguments = ["--root", avatars_root, "--num-images", 150, "--label-fractions", 0.5]
+    arguments += ["--seeds", 0, "--epochs", 1, "--out", tmp_path]
+    result = run("exclusive.py", *arguments)
+    assert result.returncode == 0, result.stderr
+    with (tmp_path / "exclusive.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["labels"] for row in rows] == ["separate", "one"]
+    assert float(rows[1]["one_answer"]) == 1
+    assert all(0 <= float(row["generated_right"]) <= 1 for row in rows)

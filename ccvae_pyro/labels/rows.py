@@ -148,6 +148,17 @@ def outcomes(fn: Any) -> Tensor:
     return torch.cat(in_order(parts, columns), dim=-1)
 
 
+def likeliest(fn: Any) -> Tensor:
+    """The likeliest value of each of a row of labels, as ``y`` has them."""
+    parts, values = parts_of(fn), []
+    for part in parts:
+        one = part.distribution
+        is_number = isinstance(one, Normal)
+        values.append((one.loc if is_number else log_prob_of_classes(one).argmax(0)).unbind(-1))
+    like = unknown_labels(fn)
+    return torch.stack([value.to(like) for value in in_order(parts, values)], dim=-1)
+
+
 def in_order(parts: Sequence[LabelPart], entries: Sequence[Sequence[Any]]) -> list[Any]:
     """An entry for each label, given part by part, in the order of the labels."""
     placed: dict[int, Any] = {}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ccvae_pyro.classification import predict
 from ccvae_pyro.interventions import approach, edit, generate, reconstruct, walk
-from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, binaries, index_of
+from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.plotting.grid import draw_grid
 
@@ -71,10 +71,9 @@ def plot_samples(ccvae: CCVAE, y: Tensor, num_samples: int = 8) -> Figure:
     :param y: the orders, shape ``(num_orders, num_labels)``.
     """
     rows = generate(ccvae, y.repeat_interleave(num_samples, dim=0)).unflatten(0, (len(y), -1))
-    labels = _labels(ccvae, y.shape[1])
     names = []
     for order in y.tolist():
-        said = [_said(kind, value) for kind, value in zip(labels, order, strict=True)]
+        said = [_said(kind, value) for kind, value in zip(ccvae.labels, order, strict=True)]
         names.append("\n".join(text for text in said if text) or "none")
     return draw_grid(rows, names)
 
@@ -105,14 +104,8 @@ def plot_edits(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int]) -> Figure:
     return draw_grid(columns, [""] * len(x), titles, torch.stack(signs, dim=1))
 
 
-def _labels(ccvae: CCVAE, number: int) -> Sequence[Label]:
-    """What the labels are; binary, in a model that was put together without saying so."""
-    return ccvae.labels or binaries(ccvae.label_names or list(map(str, range(number))))
-
-
 def _label(ccvae: CCVAE, label: str | int) -> Label:
-    index = index_of(label, ccvae.label_names)
-    return ccvae.labels[index] if ccvae.labels else Binary(str(label))
+    return ccvae.labels[index_of(label, ccvae.label_names)]
 
 
 def _spaced(name: str) -> str:

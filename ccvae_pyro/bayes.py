@@ -1,0 +1,117 @@
+"""The classifier that a generative model implies, by Bayes' rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyro.distributions as dist
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Independent, Normal
+
+from ccvae_pyro.labels.rows import (
+    LabelPart,
+    MixedLabels,
+    likeliest,
+    log_prob_of_classes,
+    num_classes_of,
+    parts_of,
+)
+from ccvae_pyro.model import CCVAE
+from ccvae_pyro.prior_probe import prior_of_part, values_to_try
+
+
+class BayesClassifier(nn.Module):
+    r"""The classifier that label prior and conditional prior imply:
+
+    .. math:: p(y \mid z_c) = \prod_i \frac{p(y_i) \, p_\psi(z_c^i \mid y_i)}
+              {\sum_{y'} p(y') \, p_\psi(z_c^i \mid y')}
+
+    It has no parameters of its own, and reads all characteristics of a label, also those that no
+    decision of :class:`~ccvae_pyro.label_kinds.NestedClassifier` does. In the place of a
+    classifier it makes the guide's :math:`q(y \mid z_c)` the model's own; what it makes of
+    characteristics is not a line in each, so that :class:`~ccvae_pyro.CCVAE_ELBO` is the objective
+    to train it by.
+
+    :param label_prior: :math:`p(y)`, of a row of labels.
+    :param conditional_prior: :math:`p_\psi(z_c \mid y)`, a Normal for each characteristic; of a
+        label that is a number, its mean is a line in that.
+    """
+
+    def __init__(self, label_prior: nn.Module, conditional_prior: nn.Module) -> None:
+        super().__init__()
+        # In a tuple, so that parameters and checkpoints have the priors once, as the model's.
+        self.priors = (label_prior, conditional_prior)
+
+    def forward(self, z_c: Tensor) -> Any:
+        """From shape ``(..., num_characteristics)`` to a row of labels of that batch shape."""
+        label_prior, conditional_prior = self.priors
+        row = label_prior()
+        priors = conditional_prior(values_to_try(row)).base_dist
+        parts = [
+            part._replace(distribution=_posterior(part, priors, z_c)) for part in parts_of(row)
+        ]
+        if isinstance(row, Independent):
+            return parts[0].distribution.to_event(1)
+        return MixedLabels(parts)
+
+
+def _posterior(part: LabelPart, priors: Any, z_c: Tensor) -> Any:
+    """Of some labels of one kind."""
+    z, prior = part.characteristics(z_c), prior_of_part(priors, part)
+    if not num_classes_of(part.distribution):
+        return _posterior_of_numbers(part.distribution, prior, z)
+    leading = (-1, *[1] * (z_c.dim() - 1))  # classes to the left of the batch
+    loc, scale = (array.view(*leading, *z.shape[-2:]) for array in (prior.loc, prior.scale))
+    log_p_y = log_prob_of_classes(part.distribution).view(*leading, z.shape[-2])
+    log_joint = log_p_y + Normal(loc, scale, validate_args=False).log_prob(z).sum(-1)
+    if isinstance(part.distribution, Bernoulli):
+        return dist.Bernoulli(logits=log_joint[1] - log_joint[0])
+    return dist.Categorical(logits=log_joint.movedim(0, -1))
+
+
+def _posterior_of_numbers(label_prior: Any, prior: Any, z: Tensor) -> Any:
+    """A number is Normal, and so is it given characteristics whose means are lines in it."""
+    mean, variance = label_prior.mean, label_prior.variance
+    slope = (prior.loc[1] - prior.loc[0]) / label_prior.stddev[:, None]
+    weight = slope / prior.scale[0] ** 2
+    precision = 1 / variance + (slope * weight).sum(-1)
+    shift = (weight * (z - prior.loc[0])).sum(-1) / precision
+    return dist.Normal(mean + shift, precision.rsqrt().expand(shift.shape))
+
+
+def with_bayes_classifier(ccvae: CCVAE) -> CCVAE:
+    """The same model, with the classifier that its priors imply: it shares all other parts.
+
+    What is read off images by it is the model's own opinion of them, and often the better one
+    where few labels are known.
+
+    Example:
+
+        >>> import torch
+        >>> from ccvae_pyro import celeba, classify
+        >>> ccvae = with_bayes_classifier(celeba())
+        >>> classify(ccvae, torch.zeros(2, 3, 64, 64)).shape
+        torch.Size([2, 18])
+    """
+    return CCVAE(
+        ccvae.encoder,
+        ccvae.decoder,
+        BayesClassifier(ccvae.label_prior, ccvae.conditional_prior),
+        ccvae.conditional_prior,
+        ccvae.style_prior,
+        ccvae.label_prior,
+        labels=ccvae.labels,
+    )
+
+
+def mixture_log_prob(ccvae: CCVAE, z_c: Tensor) -> Tensor:
+    r""":math:`\log p(z_c)`, the prior of characteristics whose labels are not known.
+
+    Bayes' rule gives it at any labels (Chib, 1995): here at the likeliest,
+
+    .. math:: \log p(z_c) = \log p(y) + \log p_\psi(z_c \mid y) - \log p(y \mid z_c) .
+    """
+    posterior = BayesClassifier(ccvae.label_prior, ccvae.conditional_prior)(z_c)
+    y = likeliest(posterior)
+    log_joint = ccvae.label_prior().log_prob(y) + ccvae.conditional_prior(y).log_prob(z_c)
+    return log_joint - posterior.log_prob(y)
