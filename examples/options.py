@@ -41,6 +41,7 @@ def add_training_options(
     epochs: str,
     batch_size: str,
     learning_rate: float = 2e-3,
+    shift: int = 0,
 ) -> None:
     """Adds how a model is trained, and where the results go.
 
@@ -48,6 +49,7 @@ def add_training_options(
     :param epochs: what the default is, in words.
     :param batch_size: what the default is, in words.
     :param learning_rate: the default.
+    :param shift: the default.
     """
     add = parser.add_argument_group("training").add_argument
     add("--epochs", type=positive, metavar="N",
@@ -58,6 +60,8 @@ def add_training_options(
         help=f"Adam's; ten times that for prior and classifier (default: {learning_rate})")
     add("--cool-down", type=float, default=0.5, metavar="SHARE",
         help="share of the steps, the last, over which the rate falls to zero (default: 0.5)")
+    add("--shift", type=count, default=shift, metavar="N",
+        help="move training images at random, by up to so many pixels (default: %(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
         help="of the networks; densities are always float32 (default: auto, whichever is faster)")
@@ -79,6 +83,11 @@ def set_likelihood_scale(args: argparse.Namespace) -> None:
     """Sets the likelihood's scale, if it was not given."""
     if args.likelihood_scale is None:
         args.likelihood_scale = LIKELIHOOD_SCALE[args.objective]
+
+
+def count(text: str) -> int:
+    """A whole number of at least 0."""
+    return 0 if text == "0" else positive(text)
 
 
 def positive(text: str) -> int:

@@ -1,11 +1,13 @@
 """Avatars, CelebA's layout, the cache and batches."""
 
 import csv
+import itertools
 import shutil
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers import write_mnist
 from PIL import Image
 
@@ -356,6 +358,30 @@ def seen(batch):
     return ~batch[1].isnan().all(dim=1)
 
 
+def test_images_are_moved_each_its_own_way_and_the_same_again(data):
+    near, still = Batches(data, 7, seed=5, shift=2), Batches(data, 7, seed=5)
+    ways = set()
+    for (x, y), (of, same) in zip(near.epoch(2), still.epoch(2), strict=True):
+        assert torch.equal(y, same)
+        padded = F.pad(of, (2, 2, 2, 2), mode="replicate")
+        for image, around in zip(x, padded, strict=True):
+            found = [
+                (down, right)
+                for down, right in itertools.product(range(5), repeat=2)
+                if torch.equal(around[:, down:, right:][:, : x.shape[2], : x.shape[3]], image)
+            ]
+            assert found
+            ways.add(found[0])
+        assert x.is_contiguous(memory_format=torch.channels_last)
+    assert len(ways) > 5
+    resumed = list(near.epoch(2, start=1))
+    assert all(
+        torch.equal(a[0], b[0]) for a, b in zip(list(near.epoch(2))[1:], resumed, strict=True)
+    )
+    held_out = zip(near.held_out("test"), still.held_out("test"), strict=True)
+    assert all(torch.equal(a[0], b[0]) for a, b in held_out)
+
+
 @pytest.mark.parametrize(("fraction", "num_labeled"), [(0.25, 10), (0.5, 20), (1.0, 40)])
 def test_a_fraction_of_the_images_is_labeled(data, fraction, num_labeled):
     batches = list(Batches(hide_labels(data, fraction), 7).epoch(1))
@@ -417,6 +443,8 @@ def test_a_fraction_is_a_fraction(data):
         hide_labels(data, 1.5)
     with pytest.raises(ValueError, match=r"labeled_share must be at least 0 and below 1, got 1"):
         Batches(data, 5, labeled_share=1)
+    with pytest.raises(ValueError, match="0 pixels or more, within them, got -1"):
+        Batches(data, 5, shift=-1)
     with pytest.raises(ValueError, match=r"'rows' or 'entries', got 'all'"):
         hide_labels(data, 0.5, missing="all")
 
