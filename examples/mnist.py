@@ -77,18 +77,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--labels-per-class", type=options.positive, metavar="N",
         help="training images of each class whose label is seen (default: all)")
     # fmt: on
-    options.add_objective_options(parser, z_dim="20", weight="with tilted 20; else 0")
+    options.add_objective_options(parser, z_dim="20", weight="with tilted 5; else 0")
     parser.add_argument("--style-dim", type=options.positive, default=1, metavar="D",
                         help="how many of these are style, and not of the class (default: 1)")
     options.add_training_options(
-        parser, "runs/mnist", epochs="15", batch_size="100", learning_rate=1e-3
+        parser, "runs/mnist", epochs="20", batch_size="100", learning_rate=1e-3, shift=2
     )
     args = parser.parse_args(arguments)
     options.set_likelihood_scale(args)
     if args.classification_weight is None:
-        args.classification_weight = 20.0 if args.objective == "tilted" else 0.0
+        args.classification_weight = 5.0 if args.objective == "tilted" else 0.0
     args.z_dim = args.z_dim or 20
-    args.epochs = args.epochs or 15
+    args.epochs = args.epochs or 20
     args.batch_size = args.batch_size or 100
     return args
 
