@@ -101,11 +101,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         batch_size="50 for avatars, the paper's 200 for CelebA",
     )
     args = parser.parse_args(arguments)
-    options.set_likelihood_scale(args)
-    args.z_dim = args.z_dim or 45
-    args.epochs = args.epochs or EPOCHS[args.data]
-    args.batch_size = args.batch_size or BATCH_SIZE[args.data]
-    return args
+    epochs, batch_size = EPOCHS[args.data], BATCH_SIZE[args.data]
+    return options.fill_in(args, z_dim=45, epochs=epochs, batch_size=batch_size)
 
 
 if __name__ == "__main__":

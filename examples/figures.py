@@ -33,10 +33,13 @@ def draw(
     figures = {
         "history": plotting.plot_history(state["history"]),
         "reconstructions": plotting.plot_reconstructions(watched, reconstructions),
-        "walk": plotting.plot_walk(ccvae, x[0], ccvae.label_names),
         "samples": plotting.plot_samples(ccvae, orders_of(ccvae, y)),
         "edits": plotting.plot_edits(ccvae, x[:NUM_IMAGES], ccvae.label_names[:NUM_LABELS]),
     }
+    # Those with classes have a figure of their own each.
+    lines = [label.name for label in ccvae.labels if not isinstance(label, Categorical)]
+    if lines:
+        figures["walk"] = plotting.plot_walk(ccvae, x[0], lines)
     binary = [label.name for label in ccvae.labels if isinstance(label, Binary)]
     if binary:
         figures["confusion"] = plotting.plot_confusion(per_label)

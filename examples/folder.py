@@ -112,11 +112,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--extra-dims", type=int, default=0, metavar="D",
                         help="further characteristics of each label (default: 0)")
     options.add_training_options(parser, "runs/folder", epochs="30", batch_size="50")
-    args = parser.parse_args(arguments)
-    options.set_likelihood_scale(args)
-    args.epochs = args.epochs or 30
-    args.batch_size = args.batch_size or 50
-    return args
+    return options.fill_in(parser.parse_args(arguments), epochs=30, batch_size=50)
 
 
 def kind_of(text: str) -> str:

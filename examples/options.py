@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 LIKELIHOOD_SCALE = {"tilted": 0.5, "published": 1.0, "unstopped": 1.0}
 
@@ -41,7 +42,7 @@ def add_training_options(
     epochs: str,
     batch_size: str,
     learning_rate: float = 2e-3,
-    shift: int = 0,
+    shift: str = "0",
 ) -> None:
     """Adds how a model is trained, and where the results go.
 
@@ -49,7 +50,7 @@ def add_training_options(
     :param epochs: what the default is, in words.
     :param batch_size: what the default is, in words.
     :param learning_rate: the default.
-    :param shift: the default.
+    :param shift: what the default is, in words.
     """
     add = parser.add_argument_group("training").add_argument
     add("--epochs", type=positive, metavar="N",
@@ -60,8 +61,8 @@ def add_training_options(
         help=f"Adam's; ten times that for prior and classifier (default: {learning_rate})")
     add("--cool-down", type=float, default=0.5, metavar="SHARE",
         help="share of the steps, the last, over which the rate falls to zero (default: 0.5)")
-    add("--shift", type=count, default=shift, metavar="N",
-        help="move training images at random, by up to so many pixels (default: %(default)s)")
+    add("--shift", type=count, metavar="N",
+        help=f"move training images at random, by up to so many pixels (default: {shift})")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
         help="of the networks; densities are always float32 (default: auto, whichever is faster)")
@@ -79,10 +80,13 @@ def new_parser(description: str | None) -> argparse.ArgumentParser:
     )
 
 
-def set_likelihood_scale(args: argparse.Namespace) -> None:
-    """Sets the likelihood's scale, if it was not given."""
-    if args.likelihood_scale is None:
-        args.likelihood_scale = LIKELIHOOD_SCALE[args.objective]
+def fill_in(args: argparse.Namespace, **defaults: Any) -> argparse.Namespace:
+    """Sets those of the options that were not given."""
+    defaults |= {"likelihood_scale": LIKELIHOOD_SCALE[args.objective]}
+    for name, value in ({"shift": 0} | defaults).items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    return args
 
 
 def count(text: str) -> int:

@@ -123,7 +123,7 @@ def test_too_few_dimensions_are_told(tmp_path):
     options += ["--out", tmp_path / "run"]
     result = run("mnist.py", *options)
     assert result.returncode == 2
-    assert "need --z-dim 10 at least, got 9" in result.stderr.splitlines()[-1]
+    assert "need --z-dim 20 at least, got 9" in result.stderr.splitlines()[-1]
 
 
 def test_few_labels_are_tabulated_beside_what_was_published(tmp_path):

@@ -80,11 +80,12 @@ def plot_class_confusion(label: Categorical, confusion: Sequence[Sequence[int]])
     counts = np.array(confusion)
     totals = counts.sum(1)
     rates = counts / np.maximum(totals, 1)[:, None]
-    size = 1.6 + 0.42 * len(counts)
-    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+    for_names = 0.07 * max(map(len, label.classes))
+    size = 0.9 + 0.42 * len(counts) + for_names
+    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.subplots()
     axes.imshow(rates, vmin=0, vmax=1, cmap="Blues")
-    _write_shares(axes, rates, digits=0, least=0.005)
+    _write_shares(axes, rates, digits=0, least=0.0051)
     classes = [name.replace("_", " ") for name in label.classes]
     names = [f"{name} ({total})" for name, total in zip(classes, totals, strict=True)]
     axes.set_yticks(range(len(names)), names, fontsize=8)
