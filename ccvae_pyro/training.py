@@ -23,6 +23,7 @@ from ccvae_pyro.evaluation import evaluate
 from ccvae_pyro.history import write_history
 from ccvae_pyro.interventions import reconstruct
 from ccvae_pyro.model import CCVAE
+from ccvae_pyro.schedule import schedule
 
 NUM_WATCHED = 10  # validation images whose reconstructions are kept as training goes on
 
@@ -35,6 +36,7 @@ def train(
     out: Path,
     *,
     cool_down: float = 0.0,
+    last_weight: float | None = None,
     resume: bool = False,
 ) -> dict[str, Any]:
     """Trains a model; leaves ``checkpoint.pt`` and ``history.csv`` in ``out`` after each epoch.
@@ -44,21 +46,18 @@ def train(
     :param svi: made of the model, its guide, an optimizer and an objective.
     :param cool_down: the share of the steps, the last ones, over which the optimizer's rate falls
         to zero, linearly. Small batches learn fast at a high rate, whose noise they then keep.
+    :param last_weight: what the objective's ``classification_weight`` goes to over the first half
+        of the steps, geometrically; by default it stays as it is. With few labels, a large weight
+        lays the classes out, and a small one then leaves them to the images without labels.
     :param resume: go on from ``out/checkpoint.pt`` where it is, in the middle of an epoch if need
         be. On the CPU the parameters end up as those of an undisturbed run, bit for bit.
     :returns: what the checkpoint holds beside the model: ``history``, a dictionary for each epoch,
         and ``reconstructions``, by epoch, of the first validation images.
-    :raises ValueError: if ``cool_down`` is no share.
+    :raises ValueError: if ``cool_down`` is no share, or a weight that is to change not positive.
     :raises FloatingPointError: if the loss is not finite; the last checkpoint stays as it is.
     :raises CheckpointError: if the checkpoint to resume from is unreadable or another model's.
     """
-    if not 0 <= cool_down <= 1:
-        raise ValueError(f"cool_down must be between 0 and 1, got {cool_down}")
-
-    def cool(num_done: float) -> None:
-        if cool_down:
-            _set_rate(svi.optim, min(1.0, (1 - num_done / num_epochs) / cool_down))
-
+    prepare = schedule(svi, cool_down, last_weight)
     path = out / "checkpoint.pt"
     state: dict[str, Any] = {"epoch": 0, "step": 0, "loss": 0.0, "seconds": 0.0}
     state |= {"history": [], "reconstructions": {}}
@@ -67,7 +66,7 @@ def train(
         if resume and path.exists():
             state = _resume(path, ccvae, svi)
         while state["epoch"] < num_epochs:
-            _train_epoch(svi, batches, state, interrupts, cool)
+            _train_epoch(svi, batches, state, interrupts, lambda done: prepare(done / num_epochs))
             if not interrupts:
                 _close_epoch(ccvae, batches, state, is_last=state["epoch"] + 1 == num_epochs)
             optimizer, rng = svi.optim.get_state(), _rng_state(ccvae)
@@ -100,16 +99,17 @@ def _train_epoch(
     batches: Batches,
     state: dict[str, Any],
     interrupts: list,
-    cool: Callable[[float], None],
+    prepare: Callable[[float], None],
 ) -> None:
     """Takes the steps that are left of an epoch, or those until Ctrl-C.
 
-    :param cool: called after each step with how many epochs are done.
+    :param prepare: called before each step with how many epochs are done.
     """
     number, start = state["epoch"] + 1, time.perf_counter()
     bar = tqdm(total=len(batches), initial=state["step"], desc=f"epoch {number}", unit="batch")
     num_images = state["step"] * batches.batch_size
     shown = {"accuracy": f"{state['history'][-1]['accuracy']:.3f}"} if state["history"] else {}
+    prepare(state["epoch"] + state["step"] / len(batches))
     with bar:
         for batch in batches.epoch(number, start=state["step"]):
             loss = svi.step(*batch)
@@ -120,7 +120,7 @@ def _train_epoch(
                 )
             state["loss"] += loss
             state["step"] += 1
-            cool(state["epoch"] + state["step"] / len(batches))
+            prepare(state["epoch"] + state["step"] / len(batches))
             num_images += len(batch[0])
             shown["loss"] = f"{state['loss'] / num_images:.1f}"
             bar.set_postfix(shown, refresh=False)
@@ -128,13 +128,6 @@ def _train_epoch(
             if interrupts:
                 break
     state["seconds"] += time.perf_counter() - start
-
-
-def _set_rate(optim: Any, factor: float) -> None:
-    """Sets the rate of the next step, as a share of what it was at first."""
-    for optimizer in optim.optim_objs.values():  # Pyro has one for each parameter
-        for group in getattr(optimizer, "param_groups", ()):  # a scheduler of the user's has none
-            group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
 
 
 def _close_epoch(ccvae: CCVAE, batches: Batches, state: dict[str, Any], is_last: bool) -> None:

@@ -85,10 +85,8 @@ def train(
     """Trains a model by the objective, the rate and the epochs of the settings."""
     adam, objective = ccvae_pyro.make_adam(settings.learning_rate), make_objective(settings)
     svi = SVI(ccvae.model, ccvae.guide, adam, loss=objective)
-    cool_down = settings.cool_down
-    return ccvae_pyro.train(
-        ccvae, svi, batches, settings.epochs, out, cool_down=cool_down, resume=resume
-    )
+    how = {"cool_down": settings.cool_down, "last_weight": settings.last_weight}
+    return ccvae_pyro.train(ccvae, svi, batches, settings.epochs, out, resume=resume, **how)
 
 
 def set_weight(args: argparse.Namespace, batches: Batches) -> None:

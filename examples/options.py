@@ -14,12 +14,13 @@ WEIGHT = "with tilted 300, by the share of labels that are known in a batch; els
 
 # fmt: off
 def add_objective_options(
-    parser: argparse.ArgumentParser, z_dim: str, weight: str = WEIGHT
+    parser: argparse.ArgumentParser, z_dim: str, weight: str = WEIGHT, last: str = "the same"
 ) -> None:
     """Adds what a model is trained by.
 
     :param z_dim: what the default of ``--z-dim`` is, in words.
     :param weight: what that of ``--classification-weight`` is.
+    :param last: what that of ``--last-weight`` is.
     """
     add = parser.add_argument_group("model and objective").add_argument
     add("--z-dim", type=positive, metavar="D",
@@ -29,6 +30,8 @@ def add_objective_options(
         "of the authors' code (z detached inside q(y|z_c)), or with its own (default: tilted)")
     add("--classification-weight", type=float, metavar="W",
         help=f"coefficient of a further log q(y|x) (default: {weight})")
+    add("--last-weight", type=float, metavar="W",
+        help=f"what that coefficient goes to over the first half of the steps (default: {last})")
     add("--likelihood-scale", type=float, metavar="B",
         help="scale of the Laplace at each pixel (default: 0.5 with tilted, else the paper's 1)")
     add("--num-label-samples", type=positive, default=100, metavar="K",
@@ -41,7 +44,7 @@ def add_training_options(
     *,
     epochs: str,
     batch_size: str,
-    learning_rate: float = 2e-3,
+    learning_rate: str = "0.002",
     shift: str = "0",
 ) -> None:
     """Adds how a model is trained, and where the results go.
@@ -49,7 +52,7 @@ def add_training_options(
     :param out: the default folder.
     :param epochs: what the default is, in words.
     :param batch_size: what the default is, in words.
-    :param learning_rate: the default.
+    :param learning_rate: what the default is, in words.
     :param shift: what the default is, in words.
     """
     add = parser.add_argument_group("training").add_argument
@@ -57,7 +60,7 @@ def add_training_options(
         help=f"passes over the training images (default: {epochs})")
     add("--batch-size", type=positive, metavar="N",
         help=f"images a step (default: {batch_size})")
-    add("--learning-rate", type=float, default=learning_rate, metavar="LR",
+    add("--learning-rate", type=float, metavar="LR",
         help=f"Adam's; ten times that for prior and classifier (default: {learning_rate})")
     add("--cool-down", type=float, default=0.5, metavar="SHARE",
         help="share of the steps, the last, over which the rate falls to zero (default: 0.5)")
@@ -83,7 +86,7 @@ def new_parser(description: str | None) -> argparse.ArgumentParser:
 def fill_in(args: argparse.Namespace, **defaults: Any) -> argparse.Namespace:
     """Sets those of the options that were not given."""
     defaults |= {"likelihood_scale": LIKELIHOOD_SCALE[args.objective]}
-    for name, value in ({"shift": 0} | defaults).items():
+    for name, value in ({"shift": 0, "learning_rate": 2e-3} | defaults).items():
         if getattr(args, name) is None:
             setattr(args, name, value)
     return args

@@ -137,6 +137,31 @@ def test_the_rate_stays_and_then_falls_to_zero(data, tmp_path):
         ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, cool_down=1.5)
 
 
+def test_the_weight_goes_to_the_last_one_over_the_first_half(data, tmp_path):
+    ccvae, _, batches = start(data)
+    objective, weights = ccvae_pyro.TiltedCCVAE_ELBO(16.0), []
+    svi = SVI(ccvae.model, ccvae.guide, ccvae_pyro.make_adam(1e-3), loss=objective)
+    step = svi.step
+
+    def noted(*batch):
+        weights.append(objective.classification_weight)
+        if len(weights) == 3:
+            press_ctrl_c(None)
+        return step(*batch)
+
+    svi.step = noted
+    with pytest.raises(KeyboardInterrupt):
+        ccvae_pyro.train(
+            ccvae, svi, batches, 2, tmp_path, last_weight=1.0
+        )  # of eight steps, three
+    objective.classification_weight = 16.0  # as one that is made anew
+    ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, last_weight=1.0, resume=True)
+    assert weights == pytest.approx([16, 8, 4, 2, 1, 1, 1, 1])
+    objective.classification_weight = 0.0
+    with pytest.raises(ValueError, match=r"got classification_weight 0\.0 and last_weight 1\.0"):
+        ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, last_weight=1.0)
+
+
 def test_a_rate_of_the_callers_own_making_is_left_alone(data, tmp_path):
     ccvae, svi, batches = start(data)
     svi.optim = ClippedAdam({"lr": 1e-3, "lrd": 0.5})

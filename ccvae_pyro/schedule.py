@@ -1,0 +1,43 @@
+"""What steps are taken with as training goes on: the rate, and the weight of classification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pyro.infer import SVI
+
+
+def schedule(svi: SVI, cool_down: float, last_weight: float | None) -> Callable[[float], None]:
+    """Makes what is to be called before each step with the share of all steps that is done.
+
+    :param cool_down: as :func:`~ccvae_pyro.train` has it.
+    :param last_weight: as there.
+    :raises ValueError: if ``cool_down`` is no share, or a weight that is to change not positive.
+    """
+    if not 0 <= cool_down <= 1:
+        raise ValueError(f"cool_down must be between 0 and 1, got {cool_down}")
+    # An SVI keeps its objective's methods alone.
+    objective: Any = getattr(svi.loss_and_grads, "__self__", None)
+    first = getattr(objective, "classification_weight", 0.0)
+    if last_weight is not None and not min(first, last_weight) > 0:
+        raise ValueError(
+            f"a weight goes from a positive one to another, got classification_weight {first} and "
+            f"last_weight {last_weight}"
+        )
+
+    def prepare(share: float) -> None:
+        if cool_down:
+            _set_rate(svi.optim, min(1.0, (1 - share) / cool_down))
+        if last_weight is not None:
+            halfway = min(1.0, 2 * share)
+            objective.classification_weight = first * (last_weight / first) ** halfway
+
+    return prepare
+
+
+def _set_rate(optim: Any, factor: float) -> None:
+    """Sets the rate of the next step, as a share of what it was at first."""
+    for optimizer in optim.optim_objs.values():  # Pyro has one for each parameter
+        for group in getattr(optimizer, "param_groups", ()):  # a scheduler of the user's has none
+            group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
