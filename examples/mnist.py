@@ -86,8 +86,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="training images of each class whose label is seen (default: all)")
     # fmt: on
     options.add_objective_options(
-        parser, z_dim="30, with few labels 20", weight="with tilted 300, with few labels 100; else 0",
-        last="the same, with few labels 5"
+        parser,
+        z_dim="30, with few labels 20",
+        weight="with tilted 300, with few labels 100; else 0",
+        last="the same, with few labels 5",
     )
     parser.add_argument("--style-dim", type=options.positive, metavar="D",
                         help="how many of these are style, and not of the class "
