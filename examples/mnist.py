@@ -24,9 +24,9 @@ from ccvae_pyro.data import LabeledImages, keep_labels_per_class, load_class_fol
 # What was best of what was tried: see the docs. Few labels are soon known by heart, and classes
 # are then found as clusters, by the dimensions that are theirs.
 WITH_ALL_LABELS: dict[str, Any] = {"classification_weight": 300, "z_dim": 30, "style_dim": 11}
-WITH_ALL_LABELS |= {"batch_size": 50, "shift": 1, "epochs": 10}
+WITH_ALL_LABELS |= {"learning_rate": 2e-3, "shift": 1, "epochs": 12}
 WITH_FEW_LABELS: dict[str, Any] = {"classification_weight": 100, "z_dim": 20, "style_dim": 1}
-WITH_FEW_LABELS |= {"last_weight": 5, "batch_size": 100, "shift": 2, "epochs": 20}
+WITH_FEW_LABELS |= {"last_weight": 5, "learning_rate": 1e-3, "shift": 2, "epochs": 20}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -95,14 +95,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
                         help="how many of these are style, and not of the class "
                         "(default: 11, with few labels 1)")
     options.add_training_options(
-        parser, "runs/mnist", epochs="10, with few labels 20",
-        batch_size="50, with few labels 100", learning_rate="0.001", shift="1, with few labels 2"
+        parser, "runs/mnist", epochs="12, with few labels 20",
+        batch_size="100", learning_rate="0.002, with few labels 0.001", shift="1, with few labels 2"
     )
     args = parser.parse_args(arguments)
     defaults = WITH_ALL_LABELS if args.labels_per_class is None else WITH_FEW_LABELS
     if args.objective != "tilted" or args.classification_weight == 0:
         defaults = defaults | {"classification_weight": 0.0, "last_weight": None}
-    return options.fill_in(args, learning_rate=1e-3, **defaults)
+    return options.fill_in(args, batch_size=100, **defaults)
 
 
 if __name__ == "__main__":
