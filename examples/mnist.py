@@ -95,8 +95,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
                         help="how many of these are style, and not of the class "
                         "(default: 11, with few labels 1)")
     options.add_training_options(
-        parser, "runs/mnist", epochs="12, with few labels 20",
-        batch_size="100", learning_rate="0.002, with few labels 0.001", shift="1, with few labels 2"
+        parser,
+        "runs/mnist",
+        epochs="12, with few labels 20",
+        batch_size="100",
+        learning_rate="0.002, with few labels 0.001",
+        shift="1, with few labels 2",
     )
     args = parser.parse_args(arguments)
     defaults = WITH_ALL_LABELS if args.labels_per_class is None else WITH_FEW_LABELS
