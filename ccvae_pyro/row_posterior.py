@@ -12,6 +12,7 @@ from torch.distributions import Normal
 from ccvae_pyro.label_posterior import ClassPosterior, LabelTerms, Line
 from ccvae_pyro.labels.nested import NestedCategorical
 from ccvae_pyro.labels.rows import LabelPart, num_classes_of
+from ccvae_pyro.labels.values import is_wrong
 from ccvae_pyro.line_posterior import LinePosterior
 from ccvae_pyro.prior_probe import PriorProbe
 from ccvae_pyro.row_messenger import NotFactorizedError
@@ -81,8 +82,7 @@ def _posterior(
 
 def _check(part: LabelPart, y: Tensor) -> None:
     num_classes = num_classes_of(part.distribution)
-    is_class = (y >= 0) & (y < num_classes) & (y == y.round())
-    wrong = ~(y.isnan() | (is_class if num_classes else y.isfinite()))
+    wrong = is_wrong(y, num_classes)
     if wrong.any():
         place = wrong.nonzero()[0]
         *rows, column = place.tolist()

@@ -57,7 +57,11 @@ def train(
     :raises FloatingPointError: if the loss is not finite; the last checkpoint stays as it is.
     :raises CheckpointError: if the checkpoint to resume from is unreadable or another model's.
     """
-    prepare = schedule(svi, cool_down, last_weight)
+    set_out = schedule(svi, cool_down, last_weight)
+
+    def prepare() -> None:
+        set_out((state["epoch"] + state["step"] / len(batches)) / num_epochs)
+
     path = out / "checkpoint.pt"
     state: dict[str, Any] = {"epoch": 0, "step": 0, "loss": 0.0, "seconds": 0.0}
     state |= {"history": [], "reconstructions": {}}
@@ -65,8 +69,9 @@ def train(
     with pyro.get_param_store().scope(), _deferred_interrupt() as interrupts:
         if resume and path.exists():
             state = _resume(path, ccvae, svi)
+        prepare()
         while state["epoch"] < num_epochs:
-            _train_epoch(svi, batches, state, interrupts, lambda done: prepare(done / num_epochs))
+            _train_epoch(svi, batches, state, interrupts, prepare)
             if not interrupts:
                 _close_epoch(ccvae, batches, state, is_last=state["epoch"] + 1 == num_epochs)
             optimizer, rng = svi.optim.get_state(), _rng_state(ccvae)
@@ -99,17 +104,16 @@ def _train_epoch(
     batches: Batches,
     state: dict[str, Any],
     interrupts: list,
-    prepare: Callable[[float], None],
+    prepare: Callable[[], None],
 ) -> None:
     """Takes the steps that are left of an epoch, or those until Ctrl-C.
 
-    :param prepare: called before each step with how many epochs are done.
+    :param prepare: called after each step, for the next.
     """
     number, start = state["epoch"] + 1, time.perf_counter()
     bar = tqdm(total=len(batches), initial=state["step"], desc=f"epoch {number}", unit="batch")
     num_images = state["step"] * batches.batch_size
     shown = {"accuracy": f"{state['history'][-1]['accuracy']:.3f}"} if state["history"] else {}
-    prepare(state["epoch"] + state["step"] / len(batches))
     with bar:
         for batch in batches.epoch(number, start=state["step"]):
             loss = svi.step(*batch)
@@ -120,7 +124,7 @@ def _train_epoch(
                 )
             state["loss"] += loss
             state["step"] += 1
-            prepare(state["epoch"] + state["step"] / len(batches))
+            prepare()
             num_images += len(batch[0])
             shown["loss"] = f"{state['loss'] / num_images:.1f}"
             bar.set_postfix(shown, refresh=False)

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 LIKELIHOOD_SCALE = {"tilted": 0.5, "published": 1.0, "unstopped": 1.0}
-
-
 WEIGHT = "with tilted 300, by the share of labels that are known in a batch; else 0"
 
 
@@ -92,13 +90,13 @@ def fill_in(args: argparse.Namespace, **defaults: Any) -> argparse.Namespace:
     return args
 
 
-def count(text: str) -> int:
+def count(text: str, least: int = 0) -> int:
     """A whole number of at least 0."""
-    return 0 if text == "0" else positive(text)
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"wanted a whole number of at least {least}, got {text}")
+    return int(text)
 
 
 def positive(text: str) -> int:
     """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"wanted a whole number of at least 1, got {text}")
-    return int(text)
+    return count(text, least=1)

@@ -1,5 +1,10 @@
 """What several test files share."""
 
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pyro
 import pyro.distributions as dist
@@ -7,6 +12,7 @@ import torch
 
 from ccvae_pyro import CCVAE, distributions, networks
 
+EXAMPLES = Path(__file__).parent.parent / "examples"
 NUM_LABELS, NUM_STYLE, NUM_PIXELS, BATCH = 3, 2, 8, 4
 FREQUENCIES = (0.2, 0.5, 0.7, 0.4, 0.1, 0.6)
 NAMES = ("Bald", "Beard", "Wearing_Hat", "Eyeglasses", "Smiling", "Gray_Hair")
@@ -86,3 +92,23 @@ def write_mnist(root, num_images, name="fashion"):
             path = raw / f"{part}-{kind}-idx{values.ndim}-ubyte"
             path.write_bytes(header.tobytes() + values.tobytes())
     return images, classes
+
+
+def run_example(name, *arguments):
+    """Runs an example as its user does."""
+    command = [sys.executable, EXAMPLES / name, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def assert_refused(result, message, out):
+    """A run ended with one line for its user to mend, and left nothing."""
+    assert result.returncode == 2
+    assert message in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert not out.exists()
+
+
+def rows_of(path):
+    """The rows of a CSV, by its header."""
+    with path.open() as file:
+        return list(csv.DictReader(file))

@@ -151,9 +151,7 @@ def test_the_weight_goes_to_the_last_one_over_the_first_half(data, tmp_path):
 
     svi.step = noted
     with pytest.raises(KeyboardInterrupt):
-        ccvae_pyro.train(
-            ccvae, svi, batches, 2, tmp_path, last_weight=1.0
-        )  # of eight steps, three
+        ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, last_weight=1.0)  # three of eight
     objective.classification_weight = 16.0  # as one that is made anew
     ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, last_weight=1.0, resume=True)
     assert weights == pytest.approx([16, 8, 4, 2, 1, 1, 1, 1])

@@ -71,7 +71,7 @@ class Batches:
         for place in range(start, len(batches)):
             x, y = self.data.batch(batches[place], self.device)
             if self.shift:
-                x = moved(x, self.shift, np.random.default_rng((self.seed, number, place)))
+                x = _moved(x, self.shift, np.random.default_rng((self.seed, number, place)))
             yield (x, y) if len(self.labeled) else (x,)
 
     def held_out(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -109,7 +109,7 @@ class Batches:
         return [np.concatenate(rows) for rows in zip(labeled, unlabeled, strict=True)]
 
 
-def moved(x: Tensor, far: int, rng: np.random.Generator) -> Tensor:
+def _moved(x: Tensor, far: int, rng: np.random.Generator) -> Tensor:
     """Images, each moved its own way by up to ``far`` pixels; what comes in repeats the edge."""
     padded = F.pad(x, (far,) * 4, mode="replicate").permute(0, 2, 3, 1)
     down, right = torch.from_numpy(rng.integers(2 * far + 1, size=(2, len(x), 1))).to(x.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -54,11 +53,7 @@ def check_labels(y: Tensor, labels: Sequence[Label]) -> None:
     """
     if y.shape[-1] != len(labels):
         raise ValueError(f"wanted a column for each of {len(labels)} labels, got {y.shape[-1]}")
-    last = y.new_tensor(
-        [len(label.classes) - 1 if label.classes else math.inf for label in labels]
-    )
-    is_class = (y >= 0) & (y <= last) & (y == y.round())
-    wrong = ~(y.isnan() | torch.where(last.isinf(), y.isfinite(), is_class))
+    wrong = is_wrong(y, [len(label.classes) for label in labels])
     if wrong.any():
         row, column = wrong.nonzero()[0].tolist()
         label, value = labels[column], y[row, column].item()
@@ -69,6 +64,16 @@ def check_labels(y: Tensor, labels: Sequence[Label]) -> None:
         raise ValueError(
             f"row {row}, label {label.name!r} is {value:g}: wanted {wanted}, or NaN where missing"
         )
+
+
+def is_wrong(y: Tensor, num_classes: int | Sequence[int]) -> Tensor:
+    """Which labels are neither missing nor a value of their kind.
+
+    :param num_classes: how many classes the labels have, or those of each column; 0 for a number.
+    """
+    count = torch.as_tensor(num_classes, device=y.device)
+    is_class = (y >= 0) & (y < count) & (y == y.round())
+    return ~(y.isnan() | torch.where(count > 0, is_class, y.isfinite()))
 
 
 def index_of(label: str | int, names: Sequence[str], what: str = "label") -> int:

@@ -85,7 +85,7 @@ def plot_class_confusion(label: Categorical, confusion: Sequence[Sequence[int]])
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.subplots()
     axes.imshow(rates, vmin=0, vmax=1, cmap="Blues")
-    _write_shares(axes, rates, digits=0, least=0.0051)
+    _write_shares(axes, rates, digits=0, least=0.0051)  # more than is written 0 %
     classes = [name.replace("_", " ") for name in label.classes]
     names = [f"{name} ({total})" for name, total in zip(classes, totals, strict=True)]
     axes.set_yticks(range(len(names)), names, fontsize=8)
