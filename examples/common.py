@@ -51,7 +51,8 @@ def fit(
     precision = pick_precision(args.precision, device)
     pyro.set_rng_seed(args.seed)
     data = load(args)
-    batches = Batches(data, args.batch_size, shift=args.shift, seed=args.seed, device=device)
+    warping = {"shift": args.shift, "warp": args.warp}
+    batches = Batches(data, args.batch_size, seed=args.seed, device=device, **warping)
     set_weight(args, batches)
     config = {k: v for k, v in vars(args).items() if k not in NOT_OF_THE_RESULT}
     config |= {"device": device.type, "precision": str(precision).removeprefix("torch.")}

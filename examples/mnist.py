@@ -26,7 +26,8 @@ from ccvae_pyro.data import LabeledImages, keep_labels_per_class, load_class_fol
 WITH_ALL_LABELS: dict[str, Any] = {"classification_weight": 300, "z_dim": 30, "style_dim": 11}
 WITH_ALL_LABELS |= {"learning_rate": 2e-3, "shift": 1, "epochs": 12}
 WITH_FEW_LABELS: dict[str, Any] = {"classification_weight": 100, "z_dim": 20, "style_dim": 1}
-WITH_FEW_LABELS |= {"last_weight": 5, "learning_rate": 1e-3, "shift": 2, "epochs": 20}
+WITH_FEW_LABELS |= {"last_weight": 20, "learning_rate": 1e-3, "shift": 2, "warp": 0.3}
+WITH_FEW_LABELS |= {"epochs": 20}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,7 +90,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser,
         z_dim="30, with few labels 20",
         weight="with tilted 300, with few labels 100; else 0",
-        last="the same, with few labels 5",
+        last="the same, with few labels 20",
     )
     parser.add_argument("--style-dim", type=options.positive, metavar="D",
                         help="how many of these are style, and not of the class "
@@ -101,6 +102,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         batch_size="100",
         learning_rate="0.002, with few labels 0.001",
         shift="1, with few labels 2",
+        warp="0, with few labels 0.3",
     )
     args = parser.parse_args(arguments)
     defaults = WITH_ALL_LABELS if args.labels_per_class is None else WITH_FEW_LABELS

@@ -44,6 +44,7 @@ def add_training_options(
     batch_size: str,
     learning_rate: str = "0.002",
     shift: str = "0",
+    warp: str = "0",
 ) -> None:
     """Adds how a model is trained, and where the results go.
 
@@ -52,6 +53,7 @@ def add_training_options(
     :param batch_size: what the default is, in words.
     :param learning_rate: what the default is, in words.
     :param shift: what the default is, in words.
+    :param warp: what the default is, in words.
     """
     add = parser.add_argument_group("training").add_argument
     add("--epochs", type=positive, metavar="N",
@@ -64,6 +66,8 @@ def add_training_options(
         help="share of the steps, the last, over which the rate falls to zero (default: 0.5)")
     add("--shift", type=count, metavar="N",
         help=f"move training images at random, by up to so many pixels (default: {shift})")
+    add("--warp", type=float, metavar="SHARE",
+        help=f"and turn, stretch and slant them by up to this share (default: {warp})")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
         help="of the networks; densities are always float32 (default: auto, whichever is faster)")
@@ -84,7 +88,7 @@ def new_parser(description: str | None) -> argparse.ArgumentParser:
 def fill_in(args: argparse.Namespace, **defaults: Any) -> argparse.Namespace:
     """Sets those of the options that were not given."""
     defaults |= {"likelihood_scale": LIKELIHOOD_SCALE[args.objective]}
-    for name, value in ({"shift": 0, "learning_rate": 2e-3} | defaults).items():
+    for name, value in ({"shift": 0, "warp": 0.0, "learning_rate": 2e-3} | defaults).items():
         if getattr(args, name) is None:
             setattr(args, name, value)
     return args

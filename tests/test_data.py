@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from helpers import write_mnist
 from PIL import Image
+from torch.testing import assert_close
 
 from ccvae_pyro.data import (
     Batches,
@@ -23,6 +24,7 @@ from ccvae_pyro.data import (
 )
 from ccvae_pyro.data.avatar_tables import ATTRIBUTES, VISIBLE_ATTRIBUTES
 from ccvae_pyro.data.celeba import download
+from ccvae_pyro.data.warping import warped
 from ccvae_pyro.labels import Categorical, binaries, index_of
 
 # Avatars
@@ -382,6 +384,29 @@ def test_images_are_moved_each_its_own_way_and_the_same_again(data):
     assert all(torch.equal(a[0], b[0]) for a, b in held_out)
 
 
+def test_images_are_warped_the_same_way_again(data):
+    batches = Batches(data, 7, warp=0.2)
+    first, again = ([x for x, _ in batches.epoch(1)] for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    still = [x for x, _ in Batches(data, 7).epoch(1)]
+    assert not torch.equal(first[0], still[0])
+
+
+def test_images_are_warped_by_a_linear_map_each_its_own():
+    # Of an image that is linear in its pixel's place, one can read off where each pixel came from.
+    places = (torch.arange(20.0) + 0.5) - 10
+    down, right = torch.meshgrid(places, places, indexing="ij")
+    x = torch.stack([right, down]).expand(50, 2, 20, 20)
+    came_from = warped(x, 2, 0.2, np.random.default_rng(0))[:, :, 6:14, 6:14].flatten(2)
+    inner = torch.stack([right, down, torch.ones(20, 20)])[:, 6:14, 6:14].flatten(1)
+    maps = came_from @ torch.linalg.pinv(inner)  # (image, from which axis, right and down and 1)
+    assert_close(maps @ inner, came_from)
+    turns, moves = maps[:, :, :2] - torch.eye(2), maps[:, :, 2]
+    assert 0.15 < turns.abs().amax(0).min() < turns.abs().max() < 0.2
+    assert 1.5 < moves.abs().amax(0).min() < moves.abs().max() < 2
+    assert turns.std(0).min() > 0.08
+
+
 @pytest.mark.parametrize(("fraction", "num_labeled"), [(0.25, 10), (0.5, 20), (1.0, 40)])
 def test_a_fraction_of_the_images_is_labeled(data, fraction, num_labeled):
     batches = list(Batches(hide_labels(data, fraction), 7).epoch(1))
@@ -445,6 +470,8 @@ def test_a_fraction_is_a_fraction(data):
         Batches(data, 5, labeled_share=1)
     with pytest.raises(ValueError, match="0 pixels or more, within them, got -1"):
         Batches(data, 5, shift=-1)
+    with pytest.raises(ValueError, match=r"warp must be at least 0 and below 1, got 1\.5"):
+        Batches(data, 5, warp=1.5)
     with pytest.raises(ValueError, match=r"'rows' or 'entries', got 'all'"):
         hide_labels(data, 0.5, missing="all")
 

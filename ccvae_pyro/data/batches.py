@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ccvae_pyro.data.images import LabeledImages
+from ccvae_pyro.data.warping import warped
 
 
 class Batches:
@@ -26,7 +26,8 @@ class Batches:
     :param batch_size: how many images a batch has; an epoch's last one may have fewer.
     :param labeled_share: the least share of a batch that has labels, if any image has.
     :param shift: training images are moved at random, by up to so many pixels along each axis.
-    :param seed: for the order, and how images are moved.
+    :param warp: and turned, stretched and slanted, by up to this share of their size.
+    :param seed: for the order, and how images are moved and warped.
     :param device: where the tensors go.
     :raises ValueError: if there are fewer training images than a batch takes, or
         ``labeled_share`` is no fraction.
@@ -39,6 +40,7 @@ class Batches:
         *,
         labeled_share: float = 0.25,
         shift: int = 0,
+        warp: float = 0.0,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -52,8 +54,10 @@ class Batches:
             raise ValueError(f"labeled_share must be at least 0 and below 1, got {labeled_share}")
         if not 0 <= shift < min(data.images.shape[1:3]):
             raise ValueError(f"images can be moved by 0 pixels or more, within them, got {shift}")
+        if not 0 <= warp < 1:
+            raise ValueError(f"warp must be at least 0 and below 1, got {warp}")
         self.data, self.batch_size, self.seed, self.device = data, batch_size, seed, device
-        self.shift = shift
+        self.shift, self.warp = shift, warp
         is_labeled = ~np.isnan(data.labels[rows]).all(axis=1)
         self.labeled, self.unlabeled = rows[is_labeled], rows[~is_labeled]
         # The number of labeled images in each batch, where they would be too few by chance.
@@ -63,15 +67,16 @@ class Batches:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
         """The batches of an epoch, from batch ``start`` on."""
-        rng = np.random.default_rng((self.seed, number))
+        order = np.random.default_rng((self.seed, number))
         if self._num_labeled:
-            batches = self._mixed(rng)
+            batches = self._mixed(order)
         else:
-            batches = _split(rng.permutation(self.data.splits["train"]), self.batch_size)
+            batches = _split(order.permutation(self.data.splits["train"]), self.batch_size)
         for place in range(start, len(batches)):
             x, y = self.data.batch(batches[place], self.device)
-            if self.shift:
-                x = _moved(x, self.shift, np.random.default_rng((self.seed, number, place)))
+            if self.shift or self.warp:
+                rng = np.random.default_rng((self.seed, number, place))
+                x = warped(x, self.shift, self.warp, rng)
             yield (x, y) if len(self.labeled) else (x,)
 
     def held_out(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -107,15 +112,6 @@ class Batches:
         drawn = np.concatenate([rng.permutation(self.labeled) for _ in range(num_rounds)])
         labeled = _split(drawn[:num_drawn], self._num_labeled)
         return [np.concatenate(rows) for rows in zip(labeled, unlabeled, strict=True)]
-
-
-def _moved(x: Tensor, far: int, rng: np.random.Generator) -> Tensor:
-    """Images, each moved its own way by up to ``far`` pixels; what comes in repeats the edge."""
-    padded = F.pad(x, (far,) * 4, mode="replicate").permute(0, 2, 3, 1)
-    down, right = torch.from_numpy(rng.integers(2 * far + 1, size=(2, len(x), 1))).to(x.device)
-    height, width = (torch.arange(size, device=x.device) for size in x.shape[2:])
-    image = torch.arange(len(x), device=x.device)[:, None, None]
-    return padded[image, (down + height)[:, :, None], (right + width)[:, None]].permute(0, 3, 1, 2)
 
 
 def _split(rows: np.ndarray, size: int) -> list[np.ndarray]:
