@@ -8,14 +8,8 @@ import pyro.distributions as dist
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Independent, Normal
 
-from ccvae_pyro.labels.rows import (
-    LabelPart,
-    MixedLabels,
-    likeliest,
-    log_prob_of_classes,
-    num_classes_of,
-    parts_of,
-)
+from ccvae_pyro.labels.reading import likeliest, log_prob_of_classes, num_classes_of
+from ccvae_pyro.labels.rows import LabelPart, MixedLabels, parts_of
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.prior_probe import prior_of_part, values_to_try
 

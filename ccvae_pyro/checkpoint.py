@@ -8,22 +8,22 @@ from typing import Any
 
 import torch
 
+from ccvae_pyro.family import ImageModel
 from ccvae_pyro.files import written_whole
-from ccvae_pyro.model import CCVAE
-from ccvae_pyro.presets import from_recipe
+from ccvae_pyro.recipes import from_recipe
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read, or that belongs to another model."""
 
 
-def save(path: Path | str, ccvae: CCVAE, **values: Any) -> None:
+def save(path: Path | str, model: ImageModel, **values: Any) -> None:
     """Writes a model to a file, whole or not at all.
 
     :param values: tensors and plain values to keep with it.
     :raises OSError: if it cannot be written.
     """
-    contents = {"recipe": ccvae.recipe, "model": ccvae.state_dict(), **values}
+    contents = {"recipe": model.recipe, "model": model.state_dict(), **values}
     with written_whole(Path(path)) as part:
         try:
             torch.save(contents, part)
@@ -46,36 +46,36 @@ def read(path: Path | str) -> dict[str, Any]:
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, KeyError) as error:
         raise CheckpointError(f"{path} cannot be read: truncated, or no checkpoint") from error
     if not isinstance(contents, dict) or "model" not in contents:
-        raise CheckpointError(f"{path} is not a checkpoint of a CCVAE")
+        raise CheckpointError(f"{path} is not a checkpoint of a model")
     return contents
 
 
-def load(path: Path | str, ccvae: CCVAE | None = None) -> CCVAE:
-    """Reads a trained CCVAE.
+def load(path: Path | str, model: ImageModel | None = None) -> ImageModel:
+    """Reads a trained model.
 
     :param path: a checkpoint, such as ``runs/celeba/checkpoint.pt``.
-    :param ccvae: the model to read the parameters into: needed where it was put together by hand,
+    :param model: the model to read the parameters into: needed where it was put together by hand,
         not by a preset.
     :returns: the model, on the CPU.
     :raises FileNotFoundError: if there is no such file.
     :raises CheckpointError: if it cannot be read, or belongs to a model of another shape.
     """
     contents = read(path)
-    if ccvae is None:
+    if model is None:
         try:
-            ccvae = from_recipe(contents["recipe"] or {})
+            model = from_recipe(contents["recipe"] or {})
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{path} holds no model of a preset of this version: pass the model as `ccvae`"
+                f"{path} holds no model of a preset of this version: pass the model as `model`"
             ) from error
-    restore(ccvae, contents, path)
-    return ccvae
+    restore(model, contents, path)
+    return model
 
 
-def restore(ccvae: CCVAE, contents: dict[str, Any], path: Path | str) -> None:
+def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> None:
     """Copies the parameters of a checkpoint that was read into a model."""
     try:
-        ccvae.load_state_dict(contents["model"])
+        model.load_state_dict(contents["model"])
     except RuntimeError as error:
         differences = str(error).splitlines()
         raise CheckpointError(

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from pyro import poutine
 from torch import Tensor
 
 from ccvae_pyro import arviz_bridge
 from ccvae_pyro.bayes import mixture_log_prob
 from ccvae_pyro.labels import Continuous, Label, are_plain, block_of, outcome_names
-from ccvae_pyro.labels.rows import log_probs_of_known, outcomes
+from ccvae_pyro.labels.reading import log_probs_of_known, outcomes
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.prior_probe import values_to_try
 
@@ -67,6 +68,31 @@ def log_likelihood(weights: ImportanceWeights) -> Tensor:
     .. math:: \log p(x) \approx \log \frac{1}{K} \sum_k p(x, z^{(k)}) / q(z^{(k)} \mid x)
     """
     return weights.images.logsumexp(0) - math.log(len(weights.images))
+
+
+@torch.no_grad()
+def log_p_x(model: Any, x: Tensor, num_draws: int = 100) -> Tensor:
+    r"""Estimates :math:`\log p(x)` for each image, by any model and guide, shape ``(batch,)``.
+
+    All latents are weighed at draws from the guide, a label among them; of a
+    :class:`~ccvae_pyro.CCVAE`, labels are summed out: see :func:`importance_weights`.
+    """
+    if isinstance(model, CCVAE):
+        return log_likelihood(importance_weights(model, x, num_draws=num_draws))
+    log_weights = []
+    for _ in range(num_draws):
+        guide = poutine.trace(model.guide).get_trace(x)
+        traces = poutine.trace(poutine.replay(model.model, guide)).get_trace(x), guide
+        log_p, log_q = (_log_joint(trace) for trace in traces)
+        log_weights.append(log_p - log_q)
+    return torch.stack(log_weights).logsumexp(0) - math.log(num_draws)
+
+
+def _log_joint(trace: Any) -> Tensor:
+    """The log-probability of all sites of a trace together, for each image."""
+    trace.compute_log_prob()
+    samples = (site for site in trace.nodes.values() if site["type"] == "sample")
+    return sum((site["log_prob"] for site in samples), start=torch.zeros(()))
 
 
 def effective_sample_size(log_weights: Tensor) -> Tensor:

@@ -81,6 +81,21 @@ class BernoulliDecoder(nn.Module):
         return dist.Bernoulli(logits=logits, validate_args=False).to_event(self.event_dim)
 
 
+class GaussianDecoder(nn.Module):
+    r"""The likelihood :math:`p_\theta(x \mid z)` of vectors: a Normal for each entry.
+
+    :param features: a network from ``z`` to twice as many features as there are entries.
+    """
+
+    def __init__(self, features: nn.Module) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, z: Tensor) -> dist.Independent:
+        loc, raw_scale = self.features(z).chunk(2, dim=-1)
+        return dist.Normal(loc, F.softplus(raw_scale).clamp(min=MIN_SCALE)).to_event(1)
+
+
 class DiagonalClassifier(nn.Module):
     r"""The classifier :math:`q_\varphi(y \mid z_c)`, in which :math:`y_i` sees :math:`z_c^i` only.
 

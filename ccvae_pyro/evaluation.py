@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from pyro.infer import Trace_ELBO
 from sklearn.metrics import average_precision_score, confusion_matrix, r2_score
 from torch import Tensor
 
-from ccvae_pyro.classification import encode
-from ccvae_pyro.interventions import decode
+from ccvae_pyro.classification import classify
+from ccvae_pyro.family import CannotError, ImageModel
+from ccvae_pyro.interventions import reconstruct
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label
-from ccvae_pyro.labels.rows import outcomes
-from ccvae_pyro.model import CCVAE
 
 MEAN_FIGURES = ("accuracy", "balanced_accuracy", "majority_accuracy", "average_precision")
 LABEL_FIGURES = (*MEAN_FIGURES, "sensitivity", "specificity", "frequency")
@@ -23,15 +21,36 @@ LABEL_FIGURES = (*MEAN_FIGURES, "sensitivity", "specificity", "frequency")
 
 @torch.no_grad()
 def evaluate(
-    ccvae: CCVAE, batches: Iterable[tuple[Tensor, Tensor]], objective: Trace_ELBO | None = None
-) -> dict[str, float | dict]:
+    model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]], objective: Any = None
+) -> dict[str, Any]:
     """Measures a model on labeled images.
 
     :param batches: pairs of images and labels; a NaN label is left out.
     :param objective: whose bound to report, if any.
+    :returns: what :func:`label_figures` does; ``reconstruction_error``, the mean absolute error of
+        a pixel; and ``bound``, in nats per image. A figure that the model has no part for is NaN.
+    """
+    answers, error, bound, num_images = [], 0.0, 0.0, 0
+    for x, y in batches:
+        answers.append(_answer(model, x, y))
+        error += _reconstruction_error(model, x) * len(x)
+        if objective is not None:
+            bound -= objective.loss(model.model, model.guide, x, y)
+        num_images += len(x)
+    figures = _figures(model.labels, answers)
+    figures["reconstruction_error"] = error / num_images
+    if objective is not None:
+        figures["bound"] = bound / num_images
+    return figures
+
+
+@torch.no_grad()
+def label_figures(model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Any]:
+    """Measures how well a model reads labels off images.
+
+    :param batches: as :func:`evaluate` takes them.
     :returns: ``accuracy``, ``balanced_accuracy``, ``majority_accuracy`` (of always answering the
         more frequent value) and ``average_precision``, each the mean over the labels;
-        ``reconstruction_error``, the mean absolute error of a pixel; ``bound``, in nats per image;
         ``per_label``, the same figures for each label. A binary label has besides its
         ``sensitivity`` (how often it is found where it is true), ``specificity`` (how often it is
         denied where it is not) and ``frequency``; one with classes its ``confusion``, how many
@@ -39,28 +58,42 @@ def evaluate(
         ``mean_error`` (absolute) and ``mean_error_of_mean`` (of always answering the mean). A
         figure is NaN where the images do not have the values that it needs.
     """
-    y, probability, error, bound, num_images = [], [], 0.0, 0.0, 0
-    for x, labels in batches:
-        z_c, z_style = encode(ccvae, x)
-        error += (decode(ccvae, z_c, z_style) - x).abs().mean().item() * len(x)
-        if objective is not None:
-            bound -= objective.loss(ccvae.model, ccvae.guide, x, labels)
-        y.append(labels.cpu().double().numpy())
-        probability.append(outcomes(ccvae.classifier(z_c)).cpu().double().numpy())
-        num_images += len(x)
-    per_label = _per_label(ccvae.labels, np.concatenate(y), np.concatenate(probability))
+    return _figures(model.labels, [_answer(model, x, y) for x, y in batches])
+
+
+def _answer(model: ImageModel, x: Tensor, y: Tensor) -> tuple[np.ndarray, np.ndarray | None]:
+    """The true labels, and what a model expects of them, if it does."""
+    try:
+        expected = classify(model, x).double().cpu().numpy()
+    except CannotError:
+        expected = None
+    return y.double().cpu().numpy(), expected
+
+
+def _figures(
+    labels: Sequence[Label], answers: Sequence[tuple[np.ndarray, np.ndarray | None]]
+) -> dict[str, Any]:
+    """The figures of all labels together, and of each."""
+    y, expected = zip(*answers, strict=True)
+    if any(each is None for each in expected):
+        return dict.fromkeys(MEAN_FIGURES, np.nan) | {"per_label": {}}
+    per_label = _per_label(labels, np.concatenate(y), np.concatenate(expected))
     figures = {
         key: _mean([of_label[key] for of_label in per_label.values() if key in of_label])
         for key in MEAN_FIGURES
     }
-    if any(isinstance(kind, Continuous) for kind in ccvae.labels):
+    if any(isinstance(kind, Continuous) for kind in labels):
         figures["r_squared"] = _mean(
             [f["r_squared"] for f in per_label.values() if "r_squared" in f]
         )
-    figures["reconstruction_error"] = error / num_images
-    if objective is not None:
-        figures["bound"] = bound / num_images
     return figures | {"per_label": per_label}
+
+
+def _reconstruction_error(model: ImageModel, x: Tensor) -> float:
+    try:
+        return (reconstruct(model, x) - x).abs().mean().item()
+    except CannotError:
+        return np.nan
 
 
 def _mean(values: list[float]) -> float:

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ccvae_pyro.labels.nested import NestedCategorical
-from ccvae_pyro.labels.rows import in_order, parts_of, unknown_labels
+from ccvae_pyro.labels.reading import in_order
+from ccvae_pyro.labels.rows import parts_of, unknown_labels
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.row_messenger import NotFactorizedError
 from ccvae_pyro.tilted import TiltedCCVAE_ELBO

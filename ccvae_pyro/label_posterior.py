@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal, kl_divergence
 from torch.distributions.utils import clamp_probs
 
-from ccvae_pyro.labels.rows import log_prob_of_classes
+from ccvae_pyro.labels.reading import log_prob_of_classes
 from ccvae_pyro.tilted_normal import TiltedNormal
 
 

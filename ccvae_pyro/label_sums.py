@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ccvae_pyro.label_draws import LabelDraws
-from ccvae_pyro.labels.rows import LabelPart, log_prob_of_classes, num_classes_of
+from ccvae_pyro.labels.reading import log_prob_of_classes, num_classes_of
+from ccvae_pyro.labels.rows import LabelPart
 from ccvae_pyro.prior_probe import PriorProbe
 from ccvae_pyro.row_messenger import NotFactorizedError
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pyro
 import torch
-from pyro.params import param_with_module_name
+from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
-from ccvae_pyro.labels import Label, binaries
+from ccvae_pyro.family import ImageModel, register
+from ccvae_pyro.labels import Label, binaries, block_of
+from ccvae_pyro.labels.reading import widened
 
 
-class CCVAE(nn.Module):
+class CCVAE(ImageModel):
     r"""Characteristic capturing VAE: its six distributions, as a model and a guide.
 
     Each part is a module that returns a :class:`~pyro.distributions.Distribution`, so any of
@@ -42,24 +43,16 @@ class CCVAE(nn.Module):
         *,
         label_names: Sequence[str] = (),
     ) -> None:
-        super().__init__()
+        if not labels:  # binary ones, by their numbers where they have no names
+            (num_labels,) = label_prior().event_shape
+            labels = binaries(label_names or [str(i) for i in range(num_labels)])
+        super().__init__(labels)
         self.encoder = encoder
         self.decoder = decoder
         self.classifier = classifier
         self.conditional_prior = conditional_prior
         self.style_prior = style_prior
         self.label_prior = label_prior
-        if not labels:  # binary ones, by their numbers where they have no names
-            (num_labels,) = label_prior().event_shape
-            labels = binaries(label_names or [str(i) for i in range(num_labels)])
-        self.labels = tuple(labels)
-        # The preset that made this and its arguments, from which a checkpoint builds it again.
-        self.recipe: dict[str, Any] | None = None
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """What the labels are called, in the order of the columns of ``y``."""
-        return tuple(label.name for label in self.labels)
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         r"""The generative model, Joy et al. (2021), Section 3::
@@ -72,7 +65,7 @@ class CCVAE(nn.Module):
         :param x: images, shape ``(batch, channels, height, width)``.
         :param y: labels, shape ``(batch, num_labels)``, or None for an unlabeled batch.
         """
-        _register(self)
+        register("ccvae", self)
         with pyro.plate("data", len(x)):
             y = pyro.sample("y", self.label_prior(), obs=y)
             z_c = pyro.sample("z_c", self.conditional_prior(y))
@@ -90,7 +83,7 @@ class CCVAE(nn.Module):
 
         See :class:`CCVAE_ELBO` for the objective that compares the two.
         """
-        _register(self)
+        register("ccvae", self)
         with pyro.plate("data", len(x)):
             q_z_c, q_z_style = self.encoder(x)
             z_c = pyro.sample("z_c", q_z_c)
@@ -99,18 +92,36 @@ class CCVAE(nn.Module):
             pyro.sample("y", self.classifier(z_c), obs=y, infer={"is_auxiliary": is_labeled})
             pyro.sample("z_style", q_z_style)
 
+    def q_y_x(self, x: Tensor) -> TorchDistribution:
+        r""":math:`q_\varphi(y \mid z_c)` at the mean of :math:`q_\phi(z_c \mid x)`.
 
-def _register(ccvae: CCVAE) -> None:
-    """Calls :func:`pyro.module`, once the parameter store holds no other model's tensors.
+        Of a label that is a number, with the deviation that :math:`z_c` lends to it.
+        """
+        q_z_c = self.encoder(x)[0]
+        rows = (self.classifier(q_z_c.mean + by) for by in (0, q_z_c.variance.sqrt()))
+        return widened(*rows)
 
-    The store keeps the first tensor that it sees under a name, and an optimizer steps what the
-    store holds: of two models with one name, the second would never train.
-    """
-    store = pyro.get_param_store()
-    for name, parameter in ccvae.named_parameters():
-        stored_name = param_with_module_name("ccvae", name)
-        if stored_name in store:
-            stored = store[stored_name].unconstrained()  # type: ignore[attr-defined]
-            if stored is not parameter:
-                del store[stored_name]
-    pyro.module("ccvae", ccvae)
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The posterior means of ``z_c`` and ``z_style``."""
+        q_z_c, q_z_style = self.encoder(x)
+        return q_z_c.mean, q_z_style.mean
+
+    def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
+        """The mean image of ``z_c`` and ``z_style``."""
+        return self.decoder(torch.cat([of_labels, rest], dim=-1)).mean
+
+    def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """``z_c`` from the conditional prior, and ``z_style`` from its own."""
+        z_c = self.conditional_prior(y).sample()
+        return z_c, self.style_prior().sample(z_c.shape[:-1])
+
+    def block(self, index: int) -> slice:
+        """Where a label's characteristics are in ``z_c``."""
+        return block_of(self.labels, index)
+
+    def prior_of(self, index: int, value: float) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of the conditional prior of a label's characteristics."""
+        y = next(self.parameters()).new_zeros(len(self.labels))
+        y[index] = value
+        prior, block = self.conditional_prior(y), self.block(index)
+        return prior.mean[block], prior.variance[block].sqrt()

@@ -174,6 +174,38 @@ def decoder_28(z_dim: int, *, out_channels: int = 1) -> Network:
     return keep_signal(Network(*layers))
 
 
+def encoder_mlp(out_features: int, *, side: int = 28, hidden: int = 500) -> Network:
+    """An encoder without convolutions of images of one channel: two hidden layers.
+
+    From shape ``(batch, 1, side, side)`` to ``(batch, out_features)``.
+    """
+    layers = (
+        nn.Flatten(),
+        nn.Linear(side**2, hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, out_features),
+    )
+    return keep_signal(Network(*layers))
+
+
+def decoder_mlp(z_dim: int, *, side: int = 28, hidden: int = 500) -> Network:
+    """The mirror image of :func:`encoder_mlp`, up to the logit of each pixel.
+
+    From shape ``(batch, z_dim)`` to ``(batch, 1, side, side)``.
+    """
+    layers = (
+        nn.Linear(z_dim, hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, side**2),
+        nn.Unflatten(-1, (1, side, side)),
+    )
+    return keep_signal(Network(*layers))
+
+
 def mlp(in_features: int, out_features: int, *, hidden: int = 256) -> Network:
     """Two linear layers with a ReLU between them, for data that have no grid."""
     return Network(

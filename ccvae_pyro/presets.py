@@ -15,7 +15,7 @@ from ccvae_pyro.distributions import (
     StandardNormal,
 )
 from ccvae_pyro.label_modules import label_modules
-from ccvae_pyro.labels import Label, binaries, from_plain, to_plain
+from ccvae_pyro.labels import Label, binaries, to_plain
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.networks import decoder_28, decoder_64, encoder_28, encoder_64
 
@@ -85,18 +85,6 @@ def mnist(
         labels = _binaries(num_labels, label_prior, label_names, 1 / max(num_labels, 2))
     decoder = BernoulliDecoder(decoder_28(z_dim))
     return _assemble(encoder_28(2 * z_dim), decoder, labels, z_dim, {"preset": "mnist"})
-
-
-def from_recipe(recipe: dict[str, Any]) -> CCVAE:
-    """Builds again what a preset made.
-
-    :raises ValueError: if it was not made by a preset.
-    """
-    arguments = dict(recipe)
-    preset = {"celeba": celeba, "mnist": mnist}.get(arguments.pop("preset", ""))
-    if preset is None:
-        raise ValueError("it was not made by a preset")
-    return preset(**(arguments | {"labels": from_plain(arguments["labels"])}))
 
 
 def _assemble(

@@ -11,7 +11,8 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
-from ccvae_pyro.labels.rows import LabelPart, is_row_of, num_classes_of, parts_of, unknown_labels
+from ccvae_pyro.labels.reading import num_classes_of
+from ccvae_pyro.labels.rows import LabelPart, is_row_of, parts_of, unknown_labels
 from ccvae_pyro.row_messenger import (
     NotFactorizedError,
     RowMessenger,

@@ -11,7 +11,8 @@ from torch.distributions import Normal
 
 from ccvae_pyro.label_posterior import ClassPosterior, LabelTerms, Line
 from ccvae_pyro.labels.nested import NestedCategorical
-from ccvae_pyro.labels.rows import LabelPart, num_classes_of
+from ccvae_pyro.labels.reading import num_classes_of
+from ccvae_pyro.labels.rows import LabelPart
 from ccvae_pyro.labels.values import is_wrong
 from ccvae_pyro.line_posterior import LinePosterior
 from ccvae_pyro.prior_probe import PriorProbe

@@ -12,9 +12,10 @@ from tqdm import tqdm
 
 from ccvae_pyro.classification import predict
 from ccvae_pyro.data.batches import Batches
+from ccvae_pyro.family import ImageModel
 from ccvae_pyro.interventions import generate
 from ccvae_pyro.labels import Continuous
-from ccvae_pyro.labels.rows import log_probs_of_known
+from ccvae_pyro.labels.reading import log_probs_of_known
 from ccvae_pyro.model import CCVAE
 
 NOISE = 0.03  # on the images, so that a reader is not put off by those that a decoder makes
@@ -50,7 +51,7 @@ def train_classifier(
 
 
 @torch.no_grad()
-def read_accuracy(ccvae: CCVAE, reader: CCVAE, y: Tensor) -> float:
+def read_accuracy(model: ImageModel, reader: ImageModel, y: Tensor) -> float:
     """How often a reader finds the labels that images were generated to, balanced and averaged.
 
     Labels that are numbers are left out.
@@ -58,8 +59,8 @@ def read_accuracy(ccvae: CCVAE, reader: CCVAE, y: Tensor) -> float:
     :param reader: trained by :func:`train_classifier` on images and labels of the kind.
     :param y: labels to generate to, shape ``(batch, num_labels)``, best those of images held out.
     """
-    read, _ = predict(reader, generate(ccvae, y))
-    columns = zip(ccvae.labels, y.cpu().numpy().T, read.cpu().numpy().T, strict=True)
+    read, _ = predict(reader, generate(model, y))
+    columns = zip(model.labels, y.cpu().numpy().T, read.cpu().numpy().T, strict=True)
     scores = [
         balanced_accuracy_score(truth, answer)
         for label, truth, answer in columns

@@ -6,7 +6,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,16 @@ from tqdm import tqdm
 from ccvae_pyro import checkpoint
 from ccvae_pyro.data.batches import Batches
 from ccvae_pyro.evaluation import evaluate
+from ccvae_pyro.family import CannotError, ImageModel
 from ccvae_pyro.history import write_history
 from ccvae_pyro.interventions import reconstruct
-from ccvae_pyro.model import CCVAE
 from ccvae_pyro.schedule import schedule
 
 NUM_WATCHED = 10  # validation images whose reconstructions are kept as training goes on
 
 
 def train(
-    ccvae: CCVAE,
+    model: ImageModel,
     svi: SVI,
     batches: Batches,
     num_epochs: int,
@@ -68,14 +68,14 @@ def train(
     # The caller's parameter store is not ours to fill.
     with pyro.get_param_store().scope(), _deferred_interrupt() as interrupts:
         if resume and path.exists():
-            state = _resume(path, ccvae, svi)
+            state = _resume(path, model, svi)
         prepare()
         while state["epoch"] < num_epochs:
             _train_epoch(svi, batches, state, interrupts, prepare)
             if not interrupts:
-                _close_epoch(ccvae, batches, state, is_last=state["epoch"] + 1 == num_epochs)
-            optimizer, rng = svi.optim.get_state(), _rng_state(ccvae)
-            checkpoint.save(path, ccvae, optimizer=optimizer, rng=rng, **state)
+                _close_epoch(model, batches, state, is_last=state["epoch"] + 1 == num_epochs)
+            optimizer, rng = svi.optim.get_state(), _rng_state(model)
+            checkpoint.save(path, model, optimizer=optimizer, rng=rng, **state)
             write_history(out, state["history"])
             if interrupts:
                 raise KeyboardInterrupt
@@ -134,9 +134,11 @@ def _train_epoch(
     state["seconds"] += time.perf_counter() - start
 
 
-def _close_epoch(ccvae: CCVAE, batches: Batches, state: dict[str, Any], is_last: bool) -> None:
+def _close_epoch(
+    model: ImageModel, batches: Batches, state: dict[str, Any], is_last: bool
+) -> None:
     """Measures the model on the validation images and writes the epoch into the history."""
-    figures = evaluate(ccvae, batches.held_out("valid"))
+    figures = evaluate(model, batches.held_out("valid"))
     epoch = state["epoch"] = state["epoch"] + 1
     record = {"epoch": epoch, "loss": state["loss"] / batches.num_images}
     record |= {name: value for name, value in figures.items() if name != "per_label"}
@@ -146,7 +148,8 @@ def _close_epoch(ccvae: CCVAE, batches: Batches, state: dict[str, Any], is_last:
     state.update(step=0, loss=0.0, seconds=0.0)
     if is_last or epoch.bit_count() == 1:  # 1, 2, 4, 8, ...: most happens at first
         images, _ = next(batches.held_out("valid"))
-        state["reconstructions"][epoch] = _to_uint8(reconstruct(ccvae, images[:NUM_WATCHED]))
+        with suppress(CannotError):
+            state["reconstructions"][epoch] = _to_uint8(reconstruct(model, images[:NUM_WATCHED]))
 
 
 def _to_uint8(images: Tensor) -> Tensor:
@@ -154,21 +157,21 @@ def _to_uint8(images: Tensor) -> Tensor:
     return images.clamp(0, 1).mul(255).round().byte().cpu()
 
 
-def _resume(path: Path, ccvae: CCVAE, svi: SVI) -> dict[str, Any]:
+def _resume(path: Path, model: ImageModel, svi: SVI) -> dict[str, Any]:
     """Restores model, optimizer and random numbers; returns the rest of the checkpoint."""
     contents = checkpoint.read(path)
-    checkpoint.restore(ccvae, contents, path)
+    checkpoint.restore(model, contents, path)
     svi.optim.set_state(contents["optimizer"])
     torch.set_rng_state(contents["rng"]["cpu"])
-    device = next(ccvae.parameters()).device
+    device = next(model.parameters()).device
     if device.type == "cuda" and "cuda" in contents["rng"]:
         torch.cuda.set_rng_state(contents["rng"]["cuda"], device)
     keys = ("epoch", "step", "loss", "seconds", "history", "reconstructions")
     return {key: contents[key] for key in keys}
 
 
-def _rng_state(ccvae: CCVAE) -> dict[str, Tensor]:
-    device = next(ccvae.parameters()).device
+def _rng_state(model: ImageModel) -> dict[str, Tensor]:
+    device = next(model.parameters()).device
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)

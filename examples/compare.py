@@ -1,8 +1,10 @@
-"""Compares objectives, settings, shares of labels and seeds, and tabulates what comes out.
+"""Compares models, objectives, settings, shares of labels and seeds, and tabulates what comes out.
 
-    python examples/compare.py --objectives tilted published --attributes 40 --seeds 0 1
-    python examples/compare.py --objectives tilted published classifier --label-fractions .004 .06
-    python examples/compare.py --data fashion --objectives tilted --classification-weights 10 100
+    python examples/compare.py --models tilted published --attributes 40 --seeds 0 1
+    python examples/compare.py --models tilted m2 diva mvae classifier --label-fractions .02 1
+    python examples/compare.py --data fashion --models tilted --classification-weights 10 100
+
+A CCVAE is trained by one of three objectives, of celeba.py; the others are its relatives.
 
 A cell that is done is not run again: stop it, add to it, or run parts of it side by side, with the
 same --out.
@@ -16,24 +18,30 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import celeba
 import common
 import options
 import pyro
 import torch
+from models import CCVAE_OBJECTIVES, MODELS, new_model, train
 from tables import draw, draw_images, write_table
 
 import ccvae_pyro
+from ccvae_pyro.baselines import CVAE
 from ccvae_pyro.data import Batches, LabeledImages, hide_labels, load_mnist
 from ccvae_pyro.devices import pick_device
+from ccvae_pyro.diagnostics import log_p_x
+from ccvae_pyro.family import ImageModel
 from ccvae_pyro.supervised import read_accuracy, train_classifier
 
-SETTINGS = ("objective", "data", "attributes", "missing", "label_fraction")
+SETTINGS = ("model", "data", "attributes", "missing", "label_fraction")
 SETTINGS += ("classification_weight", "likelihood_scale", "batch_size", "epochs", "seed")
 FIGURES = ("accuracy", "balanced_accuracy", "average_precision", "reconstruction_error")
-FIGURES += ("read_accuracy", "bound", "seconds")
+FIGURES += ("read_accuracy", "bound", "log_p_x", "seconds")
 READER_BATCH_SIZE = 100
+NUM_WEIGHED = 200  # test images whose log p(x) is estimated
 READER_EPOCHS = {"avatars": 10, "mnist": 5, "fashion": 5}
 
 
@@ -44,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Runs the cells that are not there yet, then writes the table of all that are."""
-    choices = [args.objectives, [args.data], args.attributes, [args.missing], args.label_fractions]
+    choices = [args.models, [args.data], args.attributes, [args.missing], args.label_fractions]
     choices += [args.classification_weights, args.likelihood_scales, [args.batch_size]]
     cells = [
         dict(zip(SETTINGS, values, strict=True))
@@ -56,11 +64,11 @@ def run(args: argparse.Namespace) -> None:
         if not (folder / "cell.json").exists():
             common.write_json(folder / "cell.json", measure(args, cell, folder))
     rows = [json.loads(path.read_text()) for path in args.out.glob("*/cell.json")]
-    rows.sort(key=lambda row: [str(row[key]) for key in (*SETTINGS[1:], "objective")])
+    rows.sort(key=lambda row: [str(row[key]) for key in (*SETTINGS[1:], "model")])
     write_table(args.out / "compare", rows, SETTINGS)
     draw(rows, args.out / "compare.png")
     best = {"attributes": max(args.attributes), "label_fraction": max(args.label_fractions)}
-    shown = {cell["objective"]: cell | best for cell in reversed(cells)}
+    shown = {cell["model"]: cell | best for cell in reversed(cells)}
     checkpoints = {name: place(args, cell) / "checkpoint.pt" for name, cell in shown.items()}
     draw_images(load(args, best["attributes"]), checkpoints, args.out / "faces.png")
 
@@ -83,23 +91,31 @@ def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
     settings = settings_of(cell, batches)
 
     pyro.set_rng_seed(seed)
-    ccvae = new_model(data, settings.likelihood_scale).to(device)
+    model = new_model(cell["model"], data, settings.likelihood_scale).to(device)
     start = time.perf_counter()
-    if cell["objective"] == "classifier":
-        train_classifier(ccvae, batches, cell["epochs"])
-    else:
-        settings.epochs = cell["epochs"]
-        common.train(settings, ccvae, batches, folder, resume=True)
+    train(cell["model"], model, settings, batches, folder)
     figures = {"seconds": round(time.perf_counter() - start, 1)}
     pyro.set_rng_seed(seed)
-    bound = ccvae_pyro.TiltedCCVAE_ELBO()  # exact, whatever was trained by
-    figures |= ccvae_pyro.evaluate(ccvae, batches.held_out("test"), bound)
-    y = torch.cat([y for _, y in batches.held_out("test")])
-    figures["read_accuracy"] = read_accuracy(ccvae, reader, y)
-    if cell["objective"] == "classifier":  # it has learned of labels only
-        figures |= dict.fromkeys(("reconstruction_error", "read_accuracy", "bound"))
+    figures |= figures_of(model, batches, reader)
+    if cell["model"] == "classifier":  # it has learned of labels only
+        figures |= dict.fromkeys(("reconstruction_error", "read_accuracy", "bound", "log_p_x"))
     used = {key: getattr(settings, key) for key in ("classification_weight", "likelihood_scale")}
-    return cell | used | {key: figures[key] for key in FIGURES}
+    return cell | used | {key: figures.get(key) for key in FIGURES}
+
+
+def figures_of(
+    model: ImageModel, batches: Batches, reader: ccvae_pyro.CCVAE
+) -> dict[str, float | None]:
+    """What a model comes to on the test images, as far as it has parts for it."""
+    # The bound of a CCVAE is exact, whatever it was trained by.
+    bound = ccvae_pyro.TiltedCCVAE_ELBO() if isinstance(model, ccvae_pyro.CCVAE) else None
+    figures = ccvae_pyro.evaluate(model, batches.held_out("test"), bound)
+    y = torch.cat([y for _, y in batches.held_out("test")])
+    figures["read_accuracy"] = read_accuracy(model, reader, y)
+    x = torch.cat([x for x, _ in itertools.islice(batches.held_out("test"), 4)])[:NUM_WEIGHED]
+    if not isinstance(model, CVAE):  # which knows no image without its labels
+        figures["log_p_x"] = log_p_x(getattr(model, "vae", model), x).mean().item()
+    return {key: None if figure != figure else figure for key, figure in figures.items()}
 
 
 def load(args: argparse.Namespace, num_attributes: int) -> LabeledImages:
@@ -114,23 +130,16 @@ def load(args: argparse.Namespace, num_attributes: int) -> LabeledImages:
 
 def settings_of(cell: dict, batches: Batches) -> argparse.Namespace:
     """The settings that celeba.py would start from, but for those that the cell has."""
-    if cell["objective"] == "classifier":
-        return argparse.Namespace(classification_weight=None, likelihood_scale=1.0)
-    settings = celeba.parse(["--objective", cell["objective"]])
+    objective = cell["model"] if cell["model"] in CCVAE_OBJECTIVES else "tilted"
+    settings = celeba.parse(["--objective", objective])
+    settings.epochs = cell["epochs"]
     for key in ("classification_weight", "likelihood_scale"):
         if cell[key] is not None:
             setattr(settings, key, cell[key])
     common.set_weight(settings, batches)
+    if cell["model"] not in (*CCVAE_OBJECTIVES, "diva"):
+        settings.classification_weight = None
     return settings
-
-
-def new_model(data: LabeledImages, likelihood_scale: float = 1.0) -> ccvae_pyro.CCVAE:
-    """A model of these images, with the paper's 45 dimensions or five more than labels."""
-    labels = data.described()
-    if data.images.shape[-1] == 1:
-        return ccvae_pyro.mnist(labels=labels)
-    z_dim = max(45, len(labels) + 5)
-    return ccvae_pyro.celeba(z_dim=z_dim, labels=labels, likelihood_scale=likelihood_scale)
 
 
 def load_reader(
@@ -140,7 +149,7 @@ def load_reader(
     if path.exists():
         return ccvae_pyro.load(path).to(device)
     pyro.set_rng_seed(1_000)
-    reader = new_model(data).to(device)
+    reader: Any = new_model("classifier", data).to(device)
     batch_size = min(READER_BATCH_SIZE, len(data.splits["train"]))
     batches = Batches(data, batch_size, device=device)
     train_classifier(reader, batches, num_epochs)
@@ -162,8 +171,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--download", action="store_true", help="let torchvision download what is missing")
     add("--num-images", type=options.positive, metavar="N",
         help="how many images to use (default: 12000 avatars, or all)")
-    add("--objectives", nargs="+", choices=["tilted", "published", "unstopped", "classifier"],
-        default=["tilted", "published"], help="what to train by (default: tilted published)")
+    add("--models", nargs="+", choices=MODELS, default=["tilted", "published"], metavar="M",
+        help=f"any of {', '.join(MODELS)} (default: tilted published)")
     add("--attributes", nargs="+", type=options.positive, default=[18], metavar="N",
         help="how many attributes of avatars (default: 18)")
     add("--label-fractions", nargs="+", type=float, default=[1.0], metavar="F",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import matplotlib
@@ -16,6 +17,7 @@ import torch
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
+from ccvae_pyro.family import CannotError
 from ccvae_pyro.files import written_whole
 from ccvae_pyro.plotting.grid import draw_grid
 
@@ -68,14 +70,14 @@ def draw(rows: list[dict], path: Path) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained", sharex=True)
     keys = ("balanced_accuracy", "average_precision", "read_accuracy")
     for axis, key in zip(axes, keys, strict=True):
-        for objective in sorted({row["objective"] for row in rows}):
+        for model in sorted({row["model"] for row in rows}):
             points: dict[float, list[float]] = {}
             for row in rows:
-                if row["objective"] == objective and row[key] is not None:
+                if row["model"] == model and row[key] is not None:
                     points.setdefault(row["label_fraction"], []).append(row[key])
             shares = sorted(points)
             means = [sum(points[share]) / len(points[share]) for share in shares]
-            axis.plot(shares, means, marker="o", label=objective)
+            axis.plot(shares, means, marker="o", label=model)
         axis.set(xscale="log", xlabel="share of labels seen", title=key.replace("_", " "))
     axes[0].legend(frameon=False)
     with written_whole(path) as part:
@@ -93,10 +95,12 @@ def draw_images(data: LabeledImages, checkpoints: dict[str, Path], path: Path) -
     rows, names = [x], ["test images"]
     for name, checkpoint in checkpoints.items():
         if checkpoint.exists():
-            ccvae = ccvae_pyro.load(checkpoint)
+            model = ccvae_pyro.load(checkpoint)
             pyro.set_rng_seed(0)
-            rows.append(ccvae_pyro.reconstruct(ccvae, x))
-            rows += [ccvae_pyro.generate(ccvae, y) for _ in range(2)]
-            names += [f"{name}:\nreconstructed", *["generated to\nthe labels"] * 2]
+            with suppress(CannotError):
+                rows.append(ccvae_pyro.reconstruct(model, x))
+                names.append(f"{name}:\nreconstructed")
+            rows += [ccvae_pyro.generate(model, y) for _ in range(2)]
+            names += [f"{name}:\ngenerated to\nthe labels", "again"]
     with written_whole(path) as part:
         draw_grid(rows, names).savefig(part, dpi=110, format="png")

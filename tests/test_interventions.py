@@ -4,8 +4,16 @@ from helpers import BATCH, NUM_LABELS, NUM_PIXELS
 from torch.testing import assert_close
 
 from ccvae_pyro import classify, edit, generate, reconstruct, swap, walk
-from ccvae_pyro.classification import encode
-from ccvae_pyro.interventions import decode
+
+
+@torch.no_grad()
+def encode(ccvae, x):
+    return ccvae.encode(x)
+
+
+@torch.no_grad()
+def decode(ccvae, z_c, z_style):
+    return ccvae.decode(z_c, z_style)
 
 
 @pytest.fixture

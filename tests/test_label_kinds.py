@@ -30,7 +30,7 @@ from ccvae_pyro.classifier_probe import ClassifierProbe
 from ccvae_pyro.data import LabeledImages
 from ccvae_pyro.label_modules import label_modules
 from ccvae_pyro.labels import block_of
-from ccvae_pyro.labels.rows import outcomes
+from ccvae_pyro.labels.reading import outcomes
 from ccvae_pyro.row_messenger import NotFactorizedError
 from ccvae_pyro.row_posterior import RowPosterior
 

@@ -1,0 +1,171 @@
+"""The relatives with the networks of the presets: which parts and sizes make one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from torch import nn
+
+from ccvae_pyro.baselines.cvae import CVAE
+from ccvae_pyro.baselines.diva import DIVA
+from ccvae_pyro.baselines.label_networks import (
+    ConditionalEncoder,
+    LabelCode,
+    LabelExperts,
+    LabelHead,
+    NetworkClassifier,
+)
+from ccvae_pyro.baselines.m1 import M1
+from ccvae_pyro.baselines.m1_m2 import M1M2
+from ccvae_pyro.baselines.m2 import M2
+from ccvae_pyro.baselines.mvae import MVAE
+from ccvae_pyro.baselines.vae import VAE
+from ccvae_pyro.distributions import (
+    BernoulliDecoder,
+    GaussianDecoder,
+    GaussianEncoder,
+    LaplaceDecoder,
+    StandardNormal,
+)
+from ccvae_pyro.family import ImageModel
+from ccvae_pyro.label_modules import label_modules
+from ccvae_pyro.labels import Label, to_plain
+from ccvae_pyro.networks import (
+    decoder_28,
+    decoder_64,
+    decoder_mlp,
+    encoder_28,
+    encoder_64,
+    encoder_mlp,
+    mlp,
+)
+
+HIDDEN = 256  # features of an image that are read together with labels
+
+
+class Images(NamedTuple):
+    """Networks for images of one kind.
+
+    :param encoder: makes one from images to so many features.
+    :param decoder: makes a likelihood of images from so many latents.
+    """
+
+    encoder: Callable[[int], nn.Module]
+    decoder: Callable[[int], nn.Module]
+
+
+def relative(
+    name: str,
+    labels: Sequence[Label],
+    z_dim: int = 45,
+    *,
+    images: str = "celeba",
+    likelihood_scale: float = 1.0,
+    channels: int = 3,
+) -> ImageModel:
+    """A model of the family, with the networks of :func:`~ccvae_pyro.celeba` or another preset.
+
+    :param name: ``"vae"``, ``"cvae"``, ``"m1"``, ``"m2"``, ``"m1_m2"``, ``"diva"`` or ``"mvae"``.
+    :param labels: what the labels are.
+    :param z_dim: the size of all latents together that are not labels themselves.
+    :param images: whose networks: ``"celeba"``, of 64x64 images; ``"mnist"``, of 28x28 ones; or
+        ``"mlp"``, of these without convolutions.
+    :param likelihood_scale: of the Laplace at each pixel, with ``"celeba"``.
+    :param channels: 3 for color, 1 for grey, with ``"celeba"``.
+    :raises ValueError: if there is no such model, or no such images.
+
+    Example:
+
+        >>> import torch
+        >>> from ccvae_pyro.labels import Binary
+        >>> m2 = relative("m2", [Binary("Hat"), Binary("Beard")])
+        >>> m2.q_y_x(torch.zeros(3, 3, 64, 64)).event_shape
+        torch.Size([2])
+    """
+    if name not in _MAKERS:
+        raise ValueError(f"wanted one of {', '.join(_MAKERS)}, got {name!r}")
+    settings = {"images": images, "likelihood_scale": likelihood_scale, "channels": channels}
+    model = _MAKERS[name](_networks(images, likelihood_scale, channels), tuple(labels), z_dim)
+    model.recipe = {"preset": name, "labels": to_plain(labels), "z_dim": z_dim, **settings}
+    return model
+
+
+def _networks(images: str, likelihood_scale: float, channels: int) -> Images:
+    if images == "celeba":
+        return Images(
+            partial(encoder_64, in_channels=channels),
+            lambda dim: LaplaceDecoder(decoder_64(dim, out_channels=channels), likelihood_scale),
+        )
+    if images == "mnist":
+        return Images(encoder_28, lambda dim: BernoulliDecoder(decoder_28(dim)))
+    if images == "mlp":
+        return Images(encoder_mlp, lambda dim: BernoulliDecoder(decoder_mlp(dim)))
+    raise ValueError(f"wanted images as celeba, mnist or mlp, got {images!r}")
+
+
+def _vae(images: Images, labels: Sequence[Label], z_dim: int) -> VAE:
+    encoder = GaussianEncoder(images.encoder(2 * z_dim), (z_dim,))
+    return VAE(encoder, images.decoder(z_dim), StandardNormal(z_dim), labels)
+
+
+def _cvae(images: Images, labels: Sequence[Label], z_dim: int) -> CVAE:
+    return CVAE(*_given_labels(images, labels, z_dim), labels)
+
+
+def _m1(images: Images, labels: Sequence[Label], z_dim: int) -> M1:
+    return M1(_vae(images, labels, z_dim), _classifier(partial(mlp, z_dim), labels))
+
+
+def _m2(images: Images, labels: Sequence[Label], z_dim: int) -> M2:
+    classifier = _classifier(images.encoder, labels)
+    parts = _given_labels(images, labels, z_dim)
+    return M2(classifier, *parts, label_modules(labels)["label_prior"], labels)
+
+
+def _m1_m2(images: Images, labels: Sequence[Label], z_dim: int) -> M1M2:
+    of_latents = Images(
+        partial(mlp, z_dim), lambda dim: GaussianDecoder(mlp(dim, 2 * z_dim, hidden=HIDDEN))
+    )
+    return M1M2(_vae(images, labels, z_dim), _m2(of_latents, labels, z_dim))
+
+
+def _diva(images: Images, labels: Sequence[Label], z_dim: int) -> DIVA:
+    dim = sum(label.dim for label in labels)
+    encoder = GaussianEncoder(images.encoder(2 * z_dim), (dim, z_dim - dim))
+    style_prior, parts = StandardNormal(z_dim - dim), label_modules(labels)
+    return DIVA(encoder, images.decoder(z_dim), style_prior=style_prior, labels=labels, **parts)
+
+
+def _mvae(images: Images, labels: Sequence[Label], z_dim: int) -> MVAE:
+    vae = _vae(images, labels, z_dim)
+    classifier = _classifier(partial(mlp, z_dim), labels)
+    experts = LabelExperts(labels, z_dim)
+    return MVAE(vae.encoder, vae.decoder, experts, classifier, vae.prior, labels)
+
+
+def _given_labels(
+    images: Images, labels: Sequence[Label], z_dim: int
+) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Encoder, decoder and prior of a model whose images depend on labels and ``z``."""
+    size = LabelCode(labels).num_features
+    head = mlp(HIDDEN + size, 2 * z_dim, hidden=HIDDEN)
+    encoder = ConditionalEncoder(images.encoder(HIDDEN), head, z_dim)
+    return encoder, images.decoder(z_dim + size), StandardNormal(z_dim)
+
+
+def _classifier(network: Callable[[int], nn.Module], labels: Sequence[Label]) -> NetworkClassifier:
+    return NetworkClassifier(network(LabelHead(labels).num_features), labels)
+
+
+_MAKERS: dict[str, Callable[..., ImageModel]] = {
+    "vae": _vae,
+    "cvae": _cvae,
+    "m1": _m1,
+    "m2": _m2,
+    "m1_m2": _m1_m2,
+    "diva": _diva,
+    "mvae": _mvae,
+}
+NAMES = tuple(_MAKERS)
