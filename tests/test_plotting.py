@@ -5,9 +5,10 @@ import pytest
 import torch
 
 import ccvae_pyro
-from ccvae_pyro import plotting
-from ccvae_pyro.labels import Binary, Categorical, Continuous
+from ccvae_pyro import baselines, plotting
+from ccvae_pyro.labels import Binary, Categorical, Continuous, binaries
 from ccvae_pyro.plotting import grid
+from ccvae_pyro.plotting.graphs import dependencies
 
 NAMES = ("Bald", "Big_Beard", "Wearing_Hat")
 
@@ -148,3 +149,32 @@ def test_orders_and_edits_of_every_kind_are_in_words(mixed):
     figure = plotting.plot_edits(ccvae, x, ("hair", "Hat", "Age"))
     assert {"black", "dark\nred", "white", "Hat", "Age\n10", "Age\n50"} < set(texts(figure))
     assert shape(figure) == (3, 8)
+
+
+GRAPHS = {
+    "vae": ({"z": set(), "x": {"z"}}, {"z": {"x"}}),
+    "m2": ({"y": set(), "z": set(), "x": {"y", "z"}}, {"y": {"x"}, "z": {"x", "y"}}),
+    "m1_m2": (
+        {"y": set(), "z_2": set(), "z_1": {"y", "z_2"}, "x": {"z_1"}},
+        {"z_1": {"x"}, "y": {"z_1"}, "z_2": {"z_1", "y"}},
+    ),
+    "diva": (
+        {"y": set(), "z_c": {"y"}, "z_style": set(), "x": {"z_c", "z_style"}},
+        {"z_c": {"x"}, "y": {"z_c"}, "z_style": {"x"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graphs_are_read_off_the_code(name):
+    torch.set_default_dtype(torch.float32)
+    model = baselines.relative(name, binaries(("Hat", "Beard")), 5, images="mlp")
+    x = torch.rand(2, 1, 28, 28)
+    functions = (model.model, model.guide)
+    assert tuple(dependencies(function, x=x) for function in functions) == GRAPHS[name]
+    figure = plotting.plot_graphs({name: (model, {"x": x})})
+    num_arrows = sum(len(of) for graph in GRAPHS[name] for of in graph.values())
+    drawn = [
+        text for axis in figure.axes for text in axis.texts if getattr(text, "arrow_patch", None)
+    ]
+    assert len(drawn) == num_arrows

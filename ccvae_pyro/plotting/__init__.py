@@ -1,6 +1,7 @@
 """Figures of a trained model, for matplotlib."""
 
 from ccvae_pyro.plotting.charts import plot_class_confusion, plot_confusion, plot_history
+from ccvae_pyro.plotting.graphs import plot_graphs
 from ccvae_pyro.plotting.images import (
     plot_class_walk,
     plot_edits,
@@ -15,6 +16,7 @@ __all__ = [
     "plot_class_walk",
     "plot_confusion",
     "plot_edits",
+    "plot_graphs",
     "plot_history",
     "plot_reconstructions",
     "plot_samples",
