@@ -137,8 +137,10 @@ class CCVAE_ELBO(Trace_ELBO):
         log_ratio = _log_joint(model_trace, shape) - log_p_y - _log_joint(guide_trace, shape)
         if "labels" in model_trace:
             terms = model_trace.nodes["labels"]["value"]
-            log_p_y, inside = (scaled(term, label_prior) for term in terms)
-            log_ratio = log_ratio + inside
+            log_p_y = scaled(terms.log_p_y, label_prior)
+            log_ratio = log_ratio + scaled(terms.entropy, label_prior)
+            for name, log_p_z in terms.log_p_z.items():
+                log_ratio = log_ratio + scaled(log_p_z, model_trace.nodes[name])
         weight = (label["unscaled_log_prob"] - log_q_y_x).exp()
         coefficient = 1 + self.classification_weight
         elbo = (weight * log_ratio + coefficient * scaled(log_q_y_x, label) + log_p_y).sum()

@@ -292,19 +292,27 @@ def test_diva_with_beta_1_and_alpha_0_is_the_elbo_with_the_conditional_prior(bat
     assert_close(actual, expected)
 
 
-def test_diva_is_its_equation(batch):
+@pytest.mark.parametrize("is_labeled", [True, False], ids=["labeled", "unlabeled"])
+def test_diva_is_its_equation(batch, is_labeled):
     (x, y), alpha, beta = batch, 30.0, 4.0
     diva = make_diva(beta)
-    objective = baselines.DIVA_ELBO(alpha, beta=beta)
-    actual = with_mean_draws(objective.loss, diva.model, diva.guide, x, y)
+    args = (x, y) if is_labeled else (x,)
+    actual = with_mean_draws(baselines.DIVA_ELBO(alpha).loss, diva.model, diva.guide, *args)
     q_z_c, q_z_style = diva.encoder(x)
     z_c, z_style = q_z_c.mean, q_z_style.mean
-    latents = diva.label_prior().log_prob(y) + diva.conditional_prior(y).log_prob(z_c)
-    latents = latents + diva.style_prior().log_prob(z_style)
-    latents = latents - q_z_c.log_prob(z_c) - q_z_style.log_prob(z_style)
     image = diva.decoder(torch.cat([z_c, z_style], -1)).log_prob(x)
-    expected = image + beta * latents + alpha * diva.classifier(z_c).log_prob(y)
-    assert_close(actual, -expected.sum().item())
+    latents = diva.style_prior().log_prob(z_style)
+    latents = latents - q_z_c.log_prob(z_c) - q_z_style.log_prob(z_style)
+    if is_labeled:
+        latents = latents + diva.conditional_prior(y).log_prob(z_c)
+        labels = diva.label_prior().log_prob(y) + alpha * diva.classifier(z_c).log_prob(y)
+    else:
+        q_y, p_y = diva.classifier(z_c).base_dist, diva.label_prior().base_dist
+        labels = -torch.distributions.kl_divergence(q_y, p_y.expand(q_y.batch_shape)).sum(-1)
+        for value, chance in ((0.0, 1 - q_y.probs), (1.0, q_y.probs)):
+            prior = diva.conditional_prior(torch.full_like(y, value)).base_dist
+            latents = latents + (chance * prior.log_prob(z_c)).sum(-1)
+    assert_close(actual, -(image + beta * latents + labels).sum().item())
 
 
 def test_diva_imputes_labels_as_a_ccvae_does(batch):

@@ -29,7 +29,7 @@ class DIVA(CCVAE):
         self.beta = beta
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
-        """The generative model, that of a CCVAE; the first three count beta times.
+        """The generative model, that of a CCVAE; its latents count beta times.
 
         Site by site::
 
@@ -40,45 +40,60 @@ class DIVA(CCVAE):
         """
         register("ccvae", self)
         with pyro.plate("data", len(x)):
+            y = pyro.sample("y", self.label_prior(), obs=y)
             with poutine.scale(scale=self.beta):
-                y = pyro.sample("y", self.label_prior(), obs=y)
                 z_c = pyro.sample("z_c", self.conditional_prior(y))
                 z_style = pyro.sample("z_style", self.style_prior())
             pyro.sample("x", self.decoder(torch.cat([z_c, z_style], dim=-1)), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> None:
-        """The inference model, that of a CCVAE; all of it counts beta times."""
-        with poutine.scale(scale=self.beta):
-            super().guide(x, y)
+        """The inference model, that of a CCVAE; its latents count beta times.
+
+        Site by site::
+
+            z_c     ~ q(z_c | x)
+            y       ~ q(y | z_c)
+            z_style ~ q(z_style | x)
+        """
+        register("ccvae", self)
+        latents = poutine.scale(scale=self.beta)
+        with pyro.plate("data", len(x)):
+            q_z_c, q_z_style = self.encoder(x)
+            with latents:
+                z_c = pyro.sample("z_c", q_z_c)
+            is_labeled = y is not None
+            pyro.sample("y", self.classifier(z_c), obs=y, infer={"is_auxiliary": is_labeled})
+            with latents:
+                pyro.sample("z_style", q_z_style)
 
 
 class DIVA_ELBO(CCVAE_ELBO):
     r"""The objective of Ilse et al. (2020), label by label, for images with and without labels:
 
     .. math::
-        \mathcal{F}(x, y) &= \mathbb{E}_{q_\phi(z \mid x)} \left[ \log p_\theta(x \mid z)
-            + \beta \log \frac{p(y) \, p_\psi(z_c \mid y) \, p(z_{\setminus c})}
-                              {q_\phi(z \mid x)}
+        \mathcal{F}(x, y) &= \log p(y) + \mathbb{E}_{q_\phi(z \mid x)} \left[
+            \log p_\theta(x \mid z)
+            + \beta \log \frac{p_\psi(z_c \mid y) \, p(z_{\setminus c})}{q_\phi(z \mid x)}
             + \alpha \log q_\varphi(y \mid z_c) \right] , \\
         \mathcal{F}(x) &= \mathbb{E}_{q_\phi(z \mid x)} \left[ \log p_\theta(x \mid z)
             + \beta \log \frac{p(z_{\setminus c})}{q_\phi(z \mid x)}
-            + \beta \sum_i \sum_{y_i} q_\varphi(y_i \mid z_c^i)
-              \log \frac{p(y_i) \, p_\psi(z_c^i \mid y_i)}{q_\varphi(y_i \mid z_c^i)} \right] .
+            + \sum_i \sum_{y_i} q_\varphi(y_i \mid z_c^i) \left(
+              \beta \log p_\psi(z_c^i \mid y_i)
+              + \log \frac{p(y_i)}{q_\varphi(y_i \mid z_c^i)} \right) \right] .
 
     It is what remains of :class:`~ccvae_pyro.CCVAE_ELBO` with one draw, by which labels are scored
     and :math:`q(y \mid x)` is estimated: then all weights are 1. The posterior of an image is the
     same whatever its label, and classification is a term of its own.
 
-    :param classification_weight: :math:`\alpha`; the paper's is 3,500 for images of digits.
-    :param beta: :math:`\beta`, as the model has it.
+    :param classification_weight: :math:`\alpha`; :math:`\beta` is the model's.
     :param kwargs: passed to :class:`~ccvae_pyro.CCVAE_ELBO`, for example ``num_particles``.
     """
 
-    def __init__(self, classification_weight: float, *, beta: float = 1.0, **kwargs) -> None:
+    def __init__(self, classification_weight: float, **kwargs) -> None:
         super().__init__(
             num_label_samples=1,
             count_used_draw=True,
             stop_gradient=False,
-            classification_weight=classification_weight / beta,
+            classification_weight=classification_weight,
             **kwargs,
         )
