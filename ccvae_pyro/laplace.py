@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pyro.distributions as dist
 import torch
 import torch.nn.functional as F
@@ -52,7 +54,7 @@ class SharedScaleLaplace(TorchDistribution):
         event = tuple(range(-len(self.event_shape), 0))
         value, loc = torch.broadcast_tensors(value, self.loc)
         distance = F.l1_loss(value, loc, reduction="none").sum(event)
-        return -distance / self.scale - self.event_shape.numel() * (2 * self.scale).log()
+        return -distance / self.scale - math.prod(self.event_shape) * (2 * self.scale).log()
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
         return dist.Laplace(self.loc, self.scale).rsample(torch.Size(sample_shape))

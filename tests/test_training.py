@@ -257,7 +257,7 @@ def test_a_truncated_checkpoint_is_refused(data, tmp_path, size):
 
 def test_another_file_is_no_checkpoint(tmp_path):
     torch.save([1, 2], tmp_path / "a.pt")
-    with pytest.raises(CheckpointError, match="is not a checkpoint of a CCVAE"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint of a model"):
         ccvae_pyro.load(tmp_path / "a.pt")
     with pytest.raises(FileNotFoundError, match="there is no checkpoint at"):
         ccvae_pyro.load(tmp_path / "b.pt")
