@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from pyro import poutine
+from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
 from ccvae_pyro import arviz_bridge
 from ccvae_pyro.bayes import mixture_log_prob
+from ccvae_pyro.elbo import log_joint
 from ccvae_pyro.labels import Continuous, Label, are_plain, block_of, outcome_names
 from ccvae_pyro.labels.reading import log_probs_of_known, outcomes
 from ccvae_pyro.model import CCVAE
@@ -83,16 +85,11 @@ def log_p_x(model: Any, x: Tensor, num_draws: int = 100) -> Tensor:
     for _ in range(num_draws):
         guide = poutine.trace(model.guide).get_trace(x)
         traces = poutine.trace(poutine.replay(model.model, guide)).get_trace(x), guide
-        log_p, log_q = (_log_joint(trace) for trace in traces)
+        for trace in traces:
+            trace.compute_log_prob()
+        log_p, log_q = (log_joint(prune_subsample_sites(t), x.shape[:1]) for t in traces)
         log_weights.append(log_p - log_q)
     return torch.stack(log_weights).logsumexp(0) - math.log(num_draws)
-
-
-def _log_joint(trace: Any) -> Tensor:
-    """The log-probability of all sites of a trace together, for each image."""
-    trace.compute_log_prob()
-    samples = (site for site in trace.nodes.values() if site["type"] == "sample")
-    return sum((site["log_prob"] for site in samples), start=torch.zeros(()))
 
 
 def effective_sample_size(log_weights: Tensor) -> Tensor:

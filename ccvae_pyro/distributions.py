@@ -34,10 +34,9 @@ class GaussianEncoder(nn.Module):
         self.block_dims = block_dims
 
     def forward(self, x: Tensor) -> tuple[dist.Independent, ...]:
-        loc, log_scale = self.features(x).chunk(2, dim=-1)
-        scale = F.softplus(log_scale).clamp(min=MIN_SCALE)
-        blocks = zip(loc.split(self.block_dims, -1), scale.split(self.block_dims, -1), strict=True)
-        return tuple(dist.Normal(loc, scale).to_event(1) for loc, scale in blocks)
+        q_z = normal_of(self.features(x))
+        blocks = (parameter.split(self.block_dims, -1) for parameter in (q_z.loc, q_z.scale))
+        return tuple(dist.Normal(*block).to_event(1) for block in zip(*blocks, strict=True))
 
 
 class LaplaceDecoder(nn.Module):
@@ -92,8 +91,7 @@ class GaussianDecoder(nn.Module):
         self.features = features
 
     def forward(self, z: Tensor) -> dist.Independent:
-        loc, raw_scale = self.features(z).chunk(2, dim=-1)
-        return dist.Normal(loc, F.softplus(raw_scale).clamp(min=MIN_SCALE)).to_event(1)
+        return normal_of(self.features(z)).to_event(1)
 
 
 class DiagonalClassifier(nn.Module):
@@ -172,6 +170,12 @@ class BernoulliLabelPrior(nn.Module):
 
     def forward(self) -> dist.Independent:
         return dist.Bernoulli(self.probs).to_event(1)
+
+
+def normal_of(features: Tensor) -> dist.Normal:
+    """A Normal for each two features: locations first, then scales before their softplus."""
+    loc, raw_scale = features.chunk(2, dim=-1)
+    return dist.Normal(loc, F.softplus(raw_scale).clamp(min=MIN_SCALE))
 
 
 def _over_batch(network: nn.Module, z: Tensor) -> Tensor:

@@ -134,7 +134,7 @@ class CCVAE_ELBO(Trace_ELBO):
         label, label_prior = guide_trace.nodes["y"], model_trace.nodes["y"]
         log_p_y = label_prior["log_prob"]
         shape = log_p_y.shape
-        log_ratio = _log_joint(model_trace, shape) - log_p_y - _log_joint(guide_trace, shape)
+        log_ratio = log_joint(model_trace, shape) - log_p_y - log_joint(guide_trace, shape)
         if "labels" in model_trace:
             terms = model_trace.nodes["labels"]["value"]
             log_p_y = scaled(terms.log_p_y, label_prior)
@@ -152,7 +152,7 @@ class CCVAE_ELBO(Trace_ELBO):
         return self.differentiable_loss(model, guide, *args, **kwargs).item()
 
 
-def _log_joint(trace: Trace, shape: torch.Size) -> Tensor:
+def log_joint(trace: Trace, shape: torch.Size) -> Tensor:
     """Sums the log-probabilities of all sample sites for each label, shape ``(batch,)``.
 
     :raises ValueError: if a site lies outside of the label's plates: no one weight is its own.
@@ -165,7 +165,7 @@ def _log_joint(trace: Trace, shape: torch.Size) -> Tensor:
                 total = total + log_prob.sum_to_size(shape)
             except RuntimeError as error:
                 raise ValueError(
-                    f"CCVAE_ELBO weighs sites by their label, but {name!r}, of shape "
+                    f"each image has a weight of its own, but {name!r}, of shape "
                     f"{tuple(log_prob.shape)}, is outside of the plates of 'y', {tuple(shape)}"
                 ) from error
     return total

@@ -61,6 +61,12 @@ class ImageModel(nn.Module):
         """Mean and deviation of a label's latents, where it has a value."""
         raise self._cannot("change one label of an image")
 
+    def row_with(self, index: int, value: float) -> Tensor:
+        """A row of labels in which one has a value, and the others are 0."""
+        y = next(self.parameters()).new_zeros(len(self.labels))
+        y[index] = value
+        return y
+
     def _cannot(self, what: str) -> CannotError:
         return CannotError(f"{type(self).__name__} cannot {what}")
 

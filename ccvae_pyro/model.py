@@ -121,7 +121,6 @@ class CCVAE(ImageModel):
 
     def prior_of(self, index: int, value: float) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the conditional prior of a label's characteristics."""
-        y = next(self.parameters()).new_zeros(len(self.labels))
-        y[index] = value
-        prior, block = self.conditional_prior(y), self.block(index)
+        prior = self.conditional_prior(self.row_with(index, value))
+        block = self.block(index)
         return prior.mean[block], prior.variance[block].sqrt()

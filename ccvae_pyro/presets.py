@@ -53,7 +53,7 @@ def celeba(
     encoder = encoder_64(2 * z_dim, in_channels=channels)
     decoder = LaplaceDecoder(decoder_64(z_dim, out_channels=channels), scale=likelihood_scale)
     recipe = {"preset": "celeba", "likelihood_scale": likelihood_scale, "channels": channels}
-    return _assemble(encoder, decoder, labels, z_dim, recipe)
+    return assemble(encoder, decoder, labels, z_dim, recipe)
 
 
 def mnist(
@@ -84,24 +84,28 @@ def mnist(
     if labels is None:
         labels = _binaries(num_labels, label_prior, label_names, 1 / max(num_labels, 2))
     decoder = BernoulliDecoder(decoder_28(z_dim))
-    return _assemble(encoder_28(2 * z_dim), decoder, labels, z_dim, {"preset": "mnist"})
+    return assemble(encoder_28(2 * z_dim), decoder, labels, z_dim, {"preset": "mnist"})
 
 
-def _assemble(
+def assemble(
     encoder: nn.Module,
     decoder: nn.Module,
     labels: Sequence[Label],
     z_dim: int,
     recipe: dict[str, Any],
+    kind: type[CCVAE] = CCVAE,
 ) -> CCVAE:
-    """Puts an image's networks and the parts that labels ask for together."""
+    """Puts an image's networks and the parts that labels ask for together.
+
+    :raises ValueError: if ``z_dim`` leaves no style dimension.
+    """
     dim = sum(label.dim for label in labels)
     if not 0 < dim < z_dim:
         raise ValueError(
             f"z_dim must exceed the number of characteristics that the labels take, {dim}, to "
             f"leave room for style; got {z_dim}"
         )
-    ccvae = CCVAE(
+    ccvae = kind(
         encoder=GaussianEncoder(encoder, (dim, z_dim - dim)),
         decoder=decoder,
         style_prior=StandardNormal(z_dim - dim),

@@ -45,7 +45,8 @@ def train(
     else:
         if name in TWO_STAGES:
             _fit(model.vae, Trace_ELBO(), settings, batches, folder / "vae")
-            model.vae.eval().requires_grad_(False)
+        if name == "m1_m2":
+            model.freeze()
         _fit(model, objective_of(name, settings, batches), settings, batches, folder)
 
 

@@ -76,9 +76,7 @@ class CVAE(ImageModel):
 
     def prior_of(self, index: int, value: float) -> tuple[Tensor, Tensor]:
         """The code of a label's value, with no deviation: there is one way to have it."""
-        y = next(self.parameters()).new_zeros(len(self.labels))
-        y[index] = value
-        code = self.code(y)[self.block(index)]
+        code = self.code(self.row_with(index, value))[self.block(index)]
         return code, torch.zeros_like(code)
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccvae_pyro.distributions import MIN_SCALE, GaussianEncoder
+from ccvae_pyro.distributions import GaussianEncoder, normal_of
 from ccvae_pyro.labels import Binary, Categorical, Label
 from ccvae_pyro.labels.rows import LabelPart, MixedLabels
 from ccvae_pyro.networks import mlp
@@ -95,8 +95,7 @@ class LabelExperts(nn.Module):
         code = self.code(y)
         blocks = [code[..., self.code.block(i)] for i in range(len(self.networks))]
         read = [network(block) for network, block in zip(self.networks, blocks, strict=True)]
-        loc, raw_scale = torch.stack(read, dim=-2).chunk(2, dim=-1)
-        return dist.Normal(loc, F.softplus(raw_scale).clamp(min=MIN_SCALE)).to_event(1)
+        return normal_of(torch.stack(read, dim=-2)).to_event(1)
 
 
 class LabelHead(nn.Module):
@@ -145,9 +144,8 @@ def _of(label: Label, features: Tensor) -> dist.TorchDistribution:
         return dist.Categorical(logits=features[..., None, :], validate_args=False)
     if isinstance(label, Binary):
         return dist.Bernoulli(logits=features, validate_args=False)
-    loc, raw_scale = features.chunk(2, dim=-1)
-    scale = F.softplus(raw_scale).clamp(min=MIN_SCALE)
-    return dist.Normal(label.mean + label.deviation * loc, label.deviation * scale)
+    unit = normal_of(features)
+    return dist.Normal(label.mean + label.deviation * unit.loc, label.deviation * unit.scale)
 
 
 class NetworkClassifier(nn.Module):

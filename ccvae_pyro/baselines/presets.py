@@ -41,6 +41,7 @@ from ccvae_pyro.networks import (
     encoder_mlp,
     mlp,
 )
+from ccvae_pyro.presets import assemble
 
 HIDDEN = 256  # features of an image that are read together with labels
 
@@ -131,11 +132,9 @@ def _m1_m2(images: Images, labels: Sequence[Label], z_dim: int) -> M1M2:
     return M1M2(_vae(images, labels, z_dim), _m2(of_latents, labels, z_dim))
 
 
-def _diva(images: Images, labels: Sequence[Label], z_dim: int) -> DIVA:
-    dim = sum(label.dim for label in labels)
-    encoder = GaussianEncoder(images.encoder(2 * z_dim), (dim, z_dim - dim))
-    style_prior, parts = StandardNormal(z_dim - dim), label_modules(labels)
-    return DIVA(encoder, images.decoder(z_dim), style_prior=style_prior, labels=labels, **parts)
+def _diva(images: Images, labels: Sequence[Label], z_dim: int) -> ImageModel:
+    encoder, decoder = images.encoder(2 * z_dim), images.decoder(z_dim)
+    return assemble(encoder, decoder, labels, z_dim, recipe={}, kind=DIVA)
 
 
 def _mvae(images: Images, labels: Sequence[Label], z_dim: int) -> MVAE:
