@@ -17,7 +17,14 @@ from ccvae_pyro.distributions import (
 from ccvae_pyro.label_modules import label_modules
 from ccvae_pyro.labels import Label, binaries, to_plain
 from ccvae_pyro.model import CCVAE
-from ccvae_pyro.networks import decoder_28, decoder_64, encoder_28, encoder_64
+from ccvae_pyro.networks import (
+    decoder_28,
+    decoder_64,
+    decoder_mlp,
+    encoder_28,
+    encoder_64,
+    encoder_mlp,
+)
 
 
 def celeba(
@@ -63,6 +70,7 @@ def mnist(
     *,
     labels: Sequence[Label] | None = None,
     label_names: Sequence[str] = (),
+    convolutions: bool = True,
 ) -> CCVAE:
     """A CCVAE for 28x28 images of one channel.
 
@@ -74,6 +82,7 @@ def mnist(
     :param labels: labels of any kind, in place of the others; for digits, one
         :class:`~ccvae_pyro.Categorical`.
     :param label_names: what the labels are called.
+    :param convolutions: whether the networks have any, or are perceptrons.
     :raises ValueError: if ``z_dim`` leaves no style dimension, or sizes disagree.
 
     Example:
@@ -83,8 +92,11 @@ def mnist(
     """
     if labels is None:
         labels = _binaries(num_labels, label_prior, label_names, 1 / max(num_labels, 2))
-    decoder = BernoulliDecoder(decoder_28(z_dim))
-    return assemble(encoder_28(2 * z_dim), decoder, labels, z_dim, {"preset": "mnist"})
+    new_encoder = encoder_28 if convolutions else encoder_mlp
+    new_decoder = decoder_28 if convolutions else decoder_mlp
+    recipe = {"preset": "mnist", "convolutions": convolutions}
+    decoder = BernoulliDecoder(new_decoder(z_dim))
+    return assemble(new_encoder(2 * z_dim), decoder, labels, z_dim, recipe)
 
 
 def assemble(

@@ -2,9 +2,10 @@
 
     python examples/compare.py --models tilted published --attributes 40 --seeds 0 1
     python examples/compare.py --models tilted m2 diva mvae classifier --label-fractions .02 1
-    python examples/compare.py --data fashion --models tilted --classification-weights 10 100
+    python examples/compare.py --data fashion --models tilted m2 diva --num-labels 100 3000
 
-A CCVAE is trained by one of three objectives, of celeba.py; the others are its relatives.
+A CCVAE is trained by one of three objectives; the others are its relatives. What is not given is
+as celeba.py has it with attributes, and mnist.py with classes.
 
 A cell that is done is not run again: stop it, add to it, or run parts of it side by side, with the
 same --out.
@@ -25,22 +26,29 @@ import common
 import options
 import pyro
 import torch
-from models import CCVAE_OBJECTIVES, MODELS, new_model, train
+from models import MODELS, new_model, set_weight, settings_for, train
 from tables import draw, draw_images, write_table
+from tqdm import tqdm
 
 import ccvae_pyro
 from ccvae_pyro.baselines import CVAE
-from ccvae_pyro.data import Batches, LabeledImages, hide_labels, load_mnist
+from ccvae_pyro.data import (
+    Batches,
+    LabeledImages,
+    hide_labels,
+    keep_labels_per_class,
+    load_mnist,
+)
 from ccvae_pyro.devices import pick_device
 from ccvae_pyro.diagnostics import log_p_x
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.supervised import read_accuracy, train_classifier
 
-SETTINGS = ("model", "data", "attributes", "missing", "label_fraction")
+SETTINGS = ("model", "data", "attributes", "missing", "labels", "networks")
 SETTINGS += ("classification_weight", "likelihood_scale", "batch_size", "epochs", "seed")
 FIGURES = ("accuracy", "balanced_accuracy", "average_precision", "reconstruction_error")
 FIGURES += ("read_accuracy", "bound", "log_p_x", "seconds")
-READER_BATCH_SIZE = 100
+READER_BATCH_SIZE, NUM_CLASSES = 100, 10
 NUM_WEIGHED = 200  # test images whose log p(x) is estimated
 READER_EPOCHS = {"avatars": 10, "mnist": 5, "fashion": 5}
 
@@ -52,25 +60,32 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Runs the cells that are not there yet, then writes the table of all that are."""
-    choices = [args.models, [args.data], args.attributes, [args.missing], args.label_fractions]
+    labels = args.num_labels or args.label_fractions
+    choices = [args.models, [args.data], args.attributes, [args.missing], labels, [args.networks]]
     choices += [args.classification_weights, args.likelihood_scales, [args.batch_size]]
     cells = [
         dict(zip(SETTINGS, values, strict=True))
         for values in itertools.product(*choices, [args.epochs], args.seeds)
     ]
-    for number, cell in enumerate(cells, start=1):
-        folder = place(args, cell)
-        print(f"{number} of {len(cells)}: {cell}", flush=True)
-        if not (folder / "cell.json").exists():
-            common.write_json(folder / "cell.json", measure(args, cell, folder))
+    with tqdm(cells, desc="cells", unit="cell") as bar:
+        for cell in bar:
+            bar.write(", ".join(f"{key} {value}" for key, value in cell.items()))
+            folder = place(args, cell)
+            if not (folder / "cell.json").exists():
+                common.write_json(folder / "cell.json", measure(args, cell, folder))
     rows = [json.loads(path.read_text()) for path in args.out.glob("*/cell.json")]
-    rows.sort(key=lambda row: [str(row[key]) for key in (*SETTINGS[1:], "model")])
+    rows.sort(key=order)
     write_table(args.out / "compare", rows, SETTINGS)
     draw(rows, args.out / "compare.png")
-    best = {"attributes": max(args.attributes), "label_fraction": max(args.label_fractions)}
+    best = {"attributes": max(args.attributes), "labels": max(labels)}
     shown = {cell["model"]: cell | best for cell in reversed(cells)}
     checkpoints = {name: place(args, cell) / "checkpoint.pt" for name, cell in shown.items()}
     draw_images(load(args, best["attributes"]), checkpoints, args.out / "faces.png")
+
+
+def order(row: dict) -> list:
+    """Rows of the same settings are next to each other, one for each model."""
+    return [str(row[key]).rjust(9) for key in SETTINGS[1:]] + [MODELS.index(row["model"])]
 
 
 def place(args: argparse.Namespace, cell: dict) -> Path:
@@ -84,14 +99,17 @@ def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
     device = pick_device("auto")
     complete = load(args, cell["attributes"])
     path = args.out / f"reader-{args.data}-{len(complete.label_names)}.pt"
-    reader = load_reader(path, complete, READER_EPOCHS[args.data], device)
-    fraction, seed = cell["label_fraction"], cell["seed"]
-    data = hide_labels(complete, fraction, missing=cell["missing"], seed=seed)
-    batches = Batches(data, args.batch_size, seed=seed, device=device)
-    settings = settings_of(cell, batches)
+    of_all = settings_for(args.data, "classifier")
+    reader = load_reader(path, complete, of_all, READER_EPOCHS[args.data], device)
+    seed = cell["seed"]
+    data = hide(complete, cell)
+    settings = settings_of(cell)
+    warping = {"shift": settings.shift, "warp": settings.warp}
+    batches = Batches(data, cell["batch_size"], seed=seed, device=device, **warping)
+    set_weight(cell["model"], settings, batches)
 
     pyro.set_rng_seed(seed)
-    model = new_model(cell["model"], data, settings.likelihood_scale).to(device)
+    model = new_model(cell["model"], data, settings, cell["networks"]).to(device)
     start = time.perf_counter()
     train(cell["model"], model, settings, batches, folder)
     figures = {"seconds": round(time.perf_counter() - start, 1)}
@@ -128,28 +146,36 @@ def load(args: argparse.Namespace, num_attributes: int) -> LabeledImages:
     return celeba.load(celeba.parse(arguments))
 
 
-def settings_of(cell: dict, batches: Batches) -> argparse.Namespace:
-    """The settings that celeba.py would start from, but for those that the cell has."""
-    objective = cell["model"] if cell["model"] in CCVAE_OBJECTIVES else "tilted"
-    settings = celeba.parse(["--objective", objective])
-    settings.epochs = cell["epochs"]
-    for key in ("classification_weight", "likelihood_scale"):
+def hide(data: LabeledImages, cell: dict) -> LabeledImages:
+    """The images, with as many labels as are to be seen: a share of them, or so many."""
+    labels, seed = cell["labels"], cell["seed"]
+    if isinstance(labels, float):
+        return hide_labels(data, labels, missing=cell["missing"], seed=seed)
+    (label,) = data.described()
+    return keep_labels_per_class(data, labels // len(label.classes), seed)
+
+
+def settings_of(cell: dict) -> argparse.Namespace:
+    """The settings that an example would start from, but for those that the cell has."""
+    settings = settings_for(cell["data"], cell["model"], few_labels=cell["labels"] != 1)
+    for key in ("classification_weight", "likelihood_scale", "epochs"):
         if cell[key] is not None:
             setattr(settings, key, cell[key])
-    common.set_weight(settings, batches)
-    if cell["model"] not in (*CCVAE_OBJECTIVES, "diva"):
-        settings.classification_weight = None
     return settings
 
 
 def load_reader(
-    path: Path, data: LabeledImages, num_epochs: int, device: torch.device | str = "cpu"
+    path: Path,
+    data: LabeledImages,
+    settings: argparse.Namespace,
+    num_epochs: int,
+    device: torch.device | str = "cpu",
 ) -> ccvae_pyro.CCVAE:
     """A classifier of these labels, trained once on true images with all of them."""
     if path.exists():
         return ccvae_pyro.load(path).to(device)
     pyro.set_rng_seed(1_000)
-    reader: Any = new_model("classifier", data).to(device)
+    reader: Any = new_model("classifier", data, settings).to(device)
     batch_size = min(READER_BATCH_SIZE, len(data.splits["train"]))
     batches = Batches(data, batch_size, device=device)
     train_classifier(reader, batches, num_epochs)
@@ -175,12 +201,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help=f"any of {', '.join(MODELS)} (default: tilted published)")
     add("--attributes", nargs="+", type=options.positive, default=[18], metavar="N",
         help="how many attributes of avatars (default: 18)")
-    add("--label-fractions", nargs="+", type=float, default=[1.0], metavar="F",
-        help="shares of labels that are seen (default: 1)")
+    labels = parser.add_mutually_exclusive_group().add_argument
+    labels("--label-fractions", nargs="+", type=float, default=[1.0], metavar="F",
+           help="shares of labels that are seen (default: 1)")
+    labels("--num-labels", nargs="+", type=options.positive, metavar="N",
+           help="with classes, how many labels are seen, as many of each")
     add("--missing", choices=["rows", "entries"], default="rows",
         help="whether all labels of an image are hidden or each on its own (default: rows)")
+    add("--networks", choices=["conv", "mlp"], default="conv",
+        help="whether networks of 28x28 images have convolutions; M2, which draws an image for "
+        "each class, is quick without (default: conv)")
     add("--classification-weights", nargs="+", type=float, default=[None], metavar="W",
-        help="coefficients of a further log q(y|x) (default: as celeba.py)")
+        help="coefficients of a further log q(y|x) (default: as celeba.py or mnist.py)")
     add("--likelihood-scales", nargs="+", type=float, default=[None], metavar="B",
         help="scales of the Laplace at each pixel (default: as celeba.py)")
     add("--batch-size", type=options.positive, default=50, metavar="N", help="default: 50")
@@ -188,7 +220,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     add("--out", type=Path, default=Path("runs/compare"),
         help="folder for models, table and figures (default: runs/compare)")
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if args.data == "avatars" and args.num_labels:
+        parser.error("--num-labels is of classes, and avatars have attributes: --label-fractions")
+    if any(count % NUM_CLASSES for count in args.num_labels or ()):
+        parser.error(f"--num-labels are multiples of {NUM_CLASSES}, got {args.num_labels}")
+    return args
 # fmt: on
 
 

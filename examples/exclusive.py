@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     """Trains each model and writes the table."""
     separate = load_avatars(args.root, args.num_images).select(HAIR)
     combined = separate.combine(HAIR, "hair", rest="hidden")
-    reader = load_reader(args.out / "reader.pt", combined, num_epochs=10)
+    reader = load_reader(args.out / "reader.pt", combined, celeba.parse([]), num_epochs=10)
     rows: list[dict] = []
     for fraction, seed in itertools.product(args.label_fractions, args.seeds):
         for name, data in (("separate", separate), ("one", combined)):

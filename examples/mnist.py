@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import options
 
 import ccvae_pyro
 from ccvae_pyro.data import LabeledImages, keep_labels_per_class, load_class_folders, load_mnist
+from ccvae_pyro.labels import Label
 
 # What was best of what was tried: see the docs. Few labels are soon known by heart, and classes
 # are then found as clusters, by the dimensions that are theirs.
@@ -55,20 +57,25 @@ def load(args: argparse.Namespace) -> LabeledImages:
 
 def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVAE:
     """A model of the class, whose characteristics are all but one of its latents."""
-    (label,) = data.described()
-    extra_dims = args.z_dim - label.dim - args.style_dim
-    if extra_dims < 0:
-        raise ValueError(
-            f"{len(label.classes)} classes and {args.style_dim} dimensions of style need --z-dim "
-            f"{label.dim + args.style_dim} at least, got {args.z_dim}"
-        )
-    labels = [replace(label, extra_dims=extra_dims)]
+    labels = with_characteristics(data.described(), args.z_dim, args.style_dim)
     if data.images.shape[1] == 28:
         return ccvae_pyro.mnist(z_dim=args.z_dim, labels=labels)
     channels, scale = data.images.shape[-1], args.likelihood_scale
     return ccvae_pyro.celeba(
         z_dim=args.z_dim, labels=labels, channels=channels, likelihood_scale=scale
     )
+
+
+def with_characteristics(labels: Sequence[Label], z_dim: int, style_dim: int) -> list[Label]:
+    """The one label, with all latents for its characteristics that are not style."""
+    (label,) = labels
+    extra_dims = z_dim - label.dim - style_dim
+    if extra_dims < 0:
+        raise ValueError(
+            f"{len(label.classes)} classes and {style_dim} dimensions of style need --z-dim "
+            f"{label.dim + style_dim} at least, got {z_dim}"
+        )
+    return [replace(label, extra_dims=extra_dims)]
 
 
 # fmt: off

@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import celeba
 import common
+import mnist
 from pyro.infer import SVI, Trace_ELBO
 from pyro.optim import Adam
 
@@ -19,19 +21,51 @@ from ccvae_pyro.family import ImageModel
 from ccvae_pyro.supervised import train_classifier
 
 CCVAE_OBJECTIVES = ("tilted", "published", "unstopped")
-MODELS = (*CCVAE_OBJECTIVES, "classifier", *NAMES)
-TWO_STAGES = ("m1", "m1_m2")
+JOINT = "m1_m2_joint"  # in two stages, the second of all parts
+MODELS = (*CCVAE_OBJECTIVES, "classifier", *NAMES, JOINT)
+OF_M2 = ("m2", "m1_m2", JOINT)
+TWO_STAGES = ("m1", "m1_m2", JOINT)
 
 
-def new_model(name: str, data: LabeledImages, likelihood_scale: float = 1.0) -> ImageModel:
-    """A model of these images, with the paper's 45 dimensions or five more than labels."""
-    labels, channels = data.described(), data.images.shape[-1]
-    if channels == 1:
-        make: Any = partial(relative, name, images="mnist") if name in NAMES else ccvae_pyro.mnist
-        return make(labels=labels, z_dim=30)
-    make = partial(relative, name) if name in NAMES else ccvae_pyro.celeba
-    z_dim = max(45, len(labels) + 5)
-    return make(labels=labels, z_dim=z_dim, likelihood_scale=likelihood_scale, channels=channels)
+def settings_for(data: str, model: str, few_labels: bool = False) -> argparse.Namespace:
+    """What celeba.py or mnist.py starts from."""
+    objective = ["--objective", model if model in CCVAE_OBJECTIVES else "tilted"]
+    if data == "avatars":
+        settings = celeba.parse(objective)
+    else:
+        few = ["--labels-per-class", "1"] if few_labels else []
+        settings = mnist.parse(["--data", data, *objective, *few])
+    if model not in (*CCVAE_OBJECTIVES, "diva"):  # these weights are theirs
+        settings.classification_weight = settings.last_weight = None
+    return settings
+
+
+def set_weight(name: str, settings: argparse.Namespace, batches: Batches) -> None:
+    """Sets the classification weight of a model that has one, if it was not given."""
+    if name in (*CCVAE_OBJECTIVES, "diva"):
+        common.set_weight(settings, batches)
+    elif name not in OF_M2:
+        settings.classification_weight = None
+    elif settings.classification_weight is None:  # a tenth of the images for each with labels
+        num_images = len(batches.labeled) + len(batches.unlabeled)
+        settings.classification_weight = 0.1 * num_images / max(1, len(batches.labeled))
+
+
+def new_model(
+    name: str, data: LabeledImages, settings: argparse.Namespace, networks: str = "conv"
+) -> ImageModel:
+    """A model of these images, with the sizes that the settings ask for."""
+    name = "m1_m2" if name == JOINT else name
+    labels, z_dim, channels = data.described(), settings.z_dim, data.images.shape[-1]
+    if channels > 1:
+        make: Any = partial(relative, name) if name in NAMES else ccvae_pyro.celeba
+        scale = settings.likelihood_scale
+        return make(labels=labels, z_dim=z_dim, likelihood_scale=scale, channels=channels)
+    labels = mnist.with_characteristics(labels, z_dim, settings.style_dim)
+    if name in NAMES:
+        images = {"conv": "mnist", "mlp": "mlp"}[networks]
+        return relative(name, labels, z_dim, images=images)
+    return ccvae_pyro.mnist(labels=labels, z_dim=z_dim, convolutions=networks == "conv")
 
 
 def train(
@@ -47,14 +81,13 @@ def train(
             _fit(model.vae, Trace_ELBO(), settings, batches, folder / "vae")
         if name == "m1_m2":
             model.freeze()
-        _fit(model, objective_of(name, settings, batches), settings, batches, folder)
+        _fit(model, objective_of(name, settings), settings, batches, folder)
 
 
-def objective_of(name: str, settings: argparse.Namespace, batches: Batches) -> Trace_ELBO:
+def objective_of(name: str, settings: argparse.Namespace) -> Trace_ELBO:
     """What a relative is trained by."""
-    if name in ("m2", "m1_m2"):  # a tenth of the images for each that has labels
-        num_images = len(batches.labeled) + len(batches.unlabeled)
-        return M2_ELBO(0.1 * num_images / max(1, len(batches.labeled)))
+    if name in OF_M2:
+        return M2_ELBO(settings.classification_weight)
     if name == "diva":
         return DIVA_ELBO(settings.classification_weight)
     return MVAE_ELBO() if name == "mvae" else Trace_ELBO()
@@ -67,7 +100,7 @@ def _fit(
     is_ccvae = hasattr(model, "conditional_prior")
     adam = (ccvae_pyro.make_adam if is_ccvae else _adam)(settings.learning_rate)
     svi = SVI(model.model, model.guide, adam, loss=objective)
-    how = {"cool_down": settings.cool_down, "resume": True}
+    how = {"cool_down": settings.cool_down, "last_weight": settings.last_weight, "resume": True}
     ccvae_pyro.train(model, svi, batches, settings.epochs, folder, **how)
 
 

@@ -69,16 +69,17 @@ def draw(rows: list[dict], path: Path) -> None:
     """Draws accuracies by the share of labels, a line for each objective."""
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained", sharex=True)
     keys = ("balanced_accuracy", "average_precision", "read_accuracy")
+    seen = "labels seen" if max(row["labels"] for row in rows) > 1 else "share of labels seen"
     for axis, key in zip(axes, keys, strict=True):
         for model in sorted({row["model"] for row in rows}):
             points: dict[float, list[float]] = {}
             for row in rows:
                 if row["model"] == model and row[key] is not None:
-                    points.setdefault(row["label_fraction"], []).append(row[key])
+                    points.setdefault(row["labels"], []).append(row[key])
             shares = sorted(points)
             means = [sum(points[share]) / len(points[share]) for share in shares]
             axis.plot(shares, means, marker="o", label=model)
-        axis.set(xscale="log", xlabel="share of labels seen", title=key.replace("_", " "))
+        axis.set(xscale="log", xlabel=seen, title=key.replace("_", " "))
     axes[0].legend(frameon=False)
     with written_whole(path) as part:
         figure.savefig(part, dpi=110, format="png")

@@ -1,5 +1,7 @@
 """The relatives: their limits, and that they do what they say."""
 
+import math
+
 import numpy as np
 import pyro
 import pyro.distributions as dist
@@ -15,6 +17,7 @@ from ccvae_pyro import CCVAE_ELBO, Binary, Categorical, baselines, distributions
 from ccvae_pyro.baselines import label_networks as parts
 from ccvae_pyro.baselines.partly_known import PartlyKnown
 from ccvae_pyro.data import Batches, LabeledImages
+from ccvae_pyro.diagnostics import log_p_x
 from ccvae_pyro.family import CannotError
 from ccvae_pyro.label_modules import label_modules
 
@@ -204,6 +207,37 @@ def test_m2_with_all_labels_is_a_ccvae_whose_labels_say_nothing_of_the_image(bat
     objective = CCVAE_ELBO(1, classification_weight=alpha)
     expected = with_mean_draws(objective.loss, ccvae.model, ccvae.guide, x, y)
     assert_close(actual, expected)
+
+
+def test_log_p_x_of_a_linear_m2_is_a_mixture_of_two_normals():
+    weight, shift, noise = torch.randn(2, 1), torch.tensor([1.0, -2.0]), 0.5
+    variance = 1 / (1 + weight.square().sum() / noise**2)
+
+    def posterior(x, code):
+        loc = variance * (x - shift * code) @ weight / noise**2
+        return dist.Normal(loc, 1.3 * variance.sqrt()).to_event(1)  # wider than it is
+
+    def image(joined):
+        code, z = joined[..., :1], joined[..., 1:]
+        return dist.Normal(shift * code + z @ weight.T, noise).to_event(1)
+
+    labels = [Binary("Hat", 0.3)]
+    m2 = baselines.M2(
+        Constant(lambda x: dist.Bernoulli(torch.full((len(x), 1), 0.6)).to_event(1)),
+        Constant(posterior),
+        Constant(image),
+        distributions.StandardNormal(1),
+        label_modules(labels)["label_prior"],
+        labels,
+    )
+    x = torch.randn(BATCH, 2)
+    covariance = weight @ weight.T + noise**2 * torch.eye(2)
+    without, with_hat = (
+        dist.MultivariateNormal(mean, covariance).log_prob(x)
+        for mean in (-shift, shift)  # a label's code is -1 or 1
+    )
+    expected = torch.logaddexp(without + math.log(0.7), with_hat + math.log(0.3))
+    assert_close(log_p_x(m2, x, 500), expected, atol=0.15, rtol=0)
 
 
 def test_labels_of_m2_have_the_gradient_of_their_weight_alone(x):

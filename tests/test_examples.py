@@ -12,6 +12,8 @@ import pytest
 import torch
 from helpers import EXAMPLES, assert_refused, rows_of, run_example, write_mnist
 
+import ccvae_pyro
+
 EXAMPLE = EXAMPLES / "celeba.py"
 SMALL = ["--num-images", "120", "--batch-size", "25", "--epochs", "2"]
 FIGURES = {"history", "reconstructions", "walk", "walk_2d", "confusion", "samples", "edits"}
@@ -140,6 +142,34 @@ def test_settings_are_compared_on_mnist(tmp_path):
     again = run_example("compare.py", *arguments[:2], "--root", tmp_path / "nowhere")
     assert again.returncode == 2
     assert "FashionMNIST is not in" in again.stderr
+
+
+def test_relatives_are_compared_by_how_many_of_each_class_have_labels(tmp_path):
+    write_mnist(tmp_path, num_images=300)
+    arguments = ["--data", "fashion", "--root", tmp_path, "--out", tmp_path / "out", "--epochs", 1]
+    arguments += ["--models", "m2", "published", "--num-labels", "10", "20", "--networks", "mlp"]
+    result = run_example("compare.py", *arguments)
+    assert result.returncode == 0, result.stderr
+    rows = rows_of(tmp_path / "out" / "compare.csv")
+    cells = [(row["labels"], row["model"]) for row in rows]
+    assert cells == [("10", "published"), ("10", "m2"), ("20", "published"), ("20", "m2")]
+    checkpoint = next((tmp_path / "out").glob("published-*/checkpoint.pt"))
+    ccvae = ccvae_pyro.load(checkpoint)
+    assert not any(isinstance(part, torch.nn.Conv2d) for part in ccvae.modules())
+    assert ccvae.labels[0].dim == 19  # all but one of the latents
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--num-labels", "100"], "--num-labels is of classes, and avatars have attributes"),
+        (["--data", "mnist", "--num-labels", "15"], "--num-labels are multiples of 10, got [15]"),
+    ],
+)
+def test_numbers_of_labels_that_make_no_sense_are_refused(arguments, message):
+    result = run_example("compare.py", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
 
 
 def test_the_objectives_are_tabulated_and_drawn(tmp_path):

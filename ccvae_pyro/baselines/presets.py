@@ -31,7 +31,7 @@ from ccvae_pyro.distributions import (
 )
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.label_modules import label_modules
-from ccvae_pyro.labels import Label, to_plain
+from ccvae_pyro.labels import Categorical, Label, to_plain
 from ccvae_pyro.networks import (
     decoder_28,
     decoder_64,
@@ -141,7 +141,9 @@ def _mvae(images: Images, labels: Sequence[Label], z_dim: int) -> MVAE:
     vae = _vae(images, labels, z_dim)
     classifier = _classifier(partial(mlp, z_dim), labels)
     experts = LabelExperts(labels, z_dim)
-    return MVAE(vae.encoder, vae.decoder, experts, classifier, vae.prior, labels)
+    # Its authors' weights, of the class of a digit and of attributes of faces.
+    weight = 50.0 if all(isinstance(label, Categorical) for label in labels) else 10.0
+    return MVAE(vae.encoder, vae.decoder, experts, classifier, vae.prior, labels, weight)
 
 
 def _given_labels(
