@@ -1,7 +1,5 @@
 """The relatives: their limits, and that they do what they say."""
 
-import math
-
 import numpy as np
 import pyro
 import pyro.distributions as dist
@@ -209,35 +207,40 @@ def test_m2_with_all_labels_is_a_ccvae_whose_labels_say_nothing_of_the_image(bat
     assert_close(actual, expected)
 
 
-def test_log_p_x_of_a_linear_m2_is_a_mixture_of_two_normals():
-    weight, shift, noise = torch.randn(2, 1), torch.tensor([1.0, -2.0]), 0.5
+@pytest.mark.parametrize(
+    ("label", "prior"), [(KINDS["binary"][0], [0.7, 0.3]), (KINDS["classes"][0], [0.5, 0.3, 0.2])]
+)
+def test_log_p_x_of_a_linear_m2_is_a_mixture_of_normals(label, prior):
+    code = parts.LabelCode([label])
+    weight, shift, noise = torch.randn(2, 1), torch.randn(code.num_features, 2), 0.5
     variance = 1 / (1 + weight.square().sum() / noise**2)
 
     def posterior(x, code):
-        loc = variance * (x - shift * code) @ weight / noise**2
+        loc = variance * (x - code @ shift) @ weight / noise**2
         return dist.Normal(loc, 1.3 * variance.sqrt()).to_event(1)  # wider than it is
 
     def image(joined):
-        code, z = joined[..., :1], joined[..., 1:]
-        return dist.Normal(shift * code + z @ weight.T, noise).to_event(1)
+        return dist.Normal(joined[..., :-1] @ shift + joined[..., -1:] @ weight.T, noise).to_event(
+            1
+        )
 
-    labels = [Binary("Hat", 0.3)]
+    label_prior = label_modules([label])["label_prior"]
     m2 = baselines.M2(
-        Constant(lambda x: dist.Bernoulli(torch.full((len(x), 1), 0.6)).to_event(1)),
+        Constant(lambda x: label_prior().expand([len(x)])),
         Constant(posterior),
         Constant(image),
         distributions.StandardNormal(1),
-        label_modules(labels)["label_prior"],
-        labels,
+        label_prior,
+        [label],
     )
     x = torch.randn(BATCH, 2)
     covariance = weight @ weight.T + noise**2 * torch.eye(2)
-    without, with_hat = (
-        dist.MultivariateNormal(mean, covariance).log_prob(x)
-        for mean in (-shift, shift)  # a label's code is -1 or 1
+    values = torch.arange(len(prior)).to(x)
+    means = code(values[:, None]) @ shift
+    log_joint = torch.tensor(prior).log() + dist.MultivariateNormal(means, covariance).log_prob(
+        x[:, None]
     )
-    expected = torch.logaddexp(without + math.log(0.7), with_hat + math.log(0.3))
-    assert_close(log_p_x(m2, x, 500), expected, atol=0.15, rtol=0)
+    assert_close(log_p_x(m2, x, 500), log_joint.logsumexp(-1), atol=0.15, rtol=0)
 
 
 def test_labels_of_m2_have_the_gradient_of_their_weight_alone(x):

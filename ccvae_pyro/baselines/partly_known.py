@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pyro
@@ -107,13 +108,19 @@ class PartlyKnown(TorchDistribution):
         values = torch.cartesian_prod(*ranges).view(-1, 1, len(ranges)).to(self.y)
         return torch.where(self.y.isnan(), values, self.y)
 
-    def rsample(self, sample_shape: Size = ()) -> Tensor:
+    def sample(self, sample_shape: Size = ()) -> Tensor:
         """Draws of the labels that are missing, beside those that are known."""
-        parts, draws = parts_of(self.row), []
-        for part in parts:
-            draws.append(_pathwise(part.distribution, torch.Size(sample_shape)).unbind(-1))
-        drawn = torch.stack(in_order(parts, draws), dim=-1)
-        return torch.where(self.y.isnan(), drawn, self.y)
+        return self._beside_known(lambda fn: fn.sample(torch.Size(sample_shape)))
+
+    def rsample(self, sample_shape: Size = ()) -> Tensor:
+        """The same with a gradient, where labels are binary or numbers."""
+        return self._beside_known(lambda fn: _pathwise(fn, torch.Size(sample_shape)))
+
+    def _beside_known(self, draw: Callable[[Any], Tensor]) -> Tensor:
+        parts = parts_of(self.row)
+        drawn = in_order(parts, [draw(part.distribution).unbind(-1) for part in parts])
+        columns = torch.stack(drawn, dim=-1).to(self.y)
+        return torch.where(self.y.isnan(), columns, self.y)
 
     def log_prob(self, value: Tensor) -> Tensor:
         known = ~self.y.isnan()
