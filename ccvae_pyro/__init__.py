@@ -6,7 +6,7 @@ from ccvae_pyro.classification import classify, impute, predict
 from ccvae_pyro.elbo import CCVAE_ELBO
 from ccvae_pyro.evaluation import evaluate
 from ccvae_pyro.exactness import how_exact
-from ccvae_pyro.interventions import approach, edit, generate, reconstruct, swap, walk
+from ccvae_pyro.interventions import edit, generate, nudge, reconstruct, swap, vary
 from ccvae_pyro.labels import Binary, Categorical, Continuous
 from ccvae_pyro.labels.nested import NestedCategorical, nested_paths
 from ccvae_pyro.labels.rows import MixedLabels
@@ -16,6 +16,7 @@ from ccvae_pyro.presets import celeba, mnist
 from ccvae_pyro.tilted import TiltedCCVAE_ELBO
 from ccvae_pyro.tilted_normal import TiltedNormal
 from ccvae_pyro.training import make_adam, train
+from ccvae_pyro.walks import approach, interpolate, walk
 
 __version__ = "0.1.0"
 __all__ = [
@@ -38,16 +39,19 @@ __all__ = [
     "generate",
     "how_exact",
     "impute",
+    "interpolate",
     "load",
     "make_adam",
     "mnist",
     "nested_paths",
+    "nudge",
     "predict",
     "reconstruct",
     "save",
     "set_precision",
     "swap",
     "train",
+    "vary",
     "walk",
     "with_bayes_classifier",
 ]

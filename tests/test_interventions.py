@@ -3,7 +3,20 @@ import torch
 from helpers import BATCH, NUM_LABELS, NUM_PIXELS
 from torch.testing import assert_close
 
-from ccvae_pyro import classify, edit, generate, reconstruct, swap, walk
+from ccvae_pyro import (
+    Categorical,
+    Continuous,
+    classify,
+    edit,
+    generate,
+    interpolate,
+    mnist,
+    nudge,
+    reconstruct,
+    swap,
+    vary,
+    walk,
+)
 
 
 @torch.no_grad()
@@ -30,6 +43,7 @@ def test_nothing_carries_a_gradient(ccvae, x):
     y = torch.ones(2, NUM_LABELS)
     results = [classify(ccvae, x), reconstruct(ccvae, x), generate(ccvae, y)]
     results += [edit(ccvae, x, 0, 1), swap(ccvae, x, x, 0), walk(ccvae, x, 0)]
+    results += [nudge(ccvae, x, 0, 1), vary(ccvae, x, 0, 1), interpolate(ccvae, x, x)]
     assert not any(result.requires_grad for result in results)
 
 
@@ -57,6 +71,83 @@ def test_an_edit_may_go_beyond_the_mean_away_from_the_other_value(ccvae, x, valu
     assert_close(edit(ccvae, x, "Beard", value, deviations=1.5), decode(ccvae, z_c, z_style))
 
 
+def test_several_labels_are_edited_together(ccvae, x):
+    z_c, z_style = encode(ccvae, x)
+    prior = ccvae.conditional_prior
+    z_c[:, 1] = prior.loc_true[1].detach()
+    z_c[:, 2] = prior.loc_false[2].detach()
+    together = edit(ccvae, x, {"Beard": 1, "Wearing_Hat": 0})
+    assert_close(together, decode(ccvae, z_c, z_style))
+
+
+def shows_its_latents(ccvae):
+    """A model whose images are the logistic function of their latents, and then of zeros."""
+    ccvae.decoder.features = torch.nn.Linear(5, NUM_PIXELS)
+    torch.nn.init.eye_(ccvae.decoder.features.weight)
+    torch.nn.init.zeros_(ccvae.decoder.features.bias)
+    return ccvae
+
+
+def test_how_an_edited_label_holds_may_be_drawn(ccvae, x):
+    x = x[:1].expand(4000, -1)
+    image = edit(shows_its_latents(ccvae), x, "Beard", 1, draw=True).logit()
+    prior = ccvae.conditional_prior(torch.ones(3)).base_dist
+    assert_close(image[:, 1].mean(), prior.loc[1].detach(), atol=0.1, rtol=0)
+    assert_close(image[:, 1].std(), prior.scale[1].detach(), atol=0.1, rtol=0.1)
+    rest = [0, 2, 3, 4]
+    assert_close(image[:, rest], reconstruct(ccvae, x)[:, rest].logit())
+
+
+@pytest.mark.parametrize("amount", [-1.0, 0.5])
+def test_a_nudge_is_so_much_of_the_way_from_without_to_with(ccvae, x, amount):
+    z_c, z_style = encode(ccvae, x)
+    prior = ccvae.conditional_prior
+    z_c[:, 1] += amount * (prior.loc_true - prior.loc_false)[1].detach()
+    assert_close(nudge(ccvae, x, "Beard", amount), decode(ccvae, z_c, z_style))
+
+
+def test_a_nudge_of_a_number_is_in_its_unit():
+    age, hair = Continuous("Age", 40.0, 10.0), Categorical("Hair", ("black", "red", "grey"))
+    model = mnist(z_dim=8, labels=[age, hair])
+    x = torch.rand(2, 1, 28, 28)
+    start, end = (model.prior_of(0, value)[0] for value in (40.0, 45.0))
+    z_c, z_style = encode(model, x)
+    z_c[:, model.block(0)] += (end - start).detach()
+    assert_close(nudge(model, x, "Age", 5), decode(model, z_c, z_style))
+    with pytest.raises(ValueError, match="'Hair' has classes, in no line"):
+        nudge(model, x, "Hair", 1)
+
+
+def test_variations_differ_in_one_characteristic_as_its_prior_does(ccvae, x):
+    images = vary(shows_its_latents(ccvae), x, "Wearing_Hat", 0, num_draws=4000).logit()
+    assert images.shape == (BATCH, 4000, NUM_PIXELS)
+    prior = ccvae.conditional_prior(torch.zeros(3)).base_dist
+    assert_close(images[0, :, 2].mean(), prior.loc[2].detach(), atol=0.1, rtol=0)
+    assert_close(images[0, :, 2].std(), prior.scale[2].detach(), atol=0.1, rtol=0.1)
+    rest = [0, 1, 3, 4]
+    kept = reconstruct(ccvae, x)[:, None, rest].logit()
+    assert_close(images[..., rest], kept.expand(-1, 4000, -1))
+
+
+def test_several_characteristics_are_swapped_or_all(ccvae, x):
+    donor = torch.rand_like(x)
+    z_c, z_style = encode(ccvae, x)
+    z_c[:, 1:] = encode(ccvae, donor)[0][:, 1:]
+    assert_close(swap(ccvae, x, donor, ["Beard", "Wearing_Hat"]), decode(ccvae, z_c, z_style))
+    z_c[:, 0] = encode(ccvae, donor)[0][:, 0]
+    assert_close(swap(ccvae, x, donor), decode(ccvae, z_c, z_style))
+
+
+def test_interpolation_is_a_line_between_reconstructions(ccvae, x):
+    other = torch.rand_like(x)
+    images = interpolate(shows_its_latents(ccvae), x, other, num_steps=5).logit()
+    assert images.shape == (BATCH, 5, NUM_PIXELS)
+    ends = reconstruct(ccvae, x).logit(), reconstruct(ccvae, other).logit()
+    for step, end in zip((0, 4), ends, strict=True):
+        assert_close(images[:, step], end)
+    assert_close(images[:, 2], (ends[0] + ends[1]) / 2)
+
+
 def test_swap_takes_one_characteristic_of_the_donor(ccvae, x):
     donor = torch.rand_like(x)
     z_c, z_style = encode(ccvae, x)
@@ -77,9 +168,7 @@ def test_generate_orders_by_the_conditional_prior(ccvae):
     # Characteristics far apart, and a decoder that shows them.
     ccvae.conditional_prior.loc_true.data.fill_(50.0)
     ccvae.conditional_prior.loc_false.data.fill_(-50.0)
-    ccvae.decoder.features = torch.nn.Linear(5, NUM_PIXELS)
-    torch.nn.init.eye_(ccvae.decoder.features.weight)
-    torch.nn.init.zeros_(ccvae.decoder.features.bias)
+    shows_its_latents(ccvae)
     y = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
     assert_close(generate(ccvae, y)[:, :NUM_LABELS], y, atol=1e-6, rtol=0)
 
@@ -116,3 +205,7 @@ def test_bad_requests_are_named(ccvae, x):
         edit(ccvae, x, "Hat", 1)
     with pytest.raises(ValueError, match="between 0 and 1, got 2"):
         edit(ccvae, x, "Beard", 2)
+    with pytest.raises(ValueError, match="'Beard' is to be set to a value: wanted one, got none"):
+        edit(ccvae, x, "Beard")
+    with pytest.raises(ValueError, match="several labels have their values with them, got 1"):
+        edit(ccvae, x, {"Beard": 1}, 1)

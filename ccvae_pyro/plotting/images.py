@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ccvae_pyro.classification import predict
-from ccvae_pyro.interventions import approach, edit, generate, reconstruct, walk
+from ccvae_pyro.interventions import edit, generate, reconstruct
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.plotting.grid import draw_grid
+from ccvae_pyro.walks import approach, walk
 
 
 def plot_reconstructions(images: Tensor, reconstructions: dict[int, Tensor]) -> Figure:
