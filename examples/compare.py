@@ -17,7 +17,6 @@ import argparse
 import itertools
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from tables import draw, draw_images, write_table
 from tqdm import tqdm
 
 import ccvae_pyro
-from ccvae_pyro.baselines import CVAE
+from ccvae_pyro.baselines import CVAE, M1
 from ccvae_pyro.data import (
     Batches,
     LabeledImages,
@@ -110,11 +109,9 @@ def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
 
     pyro.set_rng_seed(seed)
     model = new_model(cell["model"], data, settings, cell["networks"]).to(device)
-    start = time.perf_counter()
-    train(cell["model"], model, settings, batches, folder)
-    figures = {"seconds": round(time.perf_counter() - start, 1)}
+    seconds = train(cell["model"], model, settings, batches, folder)
     pyro.set_rng_seed(seed)
-    figures |= figures_of(model, batches, reader)
+    figures = figures_of(model, batches, reader) | {"seconds": seconds}
     if cell["model"] == "classifier":  # it has learned of labels only
         figures |= dict.fromkeys(("reconstruction_error", "read_accuracy", "bound", "log_p_x"))
     used = {key: getattr(settings, key) for key in ("classification_weight", "likelihood_scale")}
@@ -131,8 +128,9 @@ def figures_of(
     y = torch.cat([y for _, y in batches.held_out("test")])
     figures["read_accuracy"] = read_accuracy(model, reader, y)
     x = torch.cat([x for x, _ in itertools.islice(batches.held_out("test"), 4)])[:NUM_WEIGHED]
-    if not isinstance(model, CVAE):  # which knows no image without its labels
-        figures["log_p_x"] = log_p_x(getattr(model, "vae", model), x).mean().item()
+    if type(model) is not CVAE:  # which knows no image without its labels
+        whole = model.vae if isinstance(model, M1) else model
+        figures["log_p_x"] = log_p_x(whole, x).mean().item()
     return {key: None if figure != figure else figure for key, figure in figures.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,18 +71,25 @@ def new_model(
 
 def train(
     name: str, model: Any, settings: argparse.Namespace, batches: Batches, folder: Path
-) -> None:
-    """Trains a model, in as many stages as it takes."""
+) -> float:
+    """Trains a model, in as many stages as it takes; returns the seconds of all of its steps."""
     if name == "classifier":
+        start = time.perf_counter()
         train_classifier(model, batches, settings.epochs)
-    elif name in CCVAE_OBJECTIVES:
-        common.train(settings, model, batches, folder, resume=True)
-    else:
-        if name in TWO_STAGES:
-            _fit(model.vae, Trace_ELBO(), settings, batches, folder / "vae")
-        if name == "m1_m2":
-            model.freeze()
-        _fit(model, objective_of(name, settings), settings, batches, folder)
+        return time.perf_counter() - start
+    if name in CCVAE_OBJECTIVES:
+        return seconds_of(common.train(settings, model, batches, folder, resume=True))
+    seconds = 0.0
+    if name in TWO_STAGES:
+        seconds += _fit(model.vae, Trace_ELBO(), settings, batches, folder / "vae")
+    if name == "m1_m2":
+        model.freeze()
+    return seconds + _fit(model, objective_of(name, settings), settings, batches, folder)
+
+
+def seconds_of(state: dict) -> float:
+    """How long the steps took, those before an interruption among them."""
+    return sum(record["seconds"] for record in state["history"])
 
 
 def objective_of(name: str, settings: argparse.Namespace) -> Trace_ELBO:
@@ -95,13 +103,13 @@ def objective_of(name: str, settings: argparse.Namespace) -> Trace_ELBO:
 
 def _fit(
     model: Any, objective: Trace_ELBO, settings: argparse.Namespace, batches: Batches, folder: Path
-) -> None:
+) -> float:
     # A classifier may be a network here, with no need for a rate of its own.
     is_ccvae = hasattr(model, "conditional_prior")
     adam = (ccvae_pyro.make_adam if is_ccvae else _adam)(settings.learning_rate)
     svi = SVI(model.model, model.guide, adam, loss=objective)
     how = {"cool_down": settings.cool_down, "last_weight": settings.last_weight, "resume": True}
-    ccvae_pyro.train(model, svi, batches, settings.epochs, folder, **how)
+    return seconds_of(ccvae_pyro.train(model, svi, batches, settings.epochs, folder, **how))
 
 
 def _adam(learning_rate: float) -> Adam:

@@ -153,6 +153,7 @@ def test_relatives_are_compared_by_how_many_of_each_class_have_labels(tmp_path):
     rows = rows_of(tmp_path / "out" / "compare.csv")
     cells = [(row["labels"], row["model"]) for row in rows]
     assert cells == [("10", "published"), ("10", "m2"), ("20", "published"), ("20", "m2")]
+    assert all(float(row["log_p_x"]) < 0 for row in rows)
     checkpoint = next((tmp_path / "out").glob("published-*/checkpoint.pt"))
     ccvae = ccvae_pyro.load(checkpoint)
     assert not any(isinstance(part, torch.nn.Conv2d) for part in ccvae.modules())
