@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import average_precision_score, confusion_matrix, r2_score
 from torch import Tensor
 
 from ccvae_pyro.classification import classify
 from ccvae_pyro.family import CannotError, ImageModel
 from ccvae_pyro.interventions import reconstruct
+from ccvae_pyro.label_scores import (
+    MEAN_FIGURES,
+    mean_of_known,
+    scores_of_classes,
+    scores_of_numbers,
+    scores_of_truth,
+)
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label
-
-MEAN_FIGURES = ("accuracy", "balanced_accuracy", "majority_accuracy", "average_precision")
-LABEL_FIGURES = (*MEAN_FIGURES, "sensitivity", "specificity", "frequency")
 
 
 @torch.no_grad()
@@ -50,13 +53,11 @@ def label_figures(model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]]) -
 
     :param batches: as :func:`evaluate` takes them.
     :returns: ``accuracy``, ``balanced_accuracy``, ``majority_accuracy`` (of always answering the
-        more frequent value) and ``average_precision``, each the mean over the labels;
-        ``per_label``, the same figures for each label. A binary label has besides its
-        ``sensitivity`` (how often it is found where it is true), ``specificity`` (how often it is
-        denied where it is not) and ``frequency``; one with classes its ``confusion``, how many
-        images of each class (a row) are given to each; a number has ``r_squared``,
-        ``mean_error`` (absolute) and ``mean_error_of_mean`` (of always answering the mean). A
-        figure is NaN where the images do not have the values that it needs.
+        more frequent value), ``average_precision``, ``auroc`` and ``calibration_error`` (by how
+        much answers are surer than they are right, or less sure), each the mean over the labels;
+        ``per_label``, the same figures for each label, and those that its kind has besides:
+        see :mod:`~ccvae_pyro.label_scores`. A figure is NaN where the images do not have the
+        values that it needs.
     """
     return _figures(model.labels, [_answer(model, x, y) for x, y in batches])
 
@@ -79,11 +80,11 @@ def _figures(
         return dict.fromkeys(MEAN_FIGURES, np.nan) | {"per_label": {}}
     per_label = _per_label(labels, np.concatenate(y), np.concatenate(expected))
     figures = {
-        key: _mean([of_label[key] for of_label in per_label.values() if key in of_label])
+        key: mean_of_known([of_label[key] for of_label in per_label.values() if key in of_label])
         for key in MEAN_FIGURES
     }
     if any(isinstance(kind, Continuous) for kind in labels):
-        figures["r_squared"] = _mean(
+        figures["r_squared"] = mean_of_known(
             [f["r_squared"] for f in per_label.values() if "r_squared" in f]
         )
     return figures | {"per_label": per_label}
@@ -94,12 +95,6 @@ def _reconstruction_error(model: ImageModel, x: Tensor) -> float:
         return (reconstruct(model, x) - x).abs().mean().item()
     except CannotError:
         return np.nan
-
-
-def _mean(values: list[float]) -> float:
-    """The mean of those that are not NaN."""
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else np.nan
 
 
 def _per_label(
@@ -113,61 +108,9 @@ def _per_label(
         answer = expected[known, start : start + width]
         start += width
         if isinstance(kind, Categorical):
-            figures[kind.name] = _class_figures(truth[known].astype(int), answer)
+            figures[kind.name] = scores_of_classes(truth[known].astype(int), answer)
         elif isinstance(kind, Binary):
-            figures[kind.name] = _binary_figures(truth[known], answer[:, 0])
+            figures[kind.name] = scores_of_truth(truth[known], answer[:, 0])
         else:
-            figures[kind.name] = _number_figures(truth[known], answer[:, 0])
+            figures[kind.name] = scores_of_numbers(truth[known], answer[:, 0])
     return figures
-
-
-def _binary_figures(y: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
-    """The figures of a label that is true or false."""
-    if len(y) == 0:
-        return dict.fromkeys(LABEL_FIGURES, np.nan)
-    is_right = (probability > 0.5) == (y > 0.5)
-    has_both = 0 < y.mean() < 1
-    sensitivity = float(is_right[y > 0.5].mean()) if y.any() else np.nan
-    specificity = float(is_right[y < 0.5].mean()) if (y < 0.5).any() else np.nan
-    precision = float(average_precision_score(y, probability)) if has_both else np.nan
-    return {
-        "accuracy": float(is_right.mean()),
-        "balanced_accuracy": (sensitivity + specificity) / 2,
-        "sensitivity": sensitivity,
-        "specificity": specificity,
-        "majority_accuracy": float(max(y.mean(), 1 - y.mean())),
-        "average_precision": precision,
-        "frequency": float(y.mean()),
-    }
-
-
-def _class_figures(y: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
-    """The figures of a label with classes; those that no image has are left out of means."""
-    if len(y) == 0:
-        return dict.fromkeys(MEAN_FIGURES, np.nan) | {"confusion": []}
-    classes = np.arange(probability.shape[1])
-    confusion = confusion_matrix(y, probability.argmax(1), labels=classes)
-    counts = confusion.sum(1)
-    met = counts > 0
-    precisions = [
-        float(average_precision_score(y == c, probability[:, c])) if 0 < n < len(y) else np.nan
-        for c, n in zip(classes, counts, strict=True)
-    ]
-    return {
-        "accuracy": float(confusion.trace() / len(y)),
-        "balanced_accuracy": float((confusion.diagonal()[met] / counts[met]).mean()),
-        "majority_accuracy": float(counts.max() / len(y)),
-        "average_precision": _mean(precisions),
-        "confusion": confusion.tolist(),
-    }
-
-
-def _number_figures(y: np.ndarray, mean: np.ndarray) -> dict[str, Any]:
-    """The figures of a label that is a number."""
-    if len(y) == 0:
-        return dict.fromkeys(("r_squared", "mean_error", "mean_error_of_mean"), np.nan)
-    return {
-        "r_squared": float(r2_score(y, mean)) if len(y) > 1 else np.nan,
-        "mean_error": float(np.abs(y - mean).mean()),
-        "mean_error_of_mean": float(np.abs(y - y.mean()).mean()),
-    }

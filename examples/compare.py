@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
     rows = [json.loads(path.read_text()) for path in args.out.glob("*/cell.json")]
     rows.sort(key=order)
     write_table(args.out / "compare", rows, SETTINGS)
-    draw(rows, args.out / "compare.png")
+    draw(rows, MODELS, args.out / "compare.png")
     best = {"attributes": max(args.attributes), "labels": max(labels)}
     shown = {cell["model"]: cell | best for cell in reversed(cells)}
     checkpoints = {name: place(args, cell) / "checkpoint.pt" for name, cell in shown.items()}
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
 
 def order(row: dict) -> list:
     """Rows of the same settings are next to each other, one for each model."""
-    return [str(row[key]).rjust(9) for key in SETTINGS[1:]] + [MODELS.index(row["model"])]
+    return [str(row[key]).rjust(9) for key in SETTINGS[1:]] + [list(MODELS).index(row["model"])]
 
 
 def place(args: argparse.Namespace, cell: dict) -> Path:

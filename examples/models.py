@@ -23,7 +23,20 @@ from ccvae_pyro.supervised import train_classifier
 
 CCVAE_OBJECTIVES = ("tilted", "published", "unstopped")
 JOINT = "m1_m2_joint"  # in two stages, the second of all parts
-MODELS = (*CCVAE_OBJECTIVES, "classifier", *NAMES, JOINT)
+MODELS = {
+    "tilted": "CCVAE, exact",
+    "published": "CCVAE, published",
+    "unstopped": "CCVAE, unstopped",
+    "classifier": "classifier alone",
+    "vae": "VAE",
+    "cvae": "CVAE",
+    "m1": "M1",
+    "m2": "M2",
+    "m1_m2": "M1+M2",
+    JOINT: "M1+M2, jointly",
+    "mvae": "MVAE",
+    "diva": "DIVA",
+}
 OF_M2 = ("m2", "m1_m2", JOINT)
 TWO_STAGES = ("m1", "m1_m2", JOINT)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,9 +21,15 @@ import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.family import CannotError
 from ccvae_pyro.files import written_whole
-from ccvae_pyro.plotting.grid import draw_grid
+from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, draw_grid
 
 NUM_FACES = 10
+PANELS = {
+    "balanced_accuracy": "labels read (balanced accuracy)",
+    "read_accuracy": "orders met (read accuracy)",
+    "reconstruction_error": "reconstruction error",
+}
+MARKS = [(BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), ("black", "D")]
 
 
 def write_table(path: Path, rows: list[dict], settings: Sequence[str]) -> None:
@@ -65,25 +73,40 @@ def shown(value: float | str | None) -> str:
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.3f}".removeprefix("0")
 
 
-def draw(rows: list[dict], path: Path) -> None:
-    """Draws accuracies by the share of labels, a line for each objective."""
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained", sharex=True)
-    keys = ("balanced_accuracy", "average_precision", "read_accuracy")
-    seen = "labels seen" if max(row["labels"] for row in rows) > 1 else "share of labels seen"
-    for axis, key in zip(axes, keys, strict=True):
-        for model in sorted({row["model"] for row in rows}):
-            points: dict[float, list[float]] = {}
-            for row in rows:
-                if row["model"] == model and row[key] is not None:
-                    points.setdefault(row["labels"], []).append(row[key])
-            shares = sorted(points)
-            means = [sum(points[share]) / len(points[share]) for share in shares]
-            axis.plot(shares, means, marker="o", label=model)
-        axis.set(xscale="log", xlabel=seen, title=key.replace("_", " "))
-    axes[0].legend(frameon=False)
+def draw(rows: list[dict], titles: dict[str, str], path: Path) -> None:
+    """Draws what each model came to, a row each, a mark for each number of labels.
+
+    :param titles: what to call each model, in the order of the rows.
+    """
+    models = [model for model in titles if any(row["model"] == model for row in rows)]
+    numbers = sorted({row["labels"] for row in rows})
+    size = (11, 1.2 + 0.3 * len(models))
+    figure, panels = plt.subplots(1, len(PANELS), figsize=size, layout="constrained", sharey=True)
+    for axes, (key, title) in zip(panels, PANELS.items(), strict=True):
+        for number, (color, marker) in zip(numbers, itertools.cycle(MARKS), strict=False):
+            means = [
+                mean([r[key] for r in rows if (r["model"], r["labels"]) == (model, number)])
+                for model in models
+            ]
+            label = f"{number:,}" if isinstance(number, int) else f"{number:.3g}"
+            axes.plot(means, range(len(models)), marker, color=color, label=label)
+        axes.set_title(title, fontsize=10)
+        axes.grid(axis="y", alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(range(len(models)), [titles[model] for model in models])
+    panels[0].invert_yaxis()
+    seen = "labels seen" if isinstance(numbers[-1], int) else "share of labels seen"
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=9, frameon=False, title=seen)
     with written_whole(path) as part:
         figure.savefig(part, dpi=110, format="png")
     plt.close(figure)
+
+
+def mean(values: Sequence[float | None]) -> float:
+    """The mean of what there is; NaN if there is nothing."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else math.nan
 
 
 @torch.no_grad()
