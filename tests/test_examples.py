@@ -11,6 +11,7 @@ import time
 import pytest
 import torch
 from helpers import EXAMPLES, assert_refused, rows_of, run_example, write_mnist
+from PIL import Image
 
 import ccvae_pyro
 
@@ -169,6 +170,47 @@ def test_relatives_are_compared_by_how_many_of_each_class_have_labels(tmp_path):
 )
 def test_numbers_of_labels_that_make_no_sense_are_refused(arguments, message):
     result = run_example("compare.py", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """An image of another size and shape than those that models see."""
+    path = tmp_path / "photo.png"
+    Image.effect_mandelbrot((90, 70), (-2, -1, 1, 1), 20).save(path)
+    return path
+
+
+EDITS = {
+    "set": ["--set", "Beard=1", "--set", "Bald=0", "--deviations", "2"],
+    "swap": ["--label", "Beard", "--swap-from"],
+    "walk": ["--walk", "Beard", "Bald"],
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_image_is_edited_and_drawn(finished, photo, tmp_path, name):
+    picture, arguments = tmp_path / "edited.png", EDITS[name]
+    arguments = [*arguments, photo] if arguments[-1] == "--swap-from" else arguments
+    checkpoint = finished / "checkpoint.pt"
+    result = run_example("edit.py", checkpoint, photo, *arguments, "--out", picture)
+    assert result.returncode == 0, result.stderr
+    assert f"the picture is in {picture}" in result.stdout
+    with Image.open(picture) as drawn:
+        assert drawn.width > drawn.height
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "Beard"], "wanted NAME=VALUE, such as Beard=1, got 'Beard'"),
+        (["--set", "Bread=1"], "no label is called 'Bread': did you mean Beard"),
+        (["--swap-from", EXAMPLE], "celeba.py cannot be read as an image"),
+    ],
+)
+def test_an_edit_that_makes_no_sense_is_refused(finished, photo, arguments, message):
+    result = run_example("edit.py", finished / "checkpoint.pt", photo, *arguments)
     assert result.returncode == 2
     assert message in result.stderr
 

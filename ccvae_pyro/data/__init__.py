@@ -4,6 +4,7 @@ from ccvae_pyro.data.avatars import load_avatars
 from ccvae_pyro.data.batches import Batches
 from ccvae_pyro.data.celeba import load_celeba
 from ccvae_pyro.data.class_folders import load_class_folders
+from ccvae_pyro.data.decoding import read_image
 from ccvae_pyro.data.folder import load_folder
 from ccvae_pyro.data.images import LabeledImages
 from ccvae_pyro.data.imputed import write_imputed
@@ -25,6 +26,7 @@ __all__ = [
     "load_mnist",
     "partition_splits",
     "random_splits",
+    "read_image",
     "stratified_splits",
     "write_imputed",
 ]

@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision.transforms.functional import to_tensor
 
 from ccvae_pyro.data import cache as image_cache
 
@@ -103,6 +105,26 @@ def decode_image(
         image = image.crop((left, top, left + crop, top + crop))
     resized = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
     return resized.reshape(size, size, channels)
+
+
+def read_image(path: Path, size: int, channels: int = 3) -> Tensor:
+    """One image as a model takes it: a square from its middle, in [0, 1].
+
+    :param size: of the sides that it is to have, in pixels.
+    :param channels: 3 for color, 1 for grey.
+    :returns: shape ``(1, channels, size, size)``.
+    :raises ValueError: if the file cannot be read as an image.
+    :raises FileNotFoundError: if it is not there.
+    """
+    try:
+        with Image.open(path) as file:
+            image = _converted(ImageOps.exif_transpose(file), channels)
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three
+        raise ValueError(f"{path} cannot be read as an image ({error})") from error
+    square = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+    return to_tensor(square)[None]
 
 
 def _converted(image: Image.Image, channels: int) -> Image.Image:
