@@ -78,13 +78,19 @@ def run(args: argparse.Namespace) -> None:
     draw(rows, MODELS, args.out / "compare.png")
     best = {"attributes": max(args.attributes), "labels": max(labels)}
     shown = {cell["model"]: cell | best for cell in reversed(cells)}
-    checkpoints = {name: place(args, cell) / "checkpoint.pt" for name, cell in shown.items()}
+    checkpoints = {
+        title: place(args, shown[name]) / "checkpoint.pt"
+        for name, title in MODELS.items()
+        if name in shown
+    }
     draw_images(load(args, best["attributes"]), checkpoints, args.out / "faces.png")
 
 
 def order(row: dict) -> list:
-    """Rows of the same settings are next to each other, one for each model."""
-    return [str(row[key]).rjust(9) for key in SETTINGS[1:]] + [list(MODELS).index(row["model"])]
+    """Rows on the same images and labels are next to each other, in the order of the models."""
+    of_data = ("data", "attributes", "missing", "labels", "networks", "epochs")
+    of_model = [list(MODELS).index(row["model"])]
+    return [str(row[key]).rjust(9) for key in of_data] + of_model + [row["seed"]]
 
 
 def place(args: argparse.Namespace, cell: dict) -> Path:

@@ -124,7 +124,7 @@ def draw_images(data: LabeledImages, checkpoints: dict[str, Path], path: Path) -
             with suppress(CannotError):
                 rows.append(ccvae_pyro.reconstruct(model, x))
                 names.append(f"{name}:\nreconstructed")
-            rows += [ccvae_pyro.generate(model, y) for _ in range(2)]
-            names += [f"{name}:\ngenerated to\nthe labels", "again"]
+            rows.append(ccvae_pyro.generate(model, y))
+            names.append(f"{name}:\nto their labels")
     with written_whole(path) as part:
         draw_grid(rows, names).savefig(part, dpi=110, format="png")

@@ -279,6 +279,19 @@ def test_a_frozen_vae_stays_as_it_is(x):
     assert not any(same[num_frozen:])
 
 
+def test_m1_m2_reconstructs_as_its_vae_does_and_generates_as_its_model_does(x):
+    m1_m2 = make_m1_m2(KINDS["both"])
+    assert_close(ccvae_pyro.reconstruct(m1_m2, x), ccvae_pyro.reconstruct(m1_m2.vae, x))
+    y = torch.tensor([[1.0, 2.0]]).repeat(5_000, 1)
+    images = ccvae_pyro.generate(m1_m2, y)
+    ancestral = pyro.poutine.trace(pyro.condition(m1_m2.model, {"y": y})).get_trace(
+        torch.zeros(len(y), NUM_PIXELS)
+    )
+    expected = m1_m2.vae.decode(y, ancestral.nodes["z_1"]["value"]).detach()
+    assert_close(images.mean(0), expected.mean(0), atol=0.02, rtol=0)
+    assert_close(images.std(0), expected.std(0), atol=0.02, rtol=0)
+
+
 # Labels that are partly known
 
 

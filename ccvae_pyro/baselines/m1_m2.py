@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pyro
+import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 
@@ -76,16 +77,25 @@ class M1M2(ImageModel):
         return self.m2.q_y_x(self.vae.encode(x)[1])
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The code of the likeliest labels, and the mean of :math:`z_2` given these."""
-        return self.m2.encode(self.vae.encode(x)[1])
+        """The code of the likeliest labels, and all else: the mean of :math:`z_2` given these,
+        and in how many deviations :math:`z_1` differs from what both make likely.
+        """
+        z_1 = self.vae.encode(x)[1]
+        code, z_2 = self.m2.encode(z_1)
+        p_z_1 = self.m2.decoder(join(code, z_2))
+        return code, torch.cat([z_2, (z_1 - p_z_1.mean) / p_z_1.variance.sqrt()], dim=-1)
 
     def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
-        """The mean image of the mean of :math:`z_1`."""
-        return self.vae.decoder(self.m2.decode(of_labels, rest)).mean
+        """The mean image of :math:`z_1`."""
+        z_dim = self.m2.prior().event_shape[0]
+        p_z_1 = self.m2.decoder(join(of_labels, rest[..., :z_dim]))
+        return self.vae.decode(of_labels, p_z_1.mean + rest[..., z_dim:] * p_z_1.variance.sqrt())
 
     def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The labels' code, and :math:`z_2` from its prior."""
-        return self.m2.draw(y)
+        """The labels' code, :math:`z_2` from its prior, and deviations of :math:`z_1`."""
+        code, z_2 = self.m2.draw(y)
+        z_1 = self.m2.decoder(join(code, z_2)).mean
+        return code, torch.cat([z_2, torch.randn_like(z_1)], dim=-1)
 
     def block(self, index: int) -> slice:
         return self.m2.block(index)
