@@ -19,6 +19,7 @@ from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.devices import pick_device, pick_precision
 from ccvae_pyro.evaluation import MEAN_FIGURES, label_figures
 from ccvae_pyro.files import written_whole
+from ccvae_pyro.plotting import write_report
 
 # What to start from with each objective; docs/objective.md has what else was measured.
 CLASSIFICATION_WEIGHT = {"tilted": 300.0, "published": 0.0, "unstopped": 0.0}
@@ -70,7 +71,9 @@ def fit(
     seconds = [record["seconds"] for record in state["history"]]
     metrics |= {"seconds_per_epoch": sum(seconds) / len(seconds), "config": config}
     write_json(args.out / "metrics.json", metrics)
-    draw(ccvae, batches, state, metrics["per_label"], args.out / "figures")
+    files = draw(ccvae, batches, state, metrics["per_label"], args.out / "figures")
+    title = f"{args.out.name}: {len(ccvae.labels)} labels, {args.epochs} epochs"
+    write_report(args.out / "report.html", title, metrics, files, config)
     report(metrics, args.out)
     return ccvae, data
 
@@ -124,7 +127,7 @@ def report(metrics: dict, out: Path) -> None:
     by_rule = metrics["by_bayes_rule"]["accuracy"]
     if not math.isnan(by_rule):
         print(f"labels by Bayes' rule with the priors: accuracy {by_rule:.3f}")
-    print(f"pictures in {out / 'figures'}, numbers in {out / 'metrics.json'}")
+    print(f"all of it in {out / 'report.html'}, numbers in {out / 'metrics.json'}")
 
 
 def check_config(path: Path, config: dict, resume: bool) -> None:

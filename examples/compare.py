@@ -89,8 +89,7 @@ def run(args: argparse.Namespace) -> None:
 def order(row: dict) -> list:
     """Rows on the same images and labels are next to each other, in the order of the models."""
     of_data = ("data", "attributes", "missing", "labels", "networks", "epochs")
-    of_model = [list(MODELS).index(row["model"])]
-    return [str(row[key]).rjust(9) for key in of_data] + of_model + [row["seed"]]
+    return [*(row[key] for key in of_data), list(MODELS).index(row["model"]), row["seed"]]
 
 
 def place(args: argparse.Namespace, cell: dict) -> Path:

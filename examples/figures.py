@@ -15,6 +15,17 @@ from ccvae_pyro.files import written_whole
 from ccvae_pyro.labels import Binary, Categorical
 
 NUM_IMAGES, NUM_LABELS = 8, 18  # that a figure shows of many
+CAPTIONS = {
+    "history": "How training went, epoch by epoch, on images held out from it.",
+    "reconstructions": "The same images, and what became of them as training went on.",
+    "samples": "New images, generated to the labels beside them.",
+    "edits": "Test images with one label at a time set to another value: + put on, - taken away.",
+    "walk": "One test image while the characteristics of one label at a time change.",
+    "confusion": "How often each label is found where it is true, and denied where it is not.",
+    "walk_2d": "One test image while the characteristics of two labels change.",
+    "classes": "One test image on its way to each class of {}.",
+    "classes_confusion": "How many test images of each class of {} are given to each.",
+}
 
 
 def draw(
@@ -23,8 +34,8 @@ def draw(
     state: dict[str, Any],
     per_label: dict[str, dict],
     folder: Path,
-) -> None:
-    """Draws every figure, of images that the model has not seen."""
+) -> dict[str, Path]:
+    """Draws every figure, of images that the model has not seen; returns files by captions."""
     x, y = next(batches.held_out("test"))
     y = ccvae_pyro.impute(ccvae, x, y)  # where it is not known
     watched, _ = next(batches.held_out("valid"))
@@ -50,9 +61,21 @@ def draw(
     for label in ccvae.labels:
         if isinstance(label, Categorical):
             figures |= draw_classes(ccvae, x, label, per_label[label.name]["confusion"])
+    files = {}
     for name, figure in figures.items():
+        files[caption_of(name)] = folder / f"{name}.png"
         with written_whole(folder / f"{name}.png") as part:
             figure.savefig(part, dpi=110)
+    return files
+
+
+def caption_of(name: str) -> str:
+    """What a figure shows."""
+    kind, _, label = name.partition("_")
+    if label and name not in CAPTIONS:
+        kind = "classes_confusion" if kind == "confusion" else kind
+        return CAPTIONS[kind].format(label)
+    return CAPTIONS[name]
 
 
 def draw_classes(

@@ -174,6 +174,13 @@ def test_numbers_of_labels_that_make_no_sense_are_refused(arguments, message):
     assert message in result.stderr
 
 
+def test_a_run_leaves_one_page_of_all(finished):
+    page = (finished / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == len(FIGURES)
+    assert "<summary>How the run was made</summary>" in page
+    assert len(page) < 10_000_000
+
+
 @pytest.fixture
 def photo(tmp_path):
     """An image of another size and shape than those that models see."""

@@ -10,6 +10,7 @@ from ccvae_pyro.plotting.images import (
     plot_walk,
     plot_walk_2d,
 )
+from ccvae_pyro.plotting.report import write_report
 
 __all__ = [
     "plot_class_confusion",
@@ -22,4 +23,5 @@ __all__ = [
     "plot_samples",
     "plot_walk",
     "plot_walk_2d",
+    "write_report",
 ]

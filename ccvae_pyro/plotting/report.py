@@ -1,0 +1,86 @@
+"""A run on one page: its numbers, its settings and its pictures, in one file."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ccvae_pyro.files import written_whole
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: auto;
+       padding: 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
+figure { margin: 2rem 0; } figcaption { color: #555; } img { max-width: 100%; height: auto; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+td, th { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
+td:first-child, th:first-child { text-align: left; } summary { cursor: pointer; }
+"""
+
+
+def write_report(
+    path: Path,
+    title: str,
+    metrics: Mapping[str, Any],
+    figures: Mapping[str, Path],
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a page that any browser opens, without a network: pictures are part of it.
+
+    :param path: the file, such as ``report.html``.
+    :param metrics: what :func:`~ccvae_pyro.evaluate` returns; other numbers may be among them.
+    :param figures: the file of each picture, a PNG, by what it shows.
+    :param settings: how the run was made.
+    """
+    numbers = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
+    parts = [f"<h1>{escape(title)}</h1>", _table([numbers], list(numbers))]
+    parts += [_picture(caption, file) for caption, file in figures.items()]
+    parts.append("<h2>Label by label</h2>")
+    by_kind: dict[tuple[str, ...], list[dict]] = {}
+    for name, scores in metrics.get("per_label", {}).items():
+        row = {"label": name} | {k: v for k, v in scores.items() if not isinstance(v, list)}
+        by_kind.setdefault(tuple(row), []).append(row)
+    parts += [_table(rows, keys) for keys, rows in by_kind.items()]
+    if settings:
+        rows = [{"setting": key, "value": value} for key, value in settings.items()]
+        table = _table(rows, ["setting", "value"])
+        parts.append(f"<details><summary>How the run was made</summary>{table}</details>")
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    page = (
+        f'<!doctype html><html lang="en"><head>{head}<title>{escape(title)}</title>'
+        f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    )
+    with written_whole(path) as part:
+        part.write_text(page, encoding="utf-8")
+
+
+def _table(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> str:
+    head = "".join(f"<th>{escape(_spaced(key))}</th>" for key in keys)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(_shown(row[key]))}</td>' for key in keys)}</tr>"
+        for row in rows
+    )
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _picture(caption: str, file: Path) -> str:
+    data = base64.b64encode(file.read_bytes()).decode()
+    return (
+        f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _shown(value: Any) -> str:
+    """A value as a reader wants it."""
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.4g}"
+    return "" if value is None else _spaced(str(value))

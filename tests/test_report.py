@@ -1,0 +1,77 @@
+"""The page of a run: whole in one file, and true to what it was given."""
+
+import base64
+import re
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+
+from ccvae_pyro.plotting import write_report
+
+METRICS = {
+    "accuracy": 0.98765,
+    "reconstruction_error": float("nan"),
+    "per_label": {
+        "Wearing_Hat": {"accuracy": 0.9, "auroc": 0.75},
+        "<b>Hair</b>": {"accuracy": 0.6, "auroc": 0.5},
+        "Age": {"r_squared": 0.25},
+        "Class": {"accuracy": 0.5, "confusion": [[1, 2], [3, 4]]},
+    },
+}
+
+
+class Page(HTMLParser):
+    """What a browser would find: tags left open, and what it would ask others for."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.sources, self.cells = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.sources += [value for key, value in attrs if key in ("src", "href")]
+        if tag not in ("meta", "img", "!doctype"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.cells.append(data)
+
+
+@pytest.fixture
+def text(tmp_path):
+    picture = tmp_path / "walk.png"
+    Image.new("RGB", (3, 2), "red").save(picture)
+    path = tmp_path / "report.html"
+    figures = {'A "walk" & more': picture}
+    write_report(path, "faces <3", METRICS, figures, {"epochs": 20, "device": "cpu"})
+    return path.read_text()
+
+
+def test_a_report_is_whole_and_asks_nobody(text, tmp_path):
+    page = Page(text)
+    assert page.open == []
+    (source,) = page.sources
+    data = base64.b64decode(source.removeprefix("data:image/png;base64,"))
+    assert data == (tmp_path / "walk.png").read_bytes()
+    assert not re.search("https?:|url\\(|@import", text)
+
+
+def test_a_report_says_what_it_was_given(text):
+    cells = Page(text).cells
+    for said in (
+        "faces <3",
+        "0.9877",
+        "Wearing Hat",
+        "<b>Hair</b>",
+        "0.75",
+        "0.25",
+        "epochs",
+        "20",
+    ):
+        assert said in cells
+    assert 'A "walk" & more' in cells
+    assert "nan" not in cells
