@@ -176,7 +176,7 @@ def test_numbers_of_labels_that_make_no_sense_are_refused(arguments, message):
 
 def test_a_run_leaves_one_page_of_all(finished):
     page = (finished / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == len(FIGURES)
+    assert page.count("data:image/webp;base64,") == len(FIGURES)
     assert "<summary>How the run was made</summary>" in page
     assert len(page) < 10_000_000
 
