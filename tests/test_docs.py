@@ -21,6 +21,12 @@ def test_the_program_in_the_readme_runs(tmp_path, monkeypatch):
     assert names["with_sunglasses"].shape == names["x"].shape
 
 
+def test_snippets_are_shown_as_code():
+    for page in (README.parent / "docs").glob("*.md"):
+        outside = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+        assert ">>>" not in outside, page.name
+
+
 def test_every_picture_and_file_that_the_readme_names_is_there():
     text = README.read_text()
     named = re.findall(r"\]\(((?!http)[^)]+)\)", text) + re.findall(r"`([A-Z]\w+\.\w+)`", text)

@@ -46,9 +46,9 @@ def test_a_run_leaves_all_that_is_promised(finished):
     assert len((finished / "history.csv").read_text().splitlines()) == 3
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics.keys() == {
-        "accuracy", "balanced_accuracy", "majority_accuracy", "average_precision",
+        "accuracy", "balanced_accuracy", "majority_accuracy", "average_precision", "auroc",
         "reconstruction_error", "bound", "per_label", "seconds_per_epoch", "config",
-        "by_bayes_rule",
+        "by_bayes_rule", "calibration_error",
     }  # fmt: skip
     assert list(metrics["per_label"]) == ["Afro", "Bald", "Beard", "Black_Clothes"]
     assert metrics["config"]["attributes"] == ["4"]
