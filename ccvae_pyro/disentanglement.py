@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import numpy as np
 from scipy.stats import entropy
@@ -34,7 +34,7 @@ def mutual_information_gap(
         1.0
     """
     gaps = []
-    for column, known, label in _known(y):
+    for column, (known, label) in _known(y).items():
         label = _binned(label, num_bins) if column in numbers else label
         told = [mutual_info_score(label, _binned(latent, num_bins)) for latent in z[known].T]
         gaps.append(_gap(told) / mutual_info_score(label, label))
@@ -63,8 +63,8 @@ def separated_attribute_predictability(
     :returns: between 0 and 1; NaN if no label has two values.
     """
     gaps = []
-    tests = {column: (known, label) for column, known, label in _known(y_test)}
-    for column, known, label in _known(y):
+    tests = _known(y_test)
+    for column, (known, label) in _known(y).items():
         if column in numbers:
             scores = [np.corrcoef(latent, label)[0, 1] ** 2 for latent in z[known].T]
         elif column in tests:
@@ -103,8 +103,8 @@ def dci(
         the mean accuracy, or R squared of a number.
     """
     columns, scores = [], []
-    tests = {column: (known, label) for column, known, label in _known(y_test)}
-    for column, known, label in _known(y):
+    tests = _known(y_test)
+    for column, (known, label) in _known(y).items():
         kind = GradientBoostingRegressor if column in numbers else GradientBoostingClassifier
         trees = kind(random_state=0).fit(z[known], label)
         columns.append(trees.feature_importances_)
@@ -119,12 +119,14 @@ def dci(
     }
 
 
-def _known(y: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Labels that have at least two values: column, the images where it is known, values there."""
+def _known(y: np.ndarray) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Labels that have at least two values, by column: where it is known, and values there."""
+    labels = {}
     for column, label in enumerate(np.asarray(y, dtype=float).T):
         known = ~np.isnan(label)
         if len(np.unique(label[known])) > 1:
-            yield column, known, label[known]
+            labels[column] = known, label[known]
+    return labels
 
 
 def _binned(values: np.ndarray, num_bins: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from torch import Tensor
 from ccvae_pyro.classification import classify
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.interventions import edit, reconstruct, swap, vary
-from ccvae_pyro.labels import Binary, Categorical, Continuous, Label
+from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
 
 
 class EditEffects(NamedTuple):
@@ -76,8 +76,7 @@ def swap_distance(
 
     :returns: that distance after the swap, and, to compare it with, without one.
     """
-    index = model.label_names.index(label) if isinstance(label, str) else label
-    block = model.block(index)
+    block = model.block(index_of(label, model.label_names))
     swapped = swap(model, x, donor, label)
     with torch.no_grad():
         after, before, wanted = (model.encode(e)[0][:, block] for e in (swapped, x, donor))

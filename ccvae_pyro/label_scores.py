@@ -8,10 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.metrics import average_precision_score, confusion_matrix, r2_score, roc_auc_score
-from torchmetrics.functional.classification import (
-    binary_calibration_error,
-    multiclass_calibration_error,
-)
 
 MEAN_FIGURES = (
     "accuracy",
@@ -43,7 +39,6 @@ def scores_of_truth(y: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     has_both = 0 < y.mean() < 1
     sensitivity = float(is_right[y > 0.5].mean()) if y.any() else np.nan
     specificity = float(is_right[y < 0.5].mean()) if (y < 0.5).any() else np.nan
-    error = binary_calibration_error(torch.as_tensor(probability), torch.as_tensor(y).int())
     return {
         "accuracy": float(is_right.mean()),
         "balanced_accuracy": (sensitivity + specificity) / 2,
@@ -54,7 +49,7 @@ def scores_of_truth(y: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
         if has_both
         else np.nan,
         "auroc": float(roc_auc_score(y, probability)) if has_both else np.nan,
-        "calibration_error": error.item(),
+        "calibration_error": _calibration_error(y.astype(int), probability, task="binary"),
         "frequency": float(y.mean()),
     }
 
@@ -75,16 +70,15 @@ def scores_of_classes(y: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
     counts = confusion.sum(1)
     met = counts > 0
     told = [(y == c, probability[:, c]) for c, n in enumerate(counts) if 0 < n < len(y)]
-    error = multiclass_calibration_error(
-        torch.as_tensor(probability), torch.as_tensor(y), len(classes)
-    )
     return {
         "accuracy": float(confusion.trace() / len(y)),
         "balanced_accuracy": float((confusion.diagonal()[met] / counts[met]).mean()),
         "majority_accuracy": float(counts.max() / len(y)),
         "average_precision": mean_of_known([average_precision_score(*each) for each in told]),
         "auroc": mean_of_known([roc_auc_score(*each) for each in told]),
-        "calibration_error": error.item(),
+        "calibration_error": _calibration_error(
+            y, probability, task="multiclass", num_classes=len(classes)
+        ),
         "confusion": confusion.tolist(),
     }
 
@@ -105,6 +99,13 @@ def scores_of_numbers(y: np.ndarray, mean: np.ndarray) -> dict[str, Any]:
         "mean_error": float(np.abs(y - mean).mean()),
         "mean_error_of_mean": float(np.abs(y - y.mean()).mean()),
     }
+
+
+def _calibration_error(y: np.ndarray, probability: np.ndarray, **kind: Any) -> float:
+    # Imported here, as it brings torchvision, which nearly doubles the time to import the package.
+    from torchmetrics.functional import calibration_error
+
+    return calibration_error(torch.as_tensor(probability), torch.as_tensor(y), **kind).item()
 
 
 def mean_of_known(values: Sequence[float]) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,35 @@ from ccvae_pyro.networks import (
     encoder_64,
     encoder_mlp,
 )
+
+
+class Images(NamedTuple):
+    """Networks for images of one kind.
+
+    :param encoder: makes one from images to so many features.
+    :param decoder: makes a likelihood of images from so many latents.
+    """
+
+    encoder: Callable[[int], nn.Module]
+    decoder: Callable[[int], nn.Module]
+
+
+def networks_of(images: str, likelihood_scale: float = 1.0, channels: int = 3) -> Images:
+    """The networks of a preset, for however many features and latents.
+
+    :param images: ``"celeba"``, ``"mnist"`` or ``"mlp"``.
+    :raises ValueError: if it is none of these.
+    """
+    if images == "celeba":
+        return Images(
+            partial(encoder_64, in_channels=channels),
+            lambda dim: LaplaceDecoder(decoder_64(dim, out_channels=channels), likelihood_scale),
+        )
+    if images == "mnist":
+        return Images(encoder_28, lambda dim: BernoulliDecoder(decoder_28(dim)))
+    if images == "mlp":
+        return Images(encoder_mlp, lambda dim: BernoulliDecoder(decoder_mlp(dim)))
+    raise ValueError(f"wanted images as celeba, mnist or mlp, got {images!r}")
 
 
 def celeba(
@@ -57,10 +87,9 @@ def celeba(
     """
     if labels is None:
         labels = _binaries(num_labels, label_prior, label_names, 0.5)
-    encoder = encoder_64(2 * z_dim, in_channels=channels)
-    decoder = LaplaceDecoder(decoder_64(z_dim, out_channels=channels), scale=likelihood_scale)
+    networks = networks_of("celeba", likelihood_scale, channels)
     recipe = {"preset": "celeba", "likelihood_scale": likelihood_scale, "channels": channels}
-    return assemble(encoder, decoder, labels, z_dim, recipe)
+    return assemble(networks, labels, z_dim, recipe)
 
 
 def mnist(
@@ -92,16 +121,13 @@ def mnist(
     """
     if labels is None:
         labels = _binaries(num_labels, label_prior, label_names, 1 / max(num_labels, 2))
-    new_encoder = encoder_28 if convolutions else encoder_mlp
-    new_decoder = decoder_28 if convolutions else decoder_mlp
+    networks = networks_of("mnist" if convolutions else "mlp")
     recipe = {"preset": "mnist", "convolutions": convolutions}
-    decoder = BernoulliDecoder(new_decoder(z_dim))
-    return assemble(new_encoder(2 * z_dim), decoder, labels, z_dim, recipe)
+    return assemble(networks, labels, z_dim, recipe)
 
 
 def assemble(
-    encoder: nn.Module,
-    decoder: nn.Module,
+    networks: Images,
     labels: Sequence[Label],
     z_dim: int,
     recipe: dict[str, Any],
@@ -118,8 +144,8 @@ def assemble(
             f"leave room for style; got {z_dim}"
         )
     ccvae = kind(
-        encoder=GaussianEncoder(encoder, (dim, z_dim - dim)),
-        decoder=decoder,
+        encoder=GaussianEncoder(networks.encoder(2 * z_dim), (dim, z_dim - dim)),
+        decoder=networks.decoder(z_dim),
         style_prior=StandardNormal(z_dim - dim),
         labels=labels,
         **label_modules(labels),

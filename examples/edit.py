@@ -25,7 +25,7 @@ from ccvae_pyro.devices import pick_device
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.files import written_whole
 from ccvae_pyro.labels import Binary, index_of, outcome_names
-from ccvae_pyro.plotting.grid import draw_grid
+from ccvae_pyro.plotting.grid import draw_grid, spaced
 
 NUM_STEPS = 7
 
@@ -85,10 +85,6 @@ def walk(model: ImageModel, x: Tensor, labels: list[str]) -> Figure:
     if all(isinstance(kind, Binary) for kind in kinds):
         titles[0], titles[-1] = "without", "with"
     return draw_grid(rows, [spaced(label) for label in labels], ["image", *titles])
-
-
-def spaced(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def report(model: ImageModel, before: Tensor, after: Tensor) -> None:

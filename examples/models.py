@@ -37,6 +37,7 @@ MODELS = {
     "mvae": "MVAE",
     "diva": "DIVA",
 }
+WEIGHTED = (*CCVAE_OBJECTIVES, "diva")
 OF_M2 = ("m2", "m1_m2", JOINT)
 TWO_STAGES = ("m1", "m1_m2", JOINT)
 
@@ -49,14 +50,14 @@ def settings_for(data: str, model: str, few_labels: bool = False) -> argparse.Na
     else:
         few = ["--labels-per-class", "1"] if few_labels else []
         settings = mnist.parse(["--data", data, *objective, *few])
-    if model not in (*CCVAE_OBJECTIVES, "diva"):  # these weights are theirs
+    if model not in WEIGHTED:  # these weights are theirs
         settings.classification_weight = settings.last_weight = None
     return settings
 
 
 def set_weight(name: str, settings: argparse.Namespace, batches: Batches) -> None:
     """Sets the classification weight of a model that has one, if it was not given."""
-    if name in (*CCVAE_OBJECTIVES, "diva"):
+    if name in WEIGHTED:
         common.set_weight(settings, batches)
     elif name not in OF_M2:
         settings.classification_weight = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +20,8 @@ import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.family import CannotError
 from ccvae_pyro.files import written_whole
-from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, draw_grid
+from ccvae_pyro.label_scores import mean_of_known
+from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, draw_grid, spaced
 
 NUM_FACES = 10
 PANELS = {
@@ -60,10 +60,6 @@ def write_csv(path: Path, rows: list[dict]) -> None:
         writer.writerows(rows)
 
 
-def spaced(name: str) -> str:
-    return name.replace("_", " ")
-
-
 def shown(value: float | str | None) -> str:
     """A cell of the table."""
     if value is None:
@@ -84,8 +80,9 @@ def draw(rows: list[dict], titles: dict[str, str], path: Path) -> None:
     figure, panels = plt.subplots(1, len(PANELS), figsize=size, layout="constrained", sharey=True)
     for axes, (key, title) in zip(panels, PANELS.items(), strict=True):
         for number, (color, marker) in zip(numbers, itertools.cycle(MARKS), strict=False):
+            known = [row for row in rows if row["labels"] == number and row[key] is not None]
             means = [
-                mean([r[key] for r in rows if (r["model"], r["labels"]) == (model, number)])
+                mean_of_known([row[key] for row in known if row["model"] == model])
                 for model in models
             ]
             label = f"{number:,}" if isinstance(number, int) else f"{number:.3g}"
@@ -101,12 +98,6 @@ def draw(rows: list[dict], titles: dict[str, str], path: Path) -> None:
     with written_whole(path) as part:
         figure.savefig(part, dpi=110, format="png")
     plt.close(figure)
-
-
-def mean(values: Sequence[float | None]) -> float:
-    """The mean of what there is; NaN if there is nothing."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else math.nan
 
 
 @torch.no_grad()

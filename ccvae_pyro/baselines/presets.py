@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from torch import nn
 
@@ -22,39 +21,14 @@ from ccvae_pyro.baselines.m1_m2 import M1M2
 from ccvae_pyro.baselines.m2 import M2
 from ccvae_pyro.baselines.mvae import MVAE
 from ccvae_pyro.baselines.vae import VAE
-from ccvae_pyro.distributions import (
-    BernoulliDecoder,
-    GaussianDecoder,
-    GaussianEncoder,
-    LaplaceDecoder,
-    StandardNormal,
-)
+from ccvae_pyro.distributions import GaussianDecoder, GaussianEncoder, StandardNormal
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.label_modules import label_modules
 from ccvae_pyro.labels import Categorical, Label, to_plain
-from ccvae_pyro.networks import (
-    decoder_28,
-    decoder_64,
-    decoder_mlp,
-    encoder_28,
-    encoder_64,
-    encoder_mlp,
-    mlp,
-)
-from ccvae_pyro.presets import assemble
+from ccvae_pyro.networks import mlp
+from ccvae_pyro.presets import Images, assemble, networks_of
 
 HIDDEN = 256  # features of an image that are read together with labels
-
-
-class Images(NamedTuple):
-    """Networks for images of one kind.
-
-    :param encoder: makes one from images to so many features.
-    :param decoder: makes a likelihood of images from so many latents.
-    """
-
-    encoder: Callable[[int], nn.Module]
-    decoder: Callable[[int], nn.Module]
 
 
 def relative(
@@ -88,22 +62,9 @@ def relative(
     if name not in _MAKERS:
         raise ValueError(f"wanted one of {', '.join(_MAKERS)}, got {name!r}")
     settings = {"images": images, "likelihood_scale": likelihood_scale, "channels": channels}
-    model = _MAKERS[name](_networks(images, likelihood_scale, channels), tuple(labels), z_dim)
+    model = _MAKERS[name](networks_of(images, likelihood_scale, channels), tuple(labels), z_dim)
     model.recipe = {"preset": name, "labels": to_plain(labels), "z_dim": z_dim, **settings}
     return model
-
-
-def _networks(images: str, likelihood_scale: float, channels: int) -> Images:
-    if images == "celeba":
-        return Images(
-            partial(encoder_64, in_channels=channels),
-            lambda dim: LaplaceDecoder(decoder_64(dim, out_channels=channels), likelihood_scale),
-        )
-    if images == "mnist":
-        return Images(encoder_28, lambda dim: BernoulliDecoder(decoder_28(dim)))
-    if images == "mlp":
-        return Images(encoder_mlp, lambda dim: BernoulliDecoder(decoder_mlp(dim)))
-    raise ValueError(f"wanted images as celeba, mnist or mlp, got {images!r}")
 
 
 def _vae(images: Images, labels: Sequence[Label], z_dim: int) -> VAE:
@@ -133,8 +94,7 @@ def _m1_m2(images: Images, labels: Sequence[Label], z_dim: int) -> M1M2:
 
 
 def _diva(images: Images, labels: Sequence[Label], z_dim: int) -> ImageModel:
-    encoder, decoder = images.encoder(2 * z_dim), images.decoder(z_dim)
-    return assemble(encoder, decoder, labels, z_dim, recipe={}, kind=DIVA)
+    return assemble(images, labels, z_dim, recipe={}, kind=DIVA)
 
 
 def _mvae(images: Images, labels: Sequence[Label], z_dim: int) -> MVAE:

@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.transforms.functional import to_tensor
 
 from ccvae_pyro.data import cache as image_cache
+from ccvae_pyro.data.images import as_floats
 
 _GREY_MODES = {"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "F"}
 
@@ -87,14 +88,11 @@ def decode_image(
     :param expected: the width and height that all images have, if they are of one size.
     """
     try:
-        with Image.open(path) as file:
-            image = _converted(file, channels)
+        image = _read(path, partial(_converted, channels=channels))
     except FileNotFoundError:
         return FileNotFoundError(f"the list names {path}, which is not there")
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three
-        return ValueError(
-            f"{path} cannot be read as an image ({error}); skip-unreadable leaves such images out"
-        )
+    except ValueError as error:
+        return ValueError(f"{error}; skip-unreadable leaves such images out")
     if expected is not None and image.size != expected:
         return ValueError(
             f"{path} is {image.width}x{image.height}, others are {expected[0]}x{expected[1]}: "
@@ -116,15 +114,20 @@ def read_image(path: Path, size: int, channels: int = 3) -> Tensor:
     :raises ValueError: if the file cannot be read as an image.
     :raises FileNotFoundError: if it is not there.
     """
+    image = _read(path, lambda file: _converted(ImageOps.exif_transpose(file), channels))
+    square = np.array(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR))
+    return as_floats(torch.from_numpy(square.reshape(1, size, size, channels)))
+
+
+def _read(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """What a file's image is converted to, while the file is open."""
     try:
         with Image.open(path) as file:
-            image = _converted(ImageOps.exif_transpose(file), channels)
+            return convert(file)
     except FileNotFoundError:
         raise
     except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three
         raise ValueError(f"{path} cannot be read as an image ({error})") from error
-    square = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-    return to_tensor(square)[None]
 
 
 def _converted(image: Image.Image, channels: int) -> Image.Image:

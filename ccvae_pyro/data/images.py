@@ -88,7 +88,7 @@ class LabeledImages:
         """Gathers rows as tensors: images in [0, 1], laid out ``channels_last``, and labels."""
         images = torch.from_numpy(self.images[rows]).to(device, non_blocking=True)
         labels = torch.from_numpy(self.labels[rows]).to(device, non_blocking=True)
-        return images.permute(0, 3, 1, 2).float() / 255, labels
+        return as_floats(images), labels
 
     def described(self) -> tuple[Label, ...]:
         """The labels, with the prior that the training images give them.
@@ -149,3 +149,8 @@ def _merged(data: LabeledImages, rest: str | None) -> np.ndarray:
     values = np.where(is_none, len(names), is_true.argmax(axis=1)).astype(np.float32)
     values[is_none & is_missing] = np.nan
     return values
+
+
+def as_floats(images: Tensor) -> Tensor:
+    """Images of bytes, shape ``(batch, height, width, channels)``, as models take them."""
+    return images.permute(0, 3, 1, 2).float() / 255

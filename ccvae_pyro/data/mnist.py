@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torchvision import datasets
 
 from ccvae_pyro.data.images import LabeledImages
 from ccvae_pyro.labels import Categorical
@@ -29,6 +28,8 @@ def load_mnist(
     """
     if name not in NAMES:
         raise ValueError(f"the set must be {' or '.join(map(repr, NAMES))}, got {name!r}")
+    from torchvision import datasets  # slow to import, and others need it not
+
     kind = getattr(datasets, NAMES[name])
     try:
         train, test = (kind(str(root), train=part, download=download) for part in (True, False))

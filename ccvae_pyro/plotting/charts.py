@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ccvae_pyro.labels import Categorical
-from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE
+from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, spaced
 
 
 def plot_history(history: Sequence[dict[str, float]]) -> Figure:
@@ -28,9 +28,7 @@ def plot_history(history: Sequence[dict[str, float]]) -> Figure:
     for axes, (title, curves) in zip(figure.subplots(1, 3), panels, strict=True):
         for name, color in curves.items():
             values = [record[name] for record in history]
-            axes.plot(
-                epochs, values, "o-", color=color, markersize=3, label=name.replace("_", " ")
-            )
+            axes.plot(epochs, values, "o-", color=color, markersize=3, label=spaced(name))
         if "accuracy" in curves:
             axes.axhline(
                 history[-1]["majority_accuracy"], color="gray", ls=":", label="majority class"
@@ -86,7 +84,7 @@ def plot_class_confusion(label: Categorical, confusion: Sequence[Sequence[int]])
     axes = figure.subplots()
     axes.imshow(rates, vmin=0, vmax=1, cmap="Blues")
     _write_shares(axes, rates, digits=0, least=0.0051)  # more than is written 0 %
-    classes = [name.replace("_", " ") for name in label.classes]
+    classes = [spaced(name) for name in label.classes]
     names = [f"{name} ({total})" for name, total in zip(classes, totals, strict=True)]
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_xticks(range(len(names)), classes, fontsize=8, rotation=45, ha="left")

@@ -46,6 +46,11 @@ def draw_grid(
     return figure
 
 
+def spaced(name: str) -> str:
+    """A name as one reads it."""
+    return name.replace("_", " ")
+
+
 def _pixels(image: Tensor) -> np.ndarray:
     """An image as matplotlib takes it, shape ``(height, width, 3)``."""
     image = image.float().cpu() / (255 if image.dtype == torch.uint8 else 1)

@@ -12,7 +12,7 @@ from ccvae_pyro.classification import predict
 from ccvae_pyro.interventions import edit, generate, reconstruct
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
 from ccvae_pyro.model import CCVAE
-from ccvae_pyro.plotting.grid import draw_grid
+from ccvae_pyro.plotting.grid import draw_grid, spaced
 from ccvae_pyro.walks import approach, walk
 
 
@@ -35,8 +35,8 @@ def plot_walk(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int], num_steps: i
     kinds = [_label(ccvae, label) for label in labels]
     if all(isinstance(kind, Binary) for kind in kinds):
         titles = ["without", *[""] * (num_steps - 2), "with"]
-        return draw_grid(rows, [_spaced(kind.name) for kind in kinds], titles)
-    return draw_grid(rows, [f"{_spaced(kind.name)}\n{_ends(kind)}" for kind in kinds])
+        return draw_grid(rows, [spaced(kind.name) for kind in kinds], titles)
+    return draw_grid(rows, [f"{spaced(kind.name)}\n{_ends(kind)}" for kind in kinds])
 
 
 def plot_class_walk(ccvae: CCVAE, x: Tensor, label: str | int, num_steps: int = 8) -> Figure:
@@ -48,7 +48,7 @@ def plot_class_walk(ccvae: CCVAE, x: Tensor, label: str | int, num_steps: int = 
     rows = [approach(ccvae, x[None], label, name, num_steps=num_steps)[0] for name in classes]
     rows = [torch.cat([x[None].to(row), row]) for row in rows]
     titles = ["image", "recon-\nstruction", *[""] * (num_steps - 2), "as that\nclass"]
-    return draw_grid(rows, [_spaced(name) for name in classes], titles)
+    return draw_grid(rows, [spaced(name) for name in classes], titles)
 
 
 def plot_walk_2d(
@@ -95,7 +95,7 @@ def plot_edits(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int]) -> Figure:
             had = found[:, index_of(label, ccvae.label_names)] == 1
             rows.append(torch.where(had[:, None, None, None].to(x.device), removed, added))
             signs.append(torch.where(had, -1.0, 1.0))
-            titles.append(_spaced(kind.name).replace(" ", "\n"))
+            titles.append(spaced(kind.name).replace(" ", "\n"))
             continue
         values = kind.classes if isinstance(kind, Categorical) else _range(kind)
         rows += [edit(ccvae, x, label, value) for value in values]
@@ -109,10 +109,6 @@ def _label(ccvae: CCVAE, label: str | int) -> Label:
     return ccvae.labels[index_of(label, ccvae.label_names)]
 
 
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")
-
-
 def _range(kind: Continuous) -> tuple[float, float]:
     return kind.mean - 2 * kind.deviation, kind.mean + 2 * kind.deviation
 
@@ -120,16 +116,16 @@ def _range(kind: Continuous) -> tuple[float, float]:
 def _said(kind: Label, value: float | str) -> str:
     """A label's value in words; nothing where it is false."""
     if isinstance(kind, Categorical):
-        return _spaced(value if isinstance(value, str) else kind.classes[int(value)])
+        return spaced(value if isinstance(value, str) else kind.classes[int(value)])
     if isinstance(kind, Continuous):
-        return f"{_spaced(kind.name)} {float(value):.3g}"
-    return _spaced(kind.name) if float(value) >= 0.5 else ""
+        return f"{spaced(kind.name)} {float(value):.3g}"
+    return spaced(kind.name) if float(value) >= 0.5 else ""
 
 
 def _first_and_last(kind: Label) -> tuple[str, str]:
     """Where a walk starts and where it ends."""
     if isinstance(kind, Binary):
-        return f"without\n{_spaced(kind.name)}", f"with\n{_spaced(kind.name)}"
+        return f"without\n{spaced(kind.name)}", f"with\n{spaced(kind.name)}"
     values = kind.classes if isinstance(kind, Categorical) else _range(kind)
     return _said(kind, values[0]), _said(kind, values[-1])
 
@@ -138,6 +134,6 @@ def _ends(kind: Label) -> str:
     if isinstance(kind, Binary):
         return "without to with"
     if isinstance(kind, Categorical):
-        return f"{_spaced(kind.classes[0])} to {_spaced(kind.classes[-1])}"
+        return f"{spaced(kind.classes[0])} to {spaced(kind.classes[-1])}"
     low, high = _range(kind)
     return f"{low:.3g} to {high:.3g}"

@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from ccvae_pyro.files import written_whole
+from ccvae_pyro.plotting.grid import spaced
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: auto;
@@ -62,7 +63,7 @@ def write_report(
 
 
 def _table(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> str:
-    head = "".join(f"<th>{escape(_spaced(key))}</th>" for key in keys)
+    head = "".join(f"<th>{escape(spaced(key))}</th>" for key in keys)
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(_shown(row[key]))}</td>' for key in keys)}</tr>"
         for row in rows
@@ -81,12 +82,8 @@ def _picture(caption: str, file: Path) -> str:
     )
 
 
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")
-
-
 def _shown(value: Any) -> str:
     """A value as a reader wants it."""
     if isinstance(value, float):
         return "" if value != value else f"{value:.4g}"
-    return "" if value is None else _spaced(str(value))
+    return "" if value is None else spaced(str(value))
