@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ccvae_pyro.classification import predict
 from ccvae_pyro.family import ImageModel
-from ccvae_pyro.labels import Binary, Categorical, Continuous
+from ccvae_pyro.labels import Binary, Categorical, Continuous, index_of
 
 
 def characteristic(model: ImageModel, index: int, value: float, deviations: float = 0.0) -> Tensor:
@@ -64,3 +67,41 @@ def path(model: ImageModel, index: int, num_steps: int) -> Tensor:
     at = torch.linspace(0, len(stops) - 1, num_steps).to(stops)
     before = at.long().clamp(max=len(stops) - 2)
     return torch.lerp(stops[before], stops[before + 1], (at - before)[:, None])
+
+
+def excluded(model: ImageModel, orders: Mapping[int, float]) -> list[int]:
+    """The labels that are never true beside those that orders make true, and have no order."""
+    names = model.label_names
+    others = (
+        index_of(other, names)
+        for index, value in orders.items()
+        if value >= 0.5
+        for other in model.labels[index].excludes
+    )
+    return sorted({*others} - {*orders})
+
+
+def take_away(model: ImageModel, x: Tensor, of_labels: Tensor, indices: Sequence[int]) -> None:
+    """Takes labels away, in place, from the images that have them.
+
+    :param of_labels: the latents of labels, ``(batch, ..., num)``.
+    """
+    if not indices:
+        return
+    held = predict(model, x)[0]
+    for index in indices:
+        of_labels[held[:, index] == 1, ..., model.block(index)] = characteristic(model, index, 0.0)
+
+
+def come_along(model: ImageModel, x: Tensor, donor: Tensor, indices: Sequence[int]) -> Tensor:
+    """Which labels go with those that are swapped: where these differ, all that they exclude.
+
+    :returns: booleans, shape ``(batch, num_labels)``.
+    """
+    goes_along = torch.zeros(len(x), len(model.labels), dtype=torch.bool, device=x.device)
+    exclusive = {index: excluded(model, {index: 1.0}) for index in indices}
+    if any(exclusive.values()):
+        differ = predict(model, x)[0] != predict(model, donor)[0]
+        for index, others in exclusive.items():
+            goes_along[:, others] |= differ[:, index, None]
+    return goes_along

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -46,7 +46,12 @@ class EditEffects(NamedTuple):
 
 
 def edit_effects(
-    model: ImageModel, reader: ImageModel, x: Tensor, *, deviations: float = 0.0
+    model: ImageModel,
+    reader: ImageModel,
+    x: Tensor,
+    *,
+    deviations: float = 0.0,
+    alone: bool = False,
 ) -> EditEffects:
     """Sets each label of images to each of its values, and asks a reader what it sees.
 
@@ -54,12 +59,13 @@ def edit_effects(
     variation distance of what is read after two edits, averaged over images and pairs of values;
     of a number, the difference of its means, in the distance of the values set.
 
-    :param deviations: as in :func:`~ccvae_pyro.edit`.
+    :param deviations: as in :func:`~ccvae_pyro.edit`, and so is ``alone``.
     """
     effectiveness, change = {}, []
+    how: Any = {"deviations": deviations, "alone": alone}
     for index, label in enumerate(model.labels):
         values = _values(label)
-        images = [edit(model, x, index, value, deviations=deviations) for value in values]
+        images = [edit(model, x, index, value, **how) for value in values]
         reads = [_split(model.labels, classify(reader, each)) for each in images]
         effectiveness[label.name] = _found(label, values, [read[index] for read in reads])
         of_label = zip(*reads, strict=True)  # what was read of each, after each edit

@@ -3,6 +3,9 @@
 Throughout, ``x`` has shape ``(batch, channels, height, width)``, an image is encoded to the mean
 of its posterior, and a label is given by its name or its number. What a model has no part for, it
 refuses with a :class:`~ccvae_pyro.family.CannotError`.
+
+Labels may exclude one another: nobody has black hair and blond. What puts one on takes away those
+that it excludes, from the images that have them; ``alone=True`` leaves them, come what may.
 """
 
 from __future__ import annotations
@@ -12,7 +15,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ccvae_pyro.characteristics import characteristic, drawn, step
+from ccvae_pyro.characteristics import (
+    characteristic,
+    come_along,
+    drawn,
+    excluded,
+    step,
+    take_away,
+)
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.labels import index_of, value_of
 
@@ -41,23 +51,27 @@ def edit(
     *,
     deviations: float = 0.0,
     draw: bool = False,
+    alone: bool = False,
 ) -> Tensor:
     """The images with one label set, or several, and all else kept.
 
     A label's characteristics become the mean of their conditional prior, lie beyond it, or are
     drawn from it.
 
-    :param label: a label; or several, each with its value: labels that exclude one another are
-        set together.
+    :param label: a label; or several, each with its value.
     :param value: 0 for without, 1 for with, anything between interpolates; of a label with classes
         the name of one, or its index; of a number, its value.
     :param deviations: how many deviations beyond the mean to go, away from other values: some two
         make an edit plain, none is typical.
     :param draw: whether to draw, for each image, how the label holds.
+    :param alone: whether labels that exclude it stay as they are.
     :raises ValueError: if there is no such label, or no such value.
     """
     z_c, z_style = model.encode(x)
-    for index, number in _orders(model, label, value):
+    orders = _orders(model, label, value)
+    if not alone:
+        take_away(model, x, z_c, excluded(model, orders))
+    for index, number in orders.items():
         if draw:
             z_c[:, model.block(index)] = drawn(model, index, number, len(x))
         else:
@@ -82,16 +96,25 @@ def nudge(model: ImageModel, x: Tensor, label: str | int, amount: float) -> Tens
 
 @torch.no_grad()
 def vary(
-    model: ImageModel, x: Tensor, label: str | int, value: float | str, *, num_draws: int = 8
+    model: ImageModel,
+    x: Tensor,
+    label: str | int,
+    value: float | str,
+    *,
+    num_draws: int = 8,
+    alone: bool = False,
 ) -> Tensor:
     """The images with many ways for one label to hold, drawn from its prior, and all else kept.
 
-    :param value: as in :func:`edit`.
+    :param value: as in :func:`edit`, and so is ``alone``.
     :returns: shape ``(batch, num_draws, ...)``; all images have the same draws.
     :raises ValueError: if there is no such label, or no such value.
     """
-    ((index, number),) = _orders(model, label, value)
+    orders = _orders(model, label, value)
     z_c, z_style = (z[:, None].repeat(1, num_draws, 1) for z in model.encode(x))
+    if not alone:
+        take_away(model, x, z_c, excluded(model, orders))
+    ((index, number),) = orders.items()
     z_c[..., model.block(index)] = drawn(model, index, number, num_draws)
     return model.decode(z_c, z_style)
 
@@ -102,20 +125,31 @@ def swap(
     x: Tensor,
     donor: Tensor,
     label: str | int | Sequence[str | int] | None = None,
+    *,
+    alone: bool = False,
 ) -> Tensor:
     """The images, each with characteristics of its donor, and its own style.
 
+    Where a label is true of one of the two alone, the labels that exclude it come with it: off
+    with a hat, on with the donor's hair.
+
     :param donor: images of the same shape as ``x``, or one for all.
     :param label: the label whose characteristics are taken, or several; by default, all.
+    :param alone: whether labels that exclude these stay as they are.
     :raises ValueError: if there is no such label.
     """
     labels = range(len(model.labels)) if label is None else label
     labels = [labels] if isinstance(labels, str | int) else labels
     z_c, z_style = model.encode(x)
-    of_donor, _ = model.encode(donor)
-    for name in labels:
-        block = model.block(index_of(name, model.label_names))
-        z_c[:, block] = of_donor[:, block]
+    of_donor = model.encode(donor)[0].expand_as(z_c)
+    indices = [index_of(name, model.label_names) for name in labels]
+    is_taken = torch.zeros(len(x), len(model.labels), dtype=torch.bool, device=x.device)
+    is_taken[:, indices] = True
+    if not alone:
+        is_taken |= come_along(model, x, donor, indices)
+    for index, rows in enumerate(is_taken.T):
+        block = model.block(index)
+        z_c[rows, block] = of_donor[rows, block]
     return model.decode(z_c, z_style)
 
 
@@ -123,16 +157,16 @@ def _orders(
     model: ImageModel,
     label: str | int | Mapping[str | int, float | str],
     value: float | str | None,
-) -> list[tuple[int, float]]:
-    """Labels by their numbers, each with the value that it is to have."""
+) -> dict[int, float]:
+    """The values that labels are to have, by the labels' numbers."""
     if not isinstance(label, Mapping):
         if value is None:
             raise ValueError(f"{label!r} is to be set to a value: wanted one, got none")
         label = {label: value}
     elif value is not None:
         raise ValueError(f"several labels have their values with them, got {value!r} besides")
-    orders = []
+    orders = {}
     for name, wanted in label.items():
         index = index_of(name, model.label_names)
-        orders.append((index, value_of(model.labels[index], wanted)))
+        orders[index] = value_of(model.labels[index], wanted)
     return orders

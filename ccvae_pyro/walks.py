@@ -10,20 +10,26 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ccvae_pyro.characteristics import characteristic, path
+from ccvae_pyro.characteristics import characteristic, excluded, path, take_away
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.labels import index_of, value_of
 
 
 @torch.no_grad()
 def walk(
-    model: ImageModel, x: Tensor, label: str | int | Sequence[str | int], *, num_steps: int = 9
+    model: ImageModel,
+    x: Tensor,
+    label: str | int | Sequence[str | int],
+    *,
+    num_steps: int = 9,
+    alone: bool = False,
 ) -> Tensor:
     """The images while one label's characteristics go through its values, or two labels' do.
 
     A walk leads from two deviations beyond the mean of the conditional prior without the label to
     two beyond with it; from class to class, in their order; or from two deviations of a number
-    below its mean to two above.
+    below its mean to two above. Labels that exclude one of these are away from start to end,
+    unless ``alone``.
 
     :param label: a label, or two.
     :returns: shape ``(batch, num_steps, ...)``; for two labels ``(batch, num_steps, num_steps,
@@ -34,6 +40,8 @@ def walk(
     indices = [index_of(name, model.label_names) for name in labels]
     z_c, z_style = model.encode(x)
     paths = [path(model, index, num_steps) for index in indices]
+    if not alone:
+        take_away(model, x, z_c, excluded(model, dict.fromkeys(indices, 1.0)))
     places = torch.cartesian_prod(*[torch.arange(num_steps)] * len(paths)).view(-1, len(paths))
     z_c = z_c[:, None].repeat(1, len(places), 1)
     for way, index, place in zip(paths, indices, places.T, strict=True):
@@ -44,23 +52,30 @@ def walk(
 
 @torch.no_grad()
 def approach(
-    model: ImageModel, x: Tensor, label: str | int, value: float | str, *, num_steps: int = 9
+    model: ImageModel,
+    x: Tensor,
+    label: str | int,
+    value: float | str,
+    *,
+    num_steps: int = 9,
+    alone: bool = False,
 ) -> Tensor:
     """The images on their way from what they are to one value of a label, all else kept.
 
-    A way ends at the mean of the label's conditional prior.
+    A way ends where :func:`edit` does.
 
-    :param value: as in :func:`edit`.
+    :param value: as in :func:`edit`, and so is ``alone``.
     :returns: shape ``(batch, num_steps, ...)``.
     :raises ValueError: if there is no such label, or no such value.
     """
     z_c, z_style = model.encode(x)
     index = index_of(label, model.label_names)
-    end, block = value_of(model.labels[index], value), model.block(index)
-    goal = characteristic(model, index, end)
+    end, goal = value_of(model.labels[index], value), z_c.clone()
+    if not alone:
+        take_away(model, x, goal, excluded(model, {index: end}))
+    goal[:, model.block(index)] = characteristic(model, index, end)
     share = torch.linspace(0, 1, num_steps).to(z_c)[:, None]
-    z_c = z_c[:, None].repeat(1, num_steps, 1)
-    z_c[..., block] = torch.lerp(z_c[..., block], goal.expand_as(z_c[..., block]), share)
+    z_c = torch.lerp(z_c[:, None], goal[:, None], share)
     return model.decode(z_c, z_style[:, None].expand(-1, num_steps, -1))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ccvae_pyro.data.exclusions import with_exclusions
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, check_labels, index_of
 
 
@@ -94,13 +95,13 @@ class LabeledImages:
         """The labels, with the prior that the training images give them.
 
         Frequencies are kept off 0 and 1 by one observation of each class (Laplace's rule), so that
-        a label that the images always or never have still has a finite bound.
+        a label that the images always or never have still has a finite bound. Binary labels know
+        which others exclude them, where the images are enough to tell.
         """
         labels = self.labels[self.splits["train"]].astype(np.float64)
         columns = [column[~np.isnan(column)] for column in labels.T]
-        return tuple(
-            fitted(kind, column) for kind, column in zip(self.kinds, columns, strict=True)
-        )
+        kinds = [fitted(kind, column) for kind, column in zip(self.kinds, columns, strict=True)]
+        return with_exclusions(kinds, labels)
 
     def label_frequencies(self) -> Tensor:
         """How frequent each binary label is among the training images, shape ``(num_labels,)``.

@@ -15,11 +15,14 @@ class Binary:
     :param frequency: how often it is true, strictly between 0 and 1.
     :param extra_dims: characteristics beside the one that the classifier reads, for more of how
         it is true.
+    :param excludes: names of the labels that are never true beside it: who is bald has no red
+        hair. Interventions that put it on take these away.
     """
 
     name: str
     frequency: float = 0.5
     extra_dims: int = 0
+    excludes: tuple[str, ...] = ()
     classes: ClassVar[tuple[str, ...]] = ("false", "true")
 
     @property
@@ -43,6 +46,7 @@ class Categorical:
     classes: tuple[str, ...]
     frequencies: tuple[float, ...] = ()
     extra_dims: int = 0
+    excludes: ClassVar[tuple[str, ...]] = ()
 
     @property
     def dim(self) -> int:
@@ -65,6 +69,7 @@ class Continuous:
     deviation: float = 1.0
     extra_dims: int = 0
     classes: ClassVar[tuple[str, ...]] = ()
+    excludes: ClassVar[tuple[str, ...]] = ()
 
     @property
     def dim(self) -> int:
