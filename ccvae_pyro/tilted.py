@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ccvae_pyro.classifier_probe import ClassifierProbe
 from ccvae_pyro.label_posterior import divergence
+from ccvae_pyro.orders import log_q_of_orders
 from ccvae_pyro.prior_probe import PriorProbe
 from ccvae_pyro.row_messenger import NotFactorizedError, scaled
 from ccvae_pyro.row_posterior import RowPosterior
@@ -48,18 +49,32 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
     A step costs one run of the guide and one of the model, so one pass of the encoder and one of
     the decoder, whatever the number of labels.
 
+    Nor does it ask that images generated to labels show them. ``order_weight`` does, by the term
+    of :func:`~ccvae_pyro.orders.log_q_of_orders` for half as many images as a batch has, each of
+    which counts twice. That is half a pass more of either network.
+
     :param classification_weight: :math:`\alpha`.
+    :param order_weight: the coefficient of that term.
     :param max_plate_nesting: how many plates the model nests.
     :param kwargs: passed to :class:`~pyro.infer.Trace_ELBO`, for example ``num_particles``.
+    :raises ValueError: if ``order_weight`` is to go with ``vectorize_particles``.
     :raises NotFactorizedError: at the first step, if model and guide do not factorize by label;
         :class:`~ccvae_pyro.CCVAE_ELBO` takes any.
     """
 
     def __init__(
-        self, classification_weight: float = 0.0, *, max_plate_nesting: int = 1, **kwargs
+        self,
+        classification_weight: float = 0.0,
+        *,
+        order_weight: float = 0.0,
+        max_plate_nesting: int = 1,
+        **kwargs,
     ) -> None:
         super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)
         self.classification_weight = classification_weight
+        self.order_weight = order_weight
+        if order_weight and self.vectorize_particles and self.num_particles > 1:
+            raise ValueError("order_weight wants its particles one by one: vectorize_particles")
 
     def _get_trace(
         self, model: Callable, guide: Callable, args: tuple, kwargs: dict
@@ -83,6 +98,9 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
         terms = posterior.terms(priors, probe.name)
         # A node of another type than "sample": whatever sums over a trace passes it by.
         guide_trace.add_node("labels", name="labels", type="value", value=(probe.name, terms))
+        if self.order_weight:
+            orders = _orders(model, guide, args[0])
+            guide_trace.add_node("orders", name="orders", type="value", value=orders)
         return prune_subsample_sites(model_trace), prune_subsample_sites(guide_trace)
 
     def _differentiable_loss_particle(
@@ -98,12 +116,20 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
         for key, site in _samples(model_trace, but=name):
             if key not in guide_trace:
                 elbo = elbo + scaled(site["fn"].log_prob(site["value"]), site).sum()
+        if self.order_weight:
+            elbo = elbo + self.order_weight * guide_trace.nodes["orders"]["value"]
         return -elbo.item(), -elbo
 
     @torch.no_grad()
     def loss(self, model: Callable, guide: Callable, *args, **kwargs) -> float:
         """Evaluates the same objective that :meth:`loss_and_grads` differentiates."""
         return self.differentiable_loss(model, guide, *args, **kwargs).item()
+
+
+def _orders(model: Callable, guide: Callable, x: Tensor) -> Tensor:
+    """The term about orders, from half as many images as there are."""
+    some = x[: (len(x) + 1) // 2]
+    return log_q_of_orders(model, guide, some) * (len(x) / len(some))
 
 
 def _cost(name: str, site: Any, model_trace: Trace) -> Tensor:

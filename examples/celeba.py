@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import common
 import options
@@ -23,6 +24,7 @@ from ccvae_pyro.data.celeba import PAPER_ATTRIBUTES, download
 # Small batches learn faster, for every image that a processor sees; a large set takes larger ones.
 BATCH_SIZE = {"avatars": 50, "celeba": 200}
 EPOCHS = {"avatars": 15, "celeba": 20}
+ORDER_WEIGHT = 20.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +51,8 @@ def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVA
 def load(args: argparse.Namespace) -> LabeledImages:
     """The images, with the labels that were asked for."""
     if args.data == "avatars":
-        data, preferred = load_avatars(args.root, args.num_images or 12_000), VISIBLE_ATTRIBUTES
+        data = load_avatars(args.root, args.num_images or 12_000, seed=args.avatar_seed)
+        preferred = VISIBLE_ATTRIBUTES
     else:
         if args.download:
             download(args.root)
@@ -81,6 +84,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--download", action="store_true", help="let torchvision download CelebA to --root first")
     add("--num-images", type=options.positive, metavar="N",
         help="avatars to draw (default: 12000), or images of CelebA to use (default: all)")
+    add("--avatar-seed", type=int, default=0, metavar="N",
+        help="which avatars: another number, other faces (default: 0)")
     add("--attributes", nargs="+", default=["18"], metavar="A",
         help="attributes to learn: names, or how many, the most visible first (default: 18)")
     add("--label-fraction", type=float, default=1.0, metavar="F",
@@ -93,7 +98,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--skip-unreadable", action="store_true",
         help="CelebA: leave out images that cannot be read, and count them")
     # fmt: on
-    options.add_objective_options(parser, z_dim="45")
+    options.add_objective_options(parser, z_dim="45", order="20 for avatars with tilted, else 0")
     options.add_training_options(
         parser,
         "runs/celeba",
@@ -101,8 +106,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         batch_size="50 for avatars, the paper's 200 for CelebA",
     )
     args = parser.parse_args(arguments)
-    epochs, batch_size = EPOCHS[args.data], BATCH_SIZE[args.data]
-    return options.fill_in(args, z_dim=45, epochs=epochs, batch_size=batch_size)
+    defaults: dict[str, Any] = {"epochs": EPOCHS[args.data], "batch_size": BATCH_SIZE[args.data]}
+    if args.data == "avatars" and args.objective == "tilted":
+        defaults["order_weight"] = ORDER_WEIGHT
+    return options.fill_in(args, z_dim=45, **defaults)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,10 @@ def set_weight(args: argparse.Namespace, batches: Batches) -> None:
 def make_objective(args: argparse.Namespace) -> Trace_ELBO:
     """The bound to climb."""
     if args.objective == "tilted":
-        return ccvae_pyro.TiltedCCVAE_ELBO(args.classification_weight)
+        weight = args.order_weight
+        return ccvae_pyro.TiltedCCVAE_ELBO(args.classification_weight, order_weight=weight)
+    if args.order_weight:
+        raise ValueError(f"--order-weight goes with the tilted objective, got {args.objective}")
     return ccvae_pyro.CCVAE_ELBO(
         num_label_samples=args.num_label_samples,
         stop_gradient=args.objective == "published",

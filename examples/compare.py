@@ -44,7 +44,8 @@ from ccvae_pyro.family import ImageModel
 from ccvae_pyro.supervised import read_accuracy, train_classifier
 
 SETTINGS = ("model", "data", "attributes", "missing", "labels", "networks")
-SETTINGS += ("classification_weight", "likelihood_scale", "batch_size", "epochs", "seed")
+SETTINGS += ("classification_weight", "order_weight", "likelihood_scale", "batch_size")
+SETTINGS += ("epochs", "seed")
 FIGURES = ("accuracy", "balanced_accuracy", "average_precision", "reconstruction_error")
 FIGURES += ("read_accuracy", "bound", "log_p_x", "seconds")
 READER_BATCH_SIZE, NUM_CLASSES = 100, 10
@@ -61,10 +62,10 @@ def run(args: argparse.Namespace) -> None:
     """Runs the cells that are not there yet, then writes the table of all that are."""
     labels = args.num_labels or args.label_fractions
     choices = [args.models, [args.data], args.attributes, [args.missing], labels, [args.networks]]
-    choices += [args.classification_weights, args.likelihood_scales, [args.batch_size]]
+    choices += [args.classification_weights, args.order_weights, args.likelihood_scales]
     cells = [
         dict(zip(SETTINGS, values, strict=True))
-        for values in itertools.product(*choices, [args.epochs], args.seeds)
+        for values in itertools.product(*choices, [args.batch_size], [args.epochs], args.seeds)
     ]
     with tqdm(cells, desc="cells", unit="cell") as bar:
         for cell in bar:
@@ -119,7 +120,8 @@ def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
     figures = figures_of(model, batches, reader) | {"seconds": seconds}
     if cell["model"] == "classifier":  # it has learned of labels only
         figures |= dict.fromkeys(("reconstruction_error", "read_accuracy", "bound", "log_p_x"))
-    used = {key: getattr(settings, key) for key in ("classification_weight", "likelihood_scale")}
+    keys = ("classification_weight", "order_weight", "likelihood_scale")
+    used = {key: getattr(settings, key) for key in keys}
     return cell | used | {key: figures.get(key) for key in FIGURES}
 
 
@@ -164,6 +166,7 @@ def settings_of(cell: dict) -> argparse.Namespace:
     for key in ("classification_weight", "likelihood_scale", "epochs"):
         if cell[key] is not None:
             setattr(settings, key, cell[key])
+    settings.order_weight = cell["order_weight"] if cell["model"] == "tilted" else 0.0
     return settings
 
 
@@ -216,6 +219,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "each class, is quick without (default: conv)")
     add("--classification-weights", nargs="+", type=float, default=[None], metavar="W",
         help="coefficients of a further log q(y|x) (default: as celeba.py or mnist.py)")
+    add("--order-weights", nargs="+", type=float, default=[0.0], metavar="W",
+        help="with tilted, coefficients of the term that has generated images show their labels "
+        "(default: 0)")
     add("--likelihood-scales", nargs="+", type=float, default=[None], metavar="B",
         help="scales of the Laplace at each pixel (default: as celeba.py)")
     add("--batch-size", type=options.positive, default=50, metavar="N", help="default: 50")

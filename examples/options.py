@@ -12,13 +12,18 @@ WEIGHT = "with tilted 300, by the share of labels that are known in a batch; els
 
 # fmt: off
 def add_objective_options(
-    parser: argparse.ArgumentParser, z_dim: str, weight: str = WEIGHT, last: str = "the same"
+    parser: argparse.ArgumentParser,
+    z_dim: str,
+    weight: str = WEIGHT,
+    last: str = "the same",
+    order: str = "0",
 ) -> None:
     """Adds what a model is trained by.
 
     :param z_dim: what the default of ``--z-dim`` is, in words.
     :param weight: what that of ``--classification-weight`` is.
     :param last: what that of ``--last-weight`` is.
+    :param order: what that of ``--order-weight`` is.
     """
     add = parser.add_argument_group("model and objective").add_argument
     add("--z-dim", type=positive, metavar="D",
@@ -30,6 +35,9 @@ def add_objective_options(
         help=f"coefficient of a further log q(y|x) (default: {weight})")
     add("--last-weight", type=float, metavar="W",
         help=f"what that coefficient goes to over the first half of the steps (default: {last})")
+    add("--order-weight", type=float, metavar="W",
+        help="with tilted, coefficient of a term that has generated images show the labels that "
+        f"they were generated to; it makes a step a third longer (default: {order})")
     add("--likelihood-scale", type=float, metavar="B",
         help="scale of the Laplace at each pixel (default: 0.5 with tilted, else the paper's 1)")
     add("--num-label-samples", type=positive, default=100, metavar="K",
@@ -88,7 +96,8 @@ def new_parser(description: str | None) -> argparse.ArgumentParser:
 def fill_in(args: argparse.Namespace, **defaults: Any) -> argparse.Namespace:
     """Sets those of the options that were not given."""
     defaults |= {"likelihood_scale": LIKELIHOOD_SCALE[args.objective]}
-    for name, value in ({"shift": 0, "warp": 0.0, "learning_rate": 2e-3} | defaults).items():
+    usual = {"shift": 0, "warp": 0.0, "learning_rate": 2e-3, "order_weight": 0.0}
+    for name, value in (usual | defaults).items():
         if getattr(args, name) is None:
             setattr(args, name, value)
     return args

@@ -103,7 +103,7 @@ def test_single_entries_may_be_missing(avatars_root, tmp_path):
 
 
 # What a comparison has no figure of.
-SETTINGS = {"classification_weight", "likelihood_scale"}
+SETTINGS = {"classification_weight", "order_weight", "likelihood_scale"}
 MISSING = {
     "tilted": set(),
     "m1_m2": {"bound"},
