@@ -13,10 +13,13 @@ export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 8589934592
 export MALLOC_TOP_PAD_ ?= 268435456
 
-.PHONY: celeba test lint format docs bench clean
+.PHONY: celeba pretrained test lint format docs bench clean
 
 celeba: $(VENV)/.ccvae-pyro-run
 	$(BIN)/python examples/celeba.py $(ARGS)
+
+pretrained: $(VENV)/.ccvae-pyro-run
+	$(BIN)/python examples/pretrained.py $(ARGS)
 
 test: $(VENV)/.ccvae-pyro-dev
 	$(RUN) pytest $(ARGS)

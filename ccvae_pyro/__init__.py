@@ -13,6 +13,7 @@ from ccvae_pyro.labels.rows import MixedLabels
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.networks import set_precision
 from ccvae_pyro.presets import celeba, mnist
+from ccvae_pyro.pretrained import load_pretrained
 from ccvae_pyro.tilted import TiltedCCVAE_ELBO
 from ccvae_pyro.tilted_normal import TiltedNormal
 from ccvae_pyro.training import make_adam, train
@@ -41,6 +42,7 @@ __all__ = [
     "impute",
     "interpolate",
     "load",
+    "load_pretrained",
     "make_adam",
     "mnist",
     "nested_paths",

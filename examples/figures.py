@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -14,13 +15,16 @@ from ccvae_pyro.data import Batches
 from ccvae_pyro.files import written_whole
 from ccvae_pyro.labels import Binary, Categorical
 
-NUM_IMAGES, NUM_LABELS = 8, 18  # that a figure shows of many
+NUM_IMAGES, NUM_LABELS, NUM_PAIRS = 8, 18, 5  # that a figure shows of many
 CAPTIONS = {
     "history": "How training went, epoch by epoch, on images held out from it.",
     "reconstructions": "The same images, and what became of them as training went on.",
     "samples": "New images, generated to the labels beside them.",
     "edits": "Test images with one label at a time set to another value: + put on, - taken away.",
     "walk": "One test image while the characteristics of one label at a time change.",
+    "swaps": "Test images, on the left, with a characteristic of each of the donors above.",
+    "variations": "Many ways for a label to hold, drawn from its prior, and which pixels differ.",
+    "interpolations": "Test images on their way to others, all latents together.",
     "confusion": "How often each label is found where it is true, and denied where it is not.",
     "walk_2d": "One test image while the characteristics of two labels change.",
     "classes": "One test image on its way to each class of {}.",
@@ -46,6 +50,7 @@ def draw(
         "reconstructions": plotting.plot_reconstructions(watched, reconstructions),
         "samples": plotting.plot_samples(ccvae, orders_of(ccvae, y)),
         "edits": plotting.plot_edits(ccvae, x[:NUM_IMAGES], ccvae.label_names[:NUM_LABELS]),
+        "interpolations": plotting.plot_interpolations(ccvae, x[:NUM_PAIRS], x[-NUM_PAIRS:]),
     }
     # Those with classes have a figure of their own each.
     lines = [label.name for label in ccvae.labels if not isinstance(label, Categorical)]
@@ -54,10 +59,11 @@ def draw(
     binary = [label.name for label in ccvae.labels if isinstance(label, Binary)]
     if binary:
         figures["confusion"] = plotting.plot_confusion(per_label)
-    if len(binary) > 1:
-        figures["walk_2d"] = plotting.plot_walk_2d(
-            ccvae, x[0], plainest(ccvae, x[:NUM_IMAGES], binary)
-        )
+        figures["variations"] = plotting.plot_variations(ccvae, x[0], binary[:NUM_LABELS])
+        *others, plain = plainest(ccvae, x[:NUM_IMAGES], binary)
+        figures["swaps"] = draw_swaps(ccvae, x, y, plain)
+        if others:
+            figures["walk_2d"] = plotting.plot_walk_2d(ccvae, x[0], (others[0], plain))
     for label in ccvae.labels:
         if isinstance(label, Categorical):
             figures |= draw_classes(ccvae, x, label, per_label[label.name]["confusion"])
@@ -87,6 +93,14 @@ def draw_classes(
         matrix = plotting.plot_class_confusion(label, confusion)
         figures[f"confusion_{label.name}"] = matrix
     return figures
+
+
+def draw_swaps(ccvae: ccvae_pyro.CCVAE, x: Tensor, y: Tensor, label: str) -> Figure:
+    """Images with the characteristic of donors that have a label, and of some that have not."""
+    has_label = y[:, ccvae.label_names.index(label)] >= 0.5
+    donors = torch.cat([x[has_label][:NUM_PAIRS], x[~has_label][-2:]])
+    images = x if has_label.all() else x[~has_label]
+    return plotting.plot_swaps(ccvae, images[:NUM_PAIRS], donors, label)
 
 
 def orders_of(ccvae: ccvae_pyro.CCVAE, y: Tensor) -> Tensor:

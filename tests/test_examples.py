@@ -18,6 +18,7 @@ import ccvae_pyro
 EXAMPLE = EXAMPLES / "celeba.py"
 SMALL = ["--num-images", "120", "--batch-size", "25", "--epochs", "2"]
 FIGURES = {"history", "reconstructions", "walk", "walk_2d", "confusion", "samples", "edits"}
+FIGURES |= {"swaps", "variations", "interpolations"}
 
 
 def command(root, out, *arguments):

@@ -39,7 +39,7 @@ def test_the_labels_are_described_and_measured(finished):
     figures = {path.stem for path in (out / "figures").glob("*.png")}
     assert figures == {
         "history", "reconstructions", "walk", "samples", "edits", "confusion", "classes_hair",
-        "confusion_hair",
+        "confusion_hair", "swaps", "variations", "interpolations",
     }  # fmt: skip
     torch.load(out / "checkpoint.pt", weights_only=True)
 

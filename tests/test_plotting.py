@@ -178,3 +178,39 @@ def test_graphs_are_read_off_the_code(name):
         text for axis in figure.axes for text in axis.texts if getattr(text, "arrow_patch", None)
     ]
     assert len(drawn) == num_arrows
+
+
+def test_swaps_have_a_row_for_each_image_and_a_column_for_each_donor(faces):
+    ccvae, x = faces
+    figure = plotting.plot_swaps(ccvae, x[:2], x[1:], "Big_Beard")
+    assert shape(figure) == (3, 4)
+    donor, changed = x[2], ccvae_pyro.swap(ccvae, x[1:2], x[2:3], "Big_Beard")[0]
+    for place, shown in {(0, 2): donor, (2, 0): x[1], (2, 2): changed}.items():
+        assert np.allclose(image(figure, *place), shown.permute(1, 2, 0), atol=1e-6)
+    assert "Big Beard\nfrom:" in texts(figure)
+    assert "all labels\nfrom:" in texts(plotting.plot_swaps(ccvae, x[:2], x[1:]))
+
+
+def test_interpolations_start_and_end_at_the_images(faces):
+    ccvae, x = faces
+    figure = plotting.plot_interpolations(ccvae, x[:2], x[2:], num_steps=5)
+    assert shape(figure) == (2, 7)
+    ends = {(1, 0): x[1], (1, 6): x[3], (1, 5): ccvae_pyro.reconstruct(ccvae, x[3:])[0]}
+    for place, shown in ends.items():
+        assert np.allclose(image(figure, *place), shown.permute(1, 2, 0), atol=1e-6)
+
+
+def test_variations_show_where_they_differ(faces):
+    ccvae, x = faces
+    figure = plotting.plot_variations(ccvae, x[0], ["Bald", "Wearing_Hat"], num_draws=4)
+    assert shape(figure) == (2, 6)
+    maps = np.stack([image(figure, row, 5) for row in (0, 1)])
+    assert maps.max() == 1
+    assert maps.min() >= 0
+    assert {"Bald", "Wearing Hat"} <= set(texts(figure))
+
+
+def test_changes_are_written_label_by_label():
+    figure = plotting.plot_change(NAMES, np.diag([0.9, 0.8, 0.7]) + 0.001)
+    assert {"Big Beard", "90%", "80%", "70%"} < set(texts(figure))
+    assert "0%" not in texts(figure)

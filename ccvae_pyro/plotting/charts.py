@@ -12,6 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from ccvae_pyro.labels import Categorical
 from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, spaced
 
+MOST_WRITTEN = 20  # labels whose changes are written out
+
 
 def plot_history(history: Sequence[dict[str, float]]) -> Figure:
     """Loss, accuracies and reconstruction error by epoch.
@@ -91,6 +93,28 @@ def plot_class_confusion(label: Categorical, confusion: Sequence[Sequence[int]])
     axes.xaxis.tick_top()
     axes.set_ylabel("is (how many images)")
     axes.set_xlabel(f"{label.name.replace('_', ' ')} as predicted")
+    return figure
+
+
+def plot_change(names: Sequence[str], change: np.ndarray) -> Figure:
+    """A heat map of what setting one label changes in the others, as a reader sees them.
+
+    :param names: what the labels are called.
+    :param change: as :class:`~ccvae_pyro.effects.EditEffects` has it.
+    """
+    size = 2.2 + 0.3 * len(change)
+    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(change, vmin=0, vmax=1, cmap="Blues")
+    if len(change) <= MOST_WRITTEN:
+        _write_shares(axes, change, digits=0, least=0.0051)
+    shown = [spaced(name) for name in names]
+    axes.set_yticks(range(len(shown)), shown, fontsize=8)
+    axes.set_xticks(range(len(shown)), shown, fontsize=8, rotation=60, ha="left")
+    axes.xaxis.tick_top()
+    axes.set_ylabel("label that is set")
+    axes.set_xlabel("how much what is read of a label changes (0 to 1)")
+    figure.colorbar(image, ax=axes, shrink=0.6)
     return figure
 
 

@@ -1,0 +1,168 @@
+"""Everything that is measured of a trained model's interventions, beside what is to be beaten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ccvae_pyro.classification import predict
+from ccvae_pyro.data.batches import Batches
+from ccvae_pyro.disentanglement import (
+    dci,
+    mutual_information_gap,
+    separated_attribute_predictability,
+)
+from ccvae_pyro.effects import (
+    EditEffects,
+    composition,
+    edit_effects,
+    pixel_variance,
+    swap_distance,
+)
+from ccvae_pyro.evaluation import evaluate, label_figures
+from ccvae_pyro.family import ImageModel
+from ccvae_pyro.interventions import generate
+from ccvae_pyro.label_scores import mean_of_known
+from ccvae_pyro.labels import Binary, Continuous
+from ccvae_pyro.leakage import encode_all, leakage
+from ccvae_pyro.supervised import read_accuracy
+
+NUM_ROUNDS, NUM_VARIED = 5, 32
+
+
+class Figure(NamedTuple):
+    """A figure of a model.
+
+    :param value: what the model comes to.
+    :param nothing: what one comes to that knows nothing: the more frequent answer, a guess, the
+        mean image, an image left as it is.
+    :param truth: what true images come to, where that is not plain.
+    """
+
+    value: float
+    nothing: float | None = None
+    truth: float | None = None
+
+
+def judge(
+    model: ImageModel, reader: ImageModel, batches: Batches, *, num_images: int = 1_000
+) -> tuple[dict[str, Figure], EditEffects]:
+    """Measures what a model's labels, images, edits, swaps and latents are worth.
+
+    All on test images; probes of latents are fitted to validation images.
+
+    :param reader: a model that reads the same labels and had no part in the training of this one:
+        see :mod:`~ccvae_pyro.effects`.
+    :param num_images: how many images are edited and compared.
+    :returns: figures by their names, and what edits of each label do.
+    """
+    x, y = _some(batches.held_out("test"), num_images)
+    y = torch.where(y.isnan(), predict(reader, x)[0], y)
+    effects, alone = (edit_effects(model, reader, x, alone=is_alone) for is_alone in (False, True))
+    figures = _of_images(model, x, batches)
+    figures |= _of_generated(model, reader, x, y, batches)
+    figures |= _of_edits(effects, alone, _chance(model))
+    figures |= _of_swaps(model, x)
+    return figures | _of_latents(model, batches), effects
+
+
+def _of_images(model: ImageModel, x: Tensor, batches: Batches) -> dict[str, Figure]:
+    """Labels that are read, images that are drawn again."""
+    found = evaluate(model, batches.held_out("test"))
+    mean_image = torch.cat([some for some, _ in batches.held_out("valid")]).mean(0)
+    error = (x - mean_image).abs().mean().item()
+    return {
+        "accuracy": Figure(found["accuracy"], found["majority_accuracy"]),
+        "balanced_accuracy": Figure(found["balanced_accuracy"], _chance(model)),
+        "auroc": Figure(found["auroc"], 0.5),
+        "calibration_error": Figure(found["calibration_error"]),
+        "reconstruction_error": Figure(found["reconstruction_error"], error),
+        f"error_after_{NUM_ROUNDS}_rounds": Figure(composition(model, x, NUM_ROUNDS)[-1], error),
+    }
+
+
+def _of_generated(
+    model: ImageModel, reader: ImageModel, x: Tensor, y: Tensor, batches: Batches
+) -> dict[str, Figure]:
+    """Images to order: as they were ordered, and like true ones."""
+    # TorchMetrics takes seconds to import, and the rest of this file has no need of it.
+    from ccvae_pyro.image_distances import ReadFeatures, image_distances
+
+    width = torch.cat(reader.encode(x[:1]), dim=-1).shape[-1]
+    features = ReadFeatures(reader, width)
+    others = _some(batches.held_out("valid"), len(x))[0]
+    size = {"subset_size": min(500, len(x), len(others))}
+    mean_image = x.mean(0, keepdim=True).expand_as(x)
+    sets = {"value": generate(model, y), "nothing": mean_image, "truth": others}
+    distances = {
+        name: image_distances(features, [x], [some], **size)["frechet"]
+        for name, some in sets.items()
+    }
+    of_true = label_figures(reader, batches.held_out("test"))["balanced_accuracy"]
+    return {
+        "orders_met": Figure(read_accuracy(model, reader, y), _chance(model), of_true),
+        "frechet_distance": Figure(**distances),
+    }
+
+
+def _of_edits(effects: EditEffects, alone: EditEffects, chance: float) -> dict[str, Figure]:
+    """Edits: whether they do what they should, and what they should not."""
+    is_own = np.eye(len(effects.change), dtype=bool)
+    return {
+        "edits_met": Figure(_mean_of(effects.effectiveness, "balanced_accuracy"), chance),
+        "edits_met_f1": Figure(_mean_of(effects.effectiveness, "f1"), chance),
+        "edits_met_alone": Figure(_mean_of(alone.effectiveness, "balanced_accuracy"), chance),
+        "change_of_the_label": Figure(float(effects.change[is_own].mean()), 0.0),
+        "change_of_others": Figure(float(effects.change[~is_own].mean()), 0.0),
+        "change_of_others_alone": Figure(float(alone.change[~is_own].mean()), 0.0),
+        "dominance": Figure(effects.dominance, 1.0),
+        "dominance_alone": Figure(alone.dominance, 1.0),
+    }
+
+
+def _of_swaps(model: ImageModel, x: Tensor) -> dict[str, Figure]:
+    """Swaps, and how many ways there are for labels to hold."""
+    distances = [swap_distance(model, x, x.roll(1, 0), i) for i in range(len(model.labels))]
+    after, before = np.mean(distances, axis=0)
+    binary = [i for i, label in enumerate(model.labels) if isinstance(label, Binary)]
+    ways = [pixel_variance(model, x[:NUM_VARIED], i, 1.0).sqrt().mean().item() for i in binary]
+    return {
+        "swap_distance": Figure(float(after), float(before)),
+        "diversity": Figure(mean_of_known(ways), 0.0),
+    }
+
+
+def _of_latents(model: ImageModel, batches: Batches) -> dict[str, Figure]:
+    """Where labels can be read, and whether latents and labels correspond."""
+    train, test = (encode_all(model, batches.held_out(split)) for split in ("valid", "test"))
+    read = leakage(model, train, test)
+    numbers = [i for i, label in enumerate(model.labels) if isinstance(label, Continuous)]
+    z, z_test = (np.concatenate([codes.of_labels, codes.rest], axis=1) for codes in (train, test))
+    sap = separated_attribute_predictability(z, train.y, z_test, test.y, numbers=numbers)
+    chance = _chance(model)
+    parts = ("own", "others", "style")
+    figures = {f"read_off_{part}": Figure(_mean_of(read, part), chance) for part in parts}
+    figures["mig"] = Figure(mutual_information_gap(z_test, test.y, numbers=numbers), 0.0)
+    figures["sap"] = Figure(sap, 0.0)
+    scores = dci(z, train.y, z_test, test.y, numbers=numbers)
+    return figures | {name: Figure(score, 0.0) for name, score in scores.items()}
+
+
+def _chance(model: ImageModel) -> float:
+    """How often a guess is right of labels that are not numbers, balanced."""
+    return mean_of_known([1 / len(label.classes) for label in model.labels if label.classes])
+
+
+def _mean_of(by_label: Mapping[str, Mapping[str, float]], key: str) -> float:
+    return mean_of_known([found[key] for found in by_label.values() if key in found])
+
+
+def _some(batches: Iterable[tuple[Tensor, Tensor]], num_images: int) -> tuple[Tensor, Tensor]:
+    """The first images, and their labels."""
+    columns: Any = zip(*batches, strict=True)
+    x, y = (torch.cat(column)[:num_images] for column in columns)
+    return x, y

@@ -1,0 +1,70 @@
+"""Trains the model that ``ccvae_pyro.load_pretrained("avatars")`` gives, and measures it.
+
+    python examples/pretrained.py
+
+That takes some thirty minutes on one core, goes on where it was stopped, and puts the model and
+its figures into the package. Any option of celeba.py may be given besides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import celeba
+import common
+import measure
+import options
+
+import ccvae_pyro
+from ccvae_pyro.pretrained import FOLDER
+
+# Not the avatars that are drawn by default: to a tutorial, these are new.
+SETTINGS = ("--num-images", "36000", "--avatar-seed", "1", "--epochs", "30", "--resume")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Trains, measures and packs; returns the exit code."""
+    return common.guarded(run, parse(arguments), Path(__file__).name, "the same command")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Trains the model, measures it as it is packed, and puts both into the package."""
+    trained, packed = args.out / "trained", args.out / "avatars"
+    places = ["--root", str(args.root), "--out", str(trained)]
+    celeba.run(celeba.parse([*SETTINGS, *places, *args.rest]))
+    pack(trained, packed)
+    measured = args.out / "measured"
+    measure.run(measure.parse([str(packed), "--root", str(args.root), "--out", str(measured)]))
+    found = json.loads((measured / "measured.json").read_text())[packed.name]
+    config = json.loads((packed / "config.json").read_text())
+    args.into.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(packed / "checkpoint.pt", args.into / "avatars.pt")
+    command = " ".join(["python examples/pretrained.py", *args.rest])
+    common.write_json(args.into / "avatars.json", {"command": command, "config": config, **found})
+    print(f"the model and its figures are in {args.into}")
+
+
+def pack(trained: Path, packed: Path) -> None:
+    """Keeps what a model needs and no more, in half precision."""
+    model = ccvae_pyro.load(trained / "checkpoint.pt")
+    ccvae_pyro.save(packed / "checkpoint.pt", model.half())
+    shutil.copyfile(trained / "config.json", packed / "config.json")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = options.new_parser(__doc__)
+    add = parser.add_argument
+    add("--root", type=Path, default=Path("data"), help="cache of the avatars (default: data)")
+    add("--out", type=Path, default=Path("runs/pretrained"), help="default: runs/pretrained")
+    add("--into", type=Path, default=FOLDER, help="folder of the model (default: the package's)")
+    args, args.rest = parser.parse_known_args(arguments)
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())
