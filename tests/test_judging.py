@@ -9,7 +9,6 @@ from helpers import run_example
 import ccvae_pyro
 from ccvae_pyro.data import Batches, load_avatars
 from ccvae_pyro.judging import judge
-from ccvae_pyro.labels import index_of
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +60,7 @@ def test_models_are_measured_side_by_side(avatars_root, tmp_path):
     for name in ("exact", "published"):
         assert set(measured[name]["edits_met"]) == set(labels)
         assert (tmp_path / f"change_{name}.png").stat().st_size > 0
-    assert index_of(
-        "edits met",
-        [
-            line.split(" | ")[0].strip("| ")
-            for line in (tmp_path / "measured.md").read_text().splitlines()
-        ],
-    )
+    assert "| edits met |" in (tmp_path / "measured.md").read_text()
 
 
 def test_runs_of_other_labels_are_refused(avatars_root, tmp_path):
