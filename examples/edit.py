@@ -3,7 +3,9 @@
     python examples/edit.py runs/celeba/checkpoint.pt face.png --set Sunglasses=1 --set Beard=0
     python examples/edit.py runs/celeba/checkpoint.pt face.png --swap-from other.png --label Hat
     python examples/edit.py runs/celeba/checkpoint.pt face.png --walk Eyeglasses
+    python examples/edit.py avatars face.png --set Wearing_Hat=1
 
+"avatars" is the model that comes with the package, of cartoon faces.
 The image may have any size: the model sees a square from its middle, at its own size.
 """
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import common
 import options
@@ -37,17 +40,23 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Reads model and image, edits, and writes the picture."""
-    model = ccvae_pyro.load(args.checkpoint).to(pick_device(args.device)).eval()
-    x = read_for(model, args.image)
+    model = load(args.model).to(pick_device(args.device)).eval()
+    x, alone = read_for(model, args.image), {"alone": args.alone}
     if args.walk:
-        figure = walk(model, x, args.walk)
+        figure = walk(model, x, args.walk, **alone)
     elif args.swap_from:
-        figure = swap(model, x, read_for(model, args.swap_from), args.label)
+        figure = swap(model, x, read_for(model, args.swap_from), args.label, **alone)
     else:
-        figure = edit(model, x, dict(args.set), args.deviations)
+        figure = edit(model, x, dict(args.set), deviations=args.deviations, **alone)
     with written_whole(args.out) as part:
         figure.savefig(part, dpi=150, format=args.out.suffix[1:] or "png")
     print(f"the picture is in {args.out}")
+
+
+def load(model: str) -> ImageModel:
+    """A checkpoint, or a model that comes trained."""
+    is_file = Path(model).suffix or Path(model).exists()
+    return ccvae_pyro.load(model) if is_file else ccvae_pyro.load_pretrained(model)
 
 
 def read_for(model: ImageModel, path: Path) -> Tensor:
@@ -57,18 +66,20 @@ def read_for(model: ImageModel, path: Path) -> Tensor:
     return read_image(path, size, channels).to(like)
 
 
-def edit(model: ImageModel, x: Tensor, orders: dict[str, str], deviations: float) -> Figure:
+def edit(model: ImageModel, x: Tensor, orders: dict[str, str], **how: Any) -> Figure:
     """The image with labels set."""
-    edited = ccvae_pyro.edit(model, x, orders, deviations=deviations)
+    edited = ccvae_pyro.edit(model, x, orders, **how)
     report(model, x, edited)
     ordered = "\n".join(f"{spaced(name)} = {value}" for name, value in orders.items())
     columns = [x, ccvae_pyro.reconstruct(model, x), edited]
     return draw_grid([torch.cat(columns)], [""], ["image", "recon-\nstruction", ordered])
 
 
-def swap(model: ImageModel, x: Tensor, donor: Tensor, labels: list[str] | None) -> Figure:
+def swap(
+    model: ImageModel, x: Tensor, donor: Tensor, labels: list[str] | None, **how: Any
+) -> Figure:
     """The image with characteristics of another."""
-    swapped = ccvae_pyro.swap(model, x, donor, labels)
+    swapped = ccvae_pyro.swap(model, x, donor, labels, **how)
     report(model, x, swapped)
     taken = "\n".join(map(spaced, labels)) if labels else "labels, all"
     columns = [x, ccvae_pyro.reconstruct(model, x), donor, swapped]
@@ -76,9 +87,9 @@ def swap(model: ImageModel, x: Tensor, donor: Tensor, labels: list[str] | None) 
     return draw_grid([torch.cat(columns)], [""], titles)
 
 
-def walk(model: ImageModel, x: Tensor, labels: list[str]) -> Figure:
+def walk(model: ImageModel, x: Tensor, labels: list[str], **how: Any) -> Figure:
     """The image while each label's characteristics go through their values, a row each."""
-    rows = [ccvae_pyro.walk(model, x, label, num_steps=NUM_STEPS)[0] for label in labels]
+    rows = [ccvae_pyro.walk(model, x, label, num_steps=NUM_STEPS, **how)[0] for label in labels]
     rows = [torch.cat([x, row]) for row in rows]
     kinds = [model.labels[index_of(label, model.label_names)] for label in labels]
     titles = [""] * NUM_STEPS
@@ -101,7 +112,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = options.new_parser(__doc__)
     add = parser.add_argument
-    add("checkpoint", type=Path, help="what a training run left: checkpoint.pt")
+    add("model", help="what a training run left, checkpoint.pt, or avatars")
     add("image", type=Path, help="the image to edit")
     action = parser.add_mutually_exclusive_group(required=True).add_argument
     action("--set", action="append", type=order, metavar="NAME=VALUE",
@@ -112,6 +123,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="which labels' characteristics to take from the other image (default: all)")
     add("--deviations", type=float, default=0.0, metavar="D",
         help="how far beyond the typical to set labels: 2 makes an edit plain (default: 0)")
+    add("--alone", action="store_true",
+        help="leave labels that exclude these as they are: blond hair under a hat")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--out", type=Path, default=Path("edited.png"), help="the picture (default: edited.png)")
     args = parser.parse_args(arguments)

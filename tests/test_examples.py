@@ -209,6 +209,15 @@ def test_an_image_is_edited_and_drawn(finished, photo, tmp_path, name):
         assert drawn.width > drawn.height
 
 
+def test_an_image_is_edited_by_the_model_that_comes_trained(photo, tmp_path):
+    arguments = [photo, "--set", "Wearing_Hat=1", "--alone", "--out", tmp_path / "hat.png"]
+    result = run_example("edit.py", "avatars", *arguments)
+    assert result.returncode == 0, result.stderr
+    result = run_example("edit.py", "faces", *arguments)
+    assert result.returncode == 2
+    assert "no trained model is called 'faces': there are avatars" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -66,6 +66,17 @@ def test_objective(benchmark, images, objective, labels):
         benchmark.pedantic(svi.step, (x, *hide(y, labels)), **ROUNDS)
 
 
+@pytest.mark.parametrize("order_weight", [0.0, 20.0])
+@pytest.mark.benchmark(group="a labeled step of TiltedCCVAE_ELBO, with the term about orders")
+def test_orders(benchmark, images, order_weight):
+    ccvae = ccvae_pyro.celeba(NUM_LABELS, Z_DIM)
+    ccvae_pyro.set_precision(ccvae, pick_precision("auto", images[0].device))
+    objective = TiltedCCVAE_ELBO(order_weight=order_weight)
+    svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": 1e-3}), loss=objective)
+    with pyro.get_param_store().scope():
+        benchmark.pedantic(svi.step, images, **ROUNDS)
+
+
 @pytest.mark.parametrize("num_labels", [18, 40, 312])
 @pytest.mark.benchmark(group="a labeled step of TiltedCCVAE_ELBO, by the number of labels")
 def test_number_of_labels(benchmark, images, num_labels):
