@@ -19,7 +19,7 @@ from torch import Tensor
 from ccvae_pyro.classification import classify
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.interventions import edit, reconstruct, swap, vary
-from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
+from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of, num_outcomes
 
 
 class EditEffects(NamedTuple):
@@ -129,8 +129,7 @@ def _values(label: Label) -> list[float]:
 
 def _split(labels: Sequence[Label], outcomes: Tensor) -> list[Tensor]:
     """What was read of each label, of shape ``(batch, num_outcomes)``."""
-    widths = [len(e.classes) if isinstance(e, Categorical) else 1 for e in labels]
-    return list(outcomes.double().cpu().split(widths, dim=1))
+    return list(outcomes.double().cpu().split([num_outcomes(e) for e in labels], dim=1))
 
 
 def _found(label: Label, values: Sequence[float], reads: Sequence[Tensor]) -> dict[str, float]:

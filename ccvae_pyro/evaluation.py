@@ -19,7 +19,7 @@ from ccvae_pyro.label_scores import (
     scores_of_numbers,
     scores_of_truth,
 )
-from ccvae_pyro.labels import Binary, Categorical, Continuous, Label
+from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, num_outcomes
 
 
 @torch.no_grad()
@@ -103,10 +103,8 @@ def _per_label(
     """The figures of each label, from what is expected of its outcomes."""
     figures, start = {}, 0
     for kind, truth in zip(kinds, y.T, strict=True):
-        width = len(kind.classes) if isinstance(kind, Categorical) else 1
-        known = ~np.isnan(truth)
-        answer = expected[known, start : start + width]
-        start += width
+        known, end = ~np.isnan(truth), start + num_outcomes(kind)
+        answer, start = expected[known, start:end], end
         if isinstance(kind, Categorical):
             figures[kind.name] = scores_of_classes(truth[known].astype(int), answer)
         elif isinstance(kind, Binary):

@@ -50,8 +50,8 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
     the decoder, whatever the number of labels.
 
     Nor does it ask that images generated to labels show them. ``order_weight`` does, by the term
-    of :func:`~ccvae_pyro.orders.log_q_of_orders` for half as many images as a batch has, each of
-    which counts twice. That is half a pass more of either network.
+    of :func:`~ccvae_pyro.orders.log_q_of_orders` for a quarter as many images as a batch has, each
+    of which counts four times. That is a quarter of a pass more of either network.
 
     :param classification_weight: :math:`\alpha`.
     :param order_weight: the coefficient of that term.
@@ -127,8 +127,8 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
 
 
 def _orders(model: Callable, guide: Callable, x: Tensor) -> Tensor:
-    """The term about orders, from half as many images as there are."""
-    some = x[: (len(x) + 1) // 2]
+    """The term about orders, from a quarter as many images as there are."""
+    some = x[: -(-len(x) // 4)]
     return log_q_of_orders(model, guide, some) * (len(x) / len(some))
 
 

@@ -37,7 +37,7 @@ def add_objective_options(
         help=f"what that coefficient goes to over the first half of the steps (default: {last})")
     add("--order-weight", type=float, metavar="W",
         help="with tilted, coefficient of a term that has generated images show the labels that "
-        f"they were generated to; it makes a step 1.4 times as long (default: {order})")
+        f"they were generated to; it makes a step 1.3 times as long (default: {order})")
     add("--likelihood-scale", type=float, metavar="B",
         help="scale of the Laplace at each pixel (default: 0.5 with tilted, else the paper's 1)")
     add("--num-label-samples", type=positive, default=100, metavar="K",

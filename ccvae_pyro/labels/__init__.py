@@ -11,7 +11,7 @@ from ccvae_pyro.labels.kinds import (
     from_plain,
     to_plain,
 )
-from ccvae_pyro.labels.values import check_labels, index_of, outcome_names, value_of
+from ccvae_pyro.labels.values import check_labels, index_of, num_outcomes, outcome_names, value_of
 
 __all__ = [
     "Binary",
@@ -24,6 +24,7 @@ __all__ = [
     "check_labels",
     "from_plain",
     "index_of",
+    "num_outcomes",
     "outcome_names",
     "to_plain",
     "value_of",

@@ -105,6 +105,11 @@ def index_of(label: str | int, names: Sequence[str], what: str = "label") -> int
     raise ValueError(f"no {what} is called {label!r}: {hint}")
 
 
+def num_outcomes(label: Label) -> int:
+    """How many columns of what :func:`~ccvae_pyro.classify` returns are of a label."""
+    return len(label.classes) if isinstance(label, Categorical) else 1
+
+
 def outcome_names(labels: Sequence[Label]) -> list[str]:
     """What :func:`~ccvae_pyro.classify` has a column for: a label, or each class of one.
 
