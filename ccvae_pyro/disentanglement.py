@@ -145,7 +145,9 @@ def _gap(scores: np.ndarray | list[float]) -> float:
 
 
 def _sharpness(importance: np.ndarray) -> float:
-    """One minus the entropy of each row, averaged by the rows' importance."""
+    """One minus the entropy of each row, averaged by the rows' importance; NaN of one column."""
+    if importance.shape[1] == 1:
+        return np.nan
     per_row = 1 - entropy(importance.T + TINY, base=importance.shape[1])
     return float(np.average(per_row, weights=importance.sum(1)))
 

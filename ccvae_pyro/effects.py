@@ -19,6 +19,7 @@ from torch import Tensor
 from ccvae_pyro.classification import classify
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.interventions import edit, reconstruct, swap, vary
+from ccvae_pyro.label_scores import mean_of_known
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of, num_outcomes
 
 
@@ -38,11 +39,20 @@ class EditEffects(NamedTuple):
     def dominance(self) -> float:
         """How many times as much edits change the label they set as they change others.
 
-        It is the mean of the diagonal of ``change`` by the mean off it.
+        It is :attr:`change_of_own` by :attr:`change_of_others`.
         """
-        is_own = np.eye(len(self.change), dtype=bool)
         with np.errstate(divide="ignore"):  # infinite, where others do not change at all
-            return float(self.change[is_own].mean() / self.change[~is_own].mean())
+            return float(np.float64(self.change_of_own) / self.change_of_others)
+
+    @property
+    def change_of_own(self) -> float:
+        """By how much edits change the label that they set: the mean of the diagonal."""
+        return float(self.change.diagonal().mean())
+
+    @property
+    def change_of_others(self) -> float:
+        """And by how much any other: the mean off the diagonal, NaN if there is no other."""
+        return mean_of_known(self.change[~np.eye(len(self.change), dtype=bool)].tolist())
 
 
 def edit_effects(

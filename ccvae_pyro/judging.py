@@ -111,14 +111,13 @@ def _of_generated(
 
 def _of_edits(effects: EditEffects, alone: EditEffects, chance: float) -> dict[str, Figure]:
     """Edits: whether they do what they should, and what they should not."""
-    is_own = np.eye(len(effects.change), dtype=bool)
     return {
         "edits_met": Figure(_mean_of(effects.effectiveness, "balanced_accuracy"), chance),
         "edits_met_f1": Figure(_mean_of(effects.effectiveness, "f1"), chance),
         "edits_met_alone": Figure(_mean_of(alone.effectiveness, "balanced_accuracy"), chance),
-        "change_of_the_label": Figure(float(effects.change[is_own].mean()), 0.0),
-        "change_of_others": Figure(float(effects.change[~is_own].mean()), 0.0),
-        "change_of_others_alone": Figure(float(alone.change[~is_own].mean()), 0.0),
+        "change_of_the_label": Figure(effects.change_of_own, 0.0),
+        "change_of_others": Figure(effects.change_of_others, 0.0),
+        "change_of_others_alone": Figure(alone.change_of_others, 0.0),
         "dominance": Figure(effects.dominance, 1.0),
         "dominance_alone": Figure(alone.dominance, 1.0),
     }

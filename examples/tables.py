@@ -62,7 +62,7 @@ def write_csv(path: Path, rows: list[dict]) -> None:
 
 def shown(value: float | str | None) -> str:
     """A cell of the table."""
-    if value is None:
+    if value is None or value != value:
         return ""
     if not isinstance(value, float):
         return str(value)

@@ -7,7 +7,13 @@ import torch
 from torch.testing import assert_close
 
 from ccvae_pyro import Binary, Categorical, Continuous
-from ccvae_pyro.effects import composition, edit_effects, pixel_variance, swap_distance
+from ccvae_pyro.effects import (
+    EditEffects,
+    composition,
+    edit_effects,
+    pixel_variance,
+    swap_distance,
+)
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.labels.rows import LabelPart, MixedLabels
 
@@ -152,3 +158,9 @@ def test_variance_is_where_the_label_shows_and_as_large_as_the_priors(x):
     expected = torch.zeros(BATCH, 5, SIDE)
     expected[:, 1] = 0.3**2
     assert_close(variance, expected, atol=0.01, rtol=0)
+
+
+def test_one_label_alone_has_no_others_to_change():
+    effects = EditEffects({"Hat": {}}, np.array([[0.7]]))
+    assert effects.change_of_own == 0.7
+    assert np.isnan([effects.change_of_others, effects.dominance]).all()
