@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.metrics import balanced_accuracy_score, f1_score, r2_score
+from sklearn.metrics import f1_score, r2_score
 from torch import Tensor
 
 from ccvae_pyro.classification import classify
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.interventions import edit, reconstruct, swap, vary
-from ccvae_pyro.label_scores import mean_of_known
+from ccvae_pyro.label_scores import balanced, mean_of_known
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of, num_outcomes
 
 
@@ -151,7 +151,7 @@ def _found(label: Label, values: Sequence[float], reads: Sequence[Tensor]) -> di
     found = read.argmax(1) if isinstance(label, Categorical) else read[:, 0] > 0.5
     average = "binary" if isinstance(label, Binary) else "macro"
     return {
-        "balanced_accuracy": float(balanced_accuracy_score(wanted, found)),
+        "balanced_accuracy": balanced(wanted, found),
         "f1": float(f1_score(wanted, found, average=average)),
     }
 

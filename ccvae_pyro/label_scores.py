@@ -108,6 +108,14 @@ def _calibration_error(y: np.ndarray, probability: np.ndarray, **kind: Any) -> f
     return calibration_error(torch.as_tensor(probability), torch.as_tensor(y), **kind).item()
 
 
+def balanced(truth: np.ndarray, answers: np.ndarray) -> float:
+    """How often answers are right, each value of the truth weighed alike; NaN if it has one."""
+    values = np.unique(truth)
+    if len(values) < 2:
+        return np.nan
+    return float(np.mean([(answers[truth == value] == value).mean() for value in values]))
+
+
 def mean_of_known(values: Sequence[float]) -> float:
     """The mean of those that are not NaN."""
     known = [value for value in values if not np.isnan(value)]

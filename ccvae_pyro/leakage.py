@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, r2_score
+from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from ccvae_pyro.family import ImageModel
+from ccvae_pyro.label_scores import balanced
 from ccvae_pyro.labels import Continuous
 
 
@@ -72,5 +73,5 @@ def _probe(z: Sequence[np.ndarray], y: Sequence[np.ndarray], is_number: bool) ->
         return np.nan
     kind = LinearRegression() if is_number else LogisticRegression(class_weight="balanced")
     probe = make_pipeline(StandardScaler(), kind).fit(*train)
-    score = r2_score if is_number else balanced_accuracy_score
+    score = r2_score if is_number else balanced
     return float(score(test[1], probe.predict(test[0])))

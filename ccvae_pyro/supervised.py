@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import torch
-from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor
 from tqdm import tqdm
 
@@ -14,6 +10,7 @@ from ccvae_pyro.classification import predict
 from ccvae_pyro.data.batches import Batches
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.interventions import generate
+from ccvae_pyro.label_scores import balanced, mean_of_known
 from ccvae_pyro.labels import Continuous
 from ccvae_pyro.labels.reading import log_probs_of_known
 from ccvae_pyro.model import CCVAE
@@ -54,7 +51,7 @@ def train_classifier(
 def read_accuracy(model: ImageModel, reader: ImageModel, y: Tensor) -> float:
     """How often a reader finds the labels that images were generated to, balanced and averaged.
 
-    Labels that are numbers are left out.
+    Labels that are numbers are left out, and those of which all orders are alike.
 
     :param reader: trained by :func:`train_classifier` on images and labels of the kind.
     :param y: labels to generate to, shape ``(batch, num_labels)``, best those of images held out.
@@ -62,8 +59,8 @@ def read_accuracy(model: ImageModel, reader: ImageModel, y: Tensor) -> float:
     read, _ = predict(reader, generate(model, y))
     columns = zip(model.labels, y.cpu().numpy().T, read.cpu().numpy().T, strict=True)
     scores = [
-        balanced_accuracy_score(truth, answer)
+        balanced(truth, answer)
         for label, truth, answer in columns
         if not isinstance(label, Continuous)
     ]
-    return float(np.mean(scores)) if scores else math.nan
+    return mean_of_known(scores)

@@ -21,16 +21,13 @@ FIGURES = {"history", "reconstructions", "walk", "walk_2d", "confusion", "sample
 FIGURES |= {"swaps", "variations", "interpolations"}
 
 
-def command(root, out, *arguments):
-    """The example's command line; the last of an argument given twice wins."""
-    arguments = [*SMALL, "--root", root, "--out", out, *arguments]
-    return [sys.executable, EXAMPLE, *map(str, arguments)]
+def options(root, out, *arguments):
+    """The example's options; the last of one given twice wins."""
+    return [str(option) for option in (*SMALL, "--root", root, "--out", out, *arguments)]
 
 
 def run(*arguments):
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=300, check=False
-    )
+    return run_example("celeba.py", *options(*arguments))
 
 
 @pytest.fixture(scope="session")
@@ -69,10 +66,10 @@ def test_the_same_seed_gives_the_same_numbers(finished, avatars_root, tmp_path):
 
 def test_a_killed_run_resumes_to_the_same_end(finished, avatars_root, tmp_path):
     rng = random.Random(0)
-    resumed = command(avatars_root, tmp_path / "run", "--attributes", "4", "--resume")
+    resumed = options(avatars_root, tmp_path / "run", "--attributes", "4", "--resume")
     for _ in range(2):
         process = subprocess.Popen(
-            resumed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            [sys.executable, EXAMPLE, *resumed], stderr=subprocess.DEVNULL, start_new_session=True
         )
         time.sleep(rng.uniform(4, 12))
         os.killpg(process.pid, signal.SIGKILL)
