@@ -25,7 +25,7 @@ def plot_history(history: Sequence[dict[str, float]]) -> Figure:
     panels = [
         ("training loss (nats per image)", {"loss": BLUE}),
         ("validation accuracy", {"accuracy": BLUE, "balanced_accuracy": ORANGE}),
-        ("validation reconstruction error (mean absolute)", {"reconstruction_error": GREEN}),
+        ("mean absolute reconstruction error", {"reconstruction_error": GREEN}),
     ]
     for axes, (title, curves) in zip(figure.subplots(1, 3), panels, strict=True):
         for name, color in curves.items():
