@@ -98,6 +98,10 @@ def test_classes_are_learned_from_few_labels(tmp_path, folder, data):
     assert {"classes_class", "confusion_class"} < figures
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert len(metrics["per_label"]["class"]["confusion"]) == (10 if data == "mnist" else 2)
+    arguments = [tmp_path / "run", "--root", tmp_path / "data", "--reader-epochs", 1]
+    result = run_example("measure.py", *arguments)
+    assert result.returncode == 0, result.stderr
+    assert "| change of others |  | .000 |  |" in result.stdout  # there are none
 
 
 def test_too_few_dimensions_are_told(tmp_path):
