@@ -95,12 +95,13 @@ def dci(
     important for it, one minus that of a column. Both are averaged by importance.
 
     :param z: latents, shape ``(num_images, num_latents)``; more than one.
-    :param y: labels, shape ``(num_images, num_labels)``; more than one has to have two values.
+    :param y: labels, shape ``(num_images, num_labels)``, NaN where missing.
     :param z_test: latents of other images, on which trees are scored.
     :param y_test: their labels.
     :param numbers: the columns of labels that are numbers.
     :returns: ``disentanglement`` and ``completeness``, between 0 and 1, and ``informativeness``,
-        the mean accuracy, or R squared of a number.
+        the mean accuracy, or R squared of a number. All are NaN if no label has two values, and
+        disentanglement if only one has.
     """
     columns, scores = [], []
     tests = _known(y_test)
@@ -111,6 +112,8 @@ def dci(
         if column in tests:
             seen, truth = tests[column]
             scores.append(trees.score(z_test[seen], truth))
+    if not columns:
+        return dict.fromkeys(("disentanglement", "completeness", "informativeness"), np.nan)
     importance = np.stack(columns, axis=1)  # latent by label
     return {
         "disentanglement": _sharpness(importance),

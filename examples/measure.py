@@ -21,7 +21,7 @@ import options
 import pyro
 from compare import load_reader
 from models import settings_for
-from tables import shown, write_csv
+from tables import shown, write_rows
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     path = args.reader or args.out / "reader.pt"
     settings = settings_for(config["data"], "classifier")
     reader = load_reader(path, data, settings, args.reader_epochs, device)
-    batches = Batches(data, BATCH_SIZE, device=device)
+    batches = Batches(data, min(BATCH_SIZE, len(data.splits["train"])), device=device)
     figures, effects = {}, {}
     for folder in args.runs:
         model = ccvae_pyro.load(folder / "checkpoint.pt").to(device)
@@ -70,9 +70,9 @@ def run(args: argparse.Namespace) -> None:
 
 def load_of(config: dict, root: Path) -> LabeledImages:
     """The images that a run was made of, with all of their labels."""
-    example = celeba if config.get("data") in ("avatars", "celeba") else mnist
     if "data" not in config:
         raise ValueError("wanted a run of celeba.py or mnist.py, got one of another example")
+    example = celeba if config["data"] in celeba.EPOCHS else mnist
     complete = {"root": root, "download": False, "labels_per_class": None}
     return example.load(argparse.Namespace(**(config | complete)))
 
@@ -84,7 +84,7 @@ def write_figures(path: Path, figures: dict[str, dict[str, Figure]]) -> None:
     for key, (_, nothing, truth) in first.items():
         of_models = {name: found[key].value for name, found in figures.items()}
         rows.append({"figure": key, **of_models, "knows nothing": nothing, "true images": truth})
-    write_rows(path, rows)
+    write_rows(path, rows, cell=readable)
 
 
 def write_labels(path: Path, effects: dict[str, EditEffects]) -> None:
@@ -95,18 +95,12 @@ def write_labels(path: Path, effects: dict[str, EditEffects]) -> None:
         for name, found in effects.items():
             row |= {f"{name}, {key}": value for key, value in found.effectiveness[label].items()}
         rows.append(row)
-    write_rows(path, rows)
+    write_rows(path, rows, cell=readable)
 
 
-def write_rows(path: Path, rows: list[dict]) -> None:
-    """Writes a table as CSV, and as Markdown that is printed as well."""
-    write_csv(path.with_suffix(".csv"), rows)
-    lines = [f"| {' | '.join(map(spaced, rows[0]))} |", "|---" * len(rows[0]) + "|"]
-    lines += [f"| {' | '.join(spaced(shown(value)) for value in row.values())} |" for row in rows]
-    table = "\n".join(lines) + "\n"
-    with written_whole(path.with_suffix(".md")) as part:
-        part.write_text(table)
-    print(table)
+def readable(value: float | str | None) -> str:
+    """A cell of the tables, in which figures and labels are named."""
+    return spaced(shown(value))
 
 
 def plain(figures: dict[str, dict[str, Figure]], effects: dict[str, EditEffects]) -> dict:

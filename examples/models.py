@@ -45,8 +45,8 @@ TWO_STAGES = ("m1", "m1_m2", JOINT)
 def settings_for(data: str, model: str, few_labels: bool = False) -> argparse.Namespace:
     """What celeba.py or mnist.py starts from."""
     objective = ["--objective", model if model in CCVAE_OBJECTIVES else "tilted"]
-    if data == "avatars":
-        settings = celeba.parse(objective)
+    if data in celeba.EPOCHS:
+        settings = celeba.parse(["--data", data, *objective])
     else:
         few = ["--labels-per-class", "1"] if few_labels else []
         settings = mnist.parse(["--data", data, *objective, *few])

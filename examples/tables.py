@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -32,6 +33,15 @@ PANELS = {
 MARKS = [(BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), ("black", "D")]
 
 
+def shown(value: float | str | None) -> str:
+    """A cell of the table."""
+    if value is None or value != value:
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.3f}".removeprefix("0")
+
+
 def write_table(path: Path, rows: list[dict], settings: Sequence[str]) -> None:
     """Writes rows to a CSV, and to a table in Markdown that is printed as well.
 
@@ -40,13 +50,31 @@ def write_table(path: Path, rows: list[dict], settings: Sequence[str]) -> None:
     :param path: without a suffix.
     :param settings: the keys of the rows that are no figures; the first is never left out.
     """
-    write_csv(path.with_suffix(".csv"), rows)
     shared = [key for key in settings[1:] if len({row[key] for row in rows}) == 1]
-    keys = [key for key in rows[0] if key not in shared]
+    values = ", ".join(f"{spaced(key)} {shown(rows[0][key])}" for key in shared)
+    write_rows(path, rows, but=shared, below=f"\nAll: {values}.\n" if shared else "")
+
+
+def write_rows(
+    path: Path,
+    rows: list[dict],
+    *,
+    but: Sequence[str] = (),
+    below: str = "",
+    cell: Callable[[Any], str] = shown,
+) -> None:
+    """Writes rows to a CSV, and to a table in Markdown that is printed as well.
+
+    :param path: without a suffix.
+    :param but: keys of the rows that the table leaves out.
+    :param below: what is written below it.
+    :param cell: makes the text of a cell.
+    """
+    write_csv(path.with_suffix(".csv"), rows)
+    keys = [key for key in rows[0] if key not in but]
     lines = [f"| {' | '.join(map(spaced, keys))} |", "|---" * len(keys) + "|"]
-    lines += [f"| {' | '.join(shown(row[key]) for key in keys)} |" for row in rows]
-    settings = ", ".join(f"{spaced(key)} {shown(rows[0][key])}" for key in shared)
-    table = "\n".join(lines) + (f"\n\nAll: {settings}.\n" if shared else "\n")
+    lines += [f"| {' | '.join(cell(row[key]) for key in keys)} |" for row in rows]
+    table = "\n".join(lines) + "\n" + below
     with written_whole(path.with_suffix(".md")) as part:
         part.write_text(table)
     print(table)
@@ -58,15 +86,6 @@ def write_csv(path: Path, rows: list[dict]) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-
-
-def shown(value: float | str | None) -> str:
-    """A cell of the table."""
-    if value is None or value != value:
-        return ""
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.3f}".removeprefix("0")
 
 
 def draw(rows: list[dict], titles: dict[str, str], path: Path) -> None:

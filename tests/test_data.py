@@ -112,24 +112,6 @@ def test_images_without_their_labels_are_no_cache(tmp_path):
 # CelebA's layout, written from avatars
 
 
-@pytest.fixture(scope="session")
-def celeba_root(tmp_path_factory):
-    """36 avatars of 89x109 pixels with their first five attributes, in CelebA's layout."""
-    root = tmp_path_factory.mktemp("celeba")
-    (root / "img_align_celeba").mkdir()
-    lines = []
-    for i in range(36):
-        image, labels = avatars.draw(0, i, 109)
-        Image.fromarray(image[:, 10:99]).save(root / "img_align_celeba" / f"{i:06}.png")
-        cells = " ".join(f"{2 * int(label) - 1:2d}" for label in labels[:5])
-        lines.append(f"{i:06}.png {cells}")
-    header = " ".join(ATTRIBUTES[:5])
-    (root / "list_attr_celeba.txt").write_text("\n".join(["36", header, *lines]) + "\n")
-    splits = [f"{i:06}.png {0 if i < 24 else 1 if i < 30 else 2}" for i in range(36)]
-    (root / "list_eval_partition.txt").write_text("\n".join(splits) + "\n")
-    return root
-
-
 @pytest.fixture
 def root(celeba_root, tmp_path):
     return shutil.copytree(celeba_root, tmp_path / "celeba")

@@ -75,6 +75,7 @@ def test_labels_that_are_missing_are_left_out():
     assert mutual_information_gap(z, y) > 0.95
     assert dci(*halves(z, y))["disentanglement"] > 0.95
     assert np.isnan(mutual_information_gap(z, y[:, 3:]))
+    assert np.isnan([*dci(z, y[:, 3:], z, y[:, 3:]).values()]).all()
 
 
 def test_numbers_are_predicted_as_such():

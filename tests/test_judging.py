@@ -1,6 +1,7 @@
 """The figures of a model, beside those of what knows nothing."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -72,3 +73,14 @@ def test_runs_of_other_labels_are_refused(avatars_root, tmp_path):
     result = run_example("measure.py", *arguments)
     assert result.returncode == 2
     assert "is of other labels than" in result.stderr.splitlines()[-1]
+
+
+def test_runs_on_celeba_are_measured(celeba_root, tmp_path):
+    root = shutil.copytree(celeba_root, tmp_path / "celeba")
+    arguments = ["--data", "celeba", "--root", root, "--attributes", 2, "--batch-size", 12]
+    result = run_example("celeba.py", *arguments, "--epochs", 1, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    arguments = [tmp_path / "run", "--root", root, "--reader-epochs", 1]
+    result = run_example("measure.py", *arguments)
+    assert result.returncode == 0, result.stderr
+    assert "| orders met |" in result.stdout
