@@ -81,16 +81,16 @@ def excluded(model: ImageModel, orders: Mapping[int, float]) -> list[int]:
     return sorted({*others} - {*orders})
 
 
-def take_away(model: ImageModel, x: Tensor, of_labels: Tensor, indices: Sequence[int]) -> None:
-    """Takes labels away, in place, from the images that have them.
+def make_way(model: ImageModel, x: Tensor, of_labels: Tensor, orders: Mapping[int, float]) -> None:
+    """Takes labels that orders exclude away, in place, from the images that have them.
 
     :param of_labels: the latents of labels, ``(batch, ..., num)``.
     """
-    if not indices:
+    if not (indices := excluded(model, orders)):
         return
-    held = predict(model, x)[0]
+    held = predict(model, x)[0] == 1
     for index in indices:
-        of_labels[held[:, index] == 1, ..., model.block(index)] = characteristic(model, index, 0.0)
+        of_labels[held[:, index], ..., model.block(index)] = characteristic(model, index, 0.0)
 
 
 def come_along(model: ImageModel, x: Tensor, donor: Tensor, indices: Sequence[int]) -> Tensor:
@@ -99,7 +99,9 @@ def come_along(model: ImageModel, x: Tensor, donor: Tensor, indices: Sequence[in
     :returns: booleans, shape ``(batch, num_labels)``.
     """
     goes_along = torch.zeros(len(x), len(model.labels), dtype=torch.bool, device=x.device)
-    exclusive = {index: excluded(model, {index: 1.0}) for index in indices}
+    # What is swapped itself need not go along, so that to swap all asks for no prediction.
+    swapped = dict.fromkeys(indices, 0.0)
+    exclusive = {index: excluded(model, swapped | {index: 1.0}) for index in indices}
     if any(exclusive.values()):
         differ = predict(model, x)[0] != predict(model, donor)[0]
         for index, others in exclusive.items():

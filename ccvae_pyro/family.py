@@ -10,7 +10,7 @@ from pyro.distributions import TorchDistribution
 from pyro.params import param_with_module_name
 from torch import Tensor, nn
 
-from ccvae_pyro.labels import Label
+from ccvae_pyro.labels import Label, index_of
 
 
 class CannotError(ValueError):
@@ -36,6 +36,13 @@ class ImageModel(nn.Module):
     def label_names(self) -> tuple[str, ...]:
         """What the labels are called, in the order of the columns of ``y``."""
         return tuple(label.name for label in self.labels)
+
+    def label_of(self, label: str | int) -> Label:
+        """A label, given by its name or its number.
+
+        :raises ValueError: if there is no such label.
+        """
+        return self.labels[index_of(label, self.label_names)]
 
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         """The labels of images, a row each."""

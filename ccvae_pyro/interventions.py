@@ -15,14 +15,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ccvae_pyro.characteristics import (
-    characteristic,
-    come_along,
-    drawn,
-    excluded,
-    step,
-    take_away,
-)
+from ccvae_pyro.characteristics import characteristic, come_along, drawn, make_way, step
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.labels import index_of, value_of
 
@@ -70,7 +63,7 @@ def edit(
     z_c, z_style = model.encode(x)
     orders = _orders(model, label, value)
     if not alone:
-        take_away(model, x, z_c, excluded(model, orders))
+        make_way(model, x, z_c, orders)
     for index, number in orders.items():
         if draw:
             z_c[:, model.block(index)] = drawn(model, index, number, len(x))
@@ -113,7 +106,7 @@ def vary(
     orders = _orders(model, label, value)
     z_c, z_style = (z[:, None].repeat(1, num_draws, 1) for z in model.encode(x))
     if not alone:
-        take_away(model, x, z_c, excluded(model, orders))
+        make_way(model, x, z_c, orders)
     ((index, number),) = orders.items()
     z_c[..., model.block(index)] = drawn(model, index, number, num_draws)
     return model.decode(z_c, z_style)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,12 +61,12 @@ def judge(
     :param num_images: how many images are edited and compared.
     :returns: figures by their names, and what edits of each label do.
     """
-    x, y = _some(batches.held_out("test"), num_images)
+    x, y = _some(batches, "test", num_images)
     y = torch.where(y.isnan(), predict(reader, x)[0], y)
     effects, alone = (edit_effects(model, reader, x, alone=is_alone) for is_alone in (False, True))
     figures = _of_images(model, x, batches)
     figures |= _of_generated(model, reader, x, y, batches)
-    figures |= _of_edits(effects, alone, _chance(model))
+    figures |= _of_edits(model, effects, alone)
     figures |= _of_swaps(model, x)
     return figures | _of_latents(model, batches), effects
 
@@ -73,8 +74,7 @@ def judge(
 def _of_images(model: ImageModel, x: Tensor, batches: Batches) -> dict[str, Figure]:
     """Labels that are read, images that are drawn again."""
     found = evaluate(model, batches.held_out("test"))
-    mean_image = torch.cat([some for some, _ in batches.held_out("valid")]).mean(0)
-    error = (x - mean_image).abs().mean().item()
+    error = (x - _mean_image(batches)).abs().mean().item()
     return {
         "accuracy": Figure(found["accuracy"], found["majority_accuracy"]),
         "balanced_accuracy": Figure(found["balanced_accuracy"], _chance(model)),
@@ -94,7 +94,7 @@ def _of_generated(
 
     width = torch.cat(reader.encode(x[:1]), dim=-1).shape[-1]
     features = ReadFeatures(reader, width)
-    others = _some(batches.held_out("valid"), len(x))[0]
+    others, _ = _some(batches, "valid", len(x))
     size = {"subset_size": min(500, len(x), len(others))}
     mean_image = x.mean(0, keepdim=True).expand_as(x)
     sets = {"value": generate(model, y), "nothing": mean_image, "truth": others}
@@ -109,8 +109,9 @@ def _of_generated(
     }
 
 
-def _of_edits(effects: EditEffects, alone: EditEffects, chance: float) -> dict[str, Figure]:
+def _of_edits(model: ImageModel, effects: EditEffects, alone: EditEffects) -> dict[str, Figure]:
     """Edits: whether they do what they should, and what they should not."""
+    chance = _chance(model)
     return {
         "edits_met": Figure(_mean_of(effects.effectiveness, "balanced_accuracy"), chance),
         "edits_met_f1": Figure(_mean_of(effects.effectiveness, "f1"), chance),
@@ -160,8 +161,15 @@ def _mean_of(by_label: Mapping[str, Mapping[str, float]], key: str) -> float:
     return mean_of_known([found[key] for found in by_label.values() if key in found])
 
 
-def _some(batches: Iterable[tuple[Tensor, Tensor]], num_images: int) -> tuple[Tensor, Tensor]:
-    """The first images, and their labels."""
-    columns: Any = zip(*batches, strict=True)
+def _mean_image(batches: Batches) -> Tensor:
+    """The mean of the validation images, of which there may be many."""
+    sums, counts = zip(*((x.sum(0), len(x)) for x, _ in batches.held_out("valid")), strict=True)
+    return sum(sums[1:], start=sums[0]) / sum(counts)
+
+
+def _some(batches: Batches, split: str, num_images: int) -> tuple[Tensor, Tensor]:
+    """The first images of a split, and their labels."""
+    num_batches = -(-num_images // batches.batch_size)
+    columns: Any = zip(*islice(batches.held_out(split), num_batches), strict=True)
     x, y = (torch.cat(column)[:num_images] for column in columns)
     return x, y

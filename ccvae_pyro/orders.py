@@ -30,7 +30,7 @@ def log_q_of_orders(model: Callable, guide: Callable, x: Tensor) -> Tensor:
 
     estimated from one draw for each image of ``x``. But for a constant it bounds, from below, what
     an image tells of the labels that it was generated to (Barber and Agakov, 2003); generators are
-    trained by it in Hu et al. (2017), Section 3.2, and, with labels that nobody gives, in InfoGAN
+    trained by it in Hu et al. (2017) and, with labels that nobody gives, in InfoGAN
     (Chen et al., 2016). The guide is as good as fixed: the gradient is that of the model alone,
     lest the two agree on signs that no one else can read.
 

@@ -49,9 +49,9 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
     A step costs one run of the guide and one of the model, so one pass of the encoder and one of
     the decoder, whatever the number of labels.
 
-    Nor does it ask that images generated to labels show them. ``order_weight`` does, by the term
-    of :func:`~ccvae_pyro.orders.log_q_of_orders` for a quarter as many images as a batch has, each
-    of which counts four times. That is a quarter of a pass more of either network.
+    Nor does the bound ask that images generated to labels show them. ``order_weight`` does, by
+    the term of :func:`~ccvae_pyro.orders.log_q_of_orders` for a quarter as many images as a batch
+    has, each of which counts four times. That is a quarter of a pass more of either network.
 
     :param classification_weight: :math:`\alpha`.
     :param order_weight: the coefficient of that term.
@@ -74,7 +74,10 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
         self.classification_weight = classification_weight
         self.order_weight = order_weight
         if order_weight and self.vectorize_particles and self.num_particles > 1:
-            raise ValueError("order_weight wants its particles one by one: vectorize_particles")
+            raise ValueError(
+                "with order_weight, particles are run one by one: wanted "
+                "vectorize_particles=False, got True"
+            )
 
     def _get_trace(
         self, model: Callable, guide: Callable, args: tuple, kwargs: dict

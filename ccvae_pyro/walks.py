@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ccvae_pyro.characteristics import characteristic, excluded, path, take_away
+from ccvae_pyro.characteristics import characteristic, make_way, path
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.labels import index_of, value_of
 
@@ -41,7 +41,7 @@ def walk(
     z_c, z_style = model.encode(x)
     paths = [path(model, index, num_steps) for index in indices]
     if not alone:
-        take_away(model, x, z_c, excluded(model, dict.fromkeys(indices, 1.0)))
+        make_way(model, x, z_c, dict.fromkeys(indices, 1.0))
     places = torch.cartesian_prod(*[torch.arange(num_steps)] * len(paths)).view(-1, len(paths))
     z_c = z_c[:, None].repeat(1, len(places), 1)
     for way, index, place in zip(paths, indices, places.T, strict=True):
@@ -72,7 +72,7 @@ def approach(
     index = index_of(label, model.label_names)
     end, goal = value_of(model.labels[index], value), z_c.clone()
     if not alone:
-        take_away(model, x, goal, excluded(model, {index: end}))
+        make_way(model, x, goal, {index: end})
     goal[:, model.block(index)] = characteristic(model, index, end)
     share = torch.linspace(0, 1, num_steps).to(z_c)[:, None]
     z_c = torch.lerp(z_c[:, None], goal[:, None], share)

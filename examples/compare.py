@@ -90,7 +90,8 @@ def run(args: argparse.Namespace) -> None:
 def order(row: dict) -> list:
     """Rows on the same images and labels are next to each other, in the order of the models."""
     of_data = ("data", "attributes", "missing", "labels", "networks", "epochs")
-    return [*(row[key] for key in of_data), list(MODELS).index(row["model"]), row["seed"]]
+    place_of_model = list(MODELS).index(row["model"])
+    return [*(row[key] for key in of_data), place_of_model, row["order_weight"], row["seed"]]
 
 
 def place(args: argparse.Namespace, cell: dict) -> Path:

@@ -27,7 +27,7 @@ from ccvae_pyro.data import read_image
 from ccvae_pyro.devices import pick_device
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.files import written_whole
-from ccvae_pyro.labels import Binary, index_of, outcome_names
+from ccvae_pyro.labels import Binary, outcome_names
 from ccvae_pyro.plotting.grid import draw_grid, spaced
 
 NUM_STEPS = 7
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
 
 def load(model: str) -> ImageModel:
     """A checkpoint, or a model that comes trained."""
-    is_file = Path(model).suffix or Path(model).exists()
+    is_file = Path(model).suffix or Path(model).is_file()
     return ccvae_pyro.load(model) if is_file else ccvae_pyro.load_pretrained(model)
 
 
@@ -91,7 +91,7 @@ def walk(model: ImageModel, x: Tensor, labels: list[str], **how: Any) -> Figure:
     """The image while each label's characteristics go through their values, a row each."""
     rows = [ccvae_pyro.walk(model, x, label, num_steps=NUM_STEPS, **how)[0] for label in labels]
     rows = [torch.cat([x, row]) for row in rows]
-    kinds = [model.labels[index_of(label, model.label_names)] for label in labels]
+    kinds = [model.label_of(label) for label in labels]
     titles = [""] * NUM_STEPS
     if all(isinstance(kind, Binary) for kind in kinds):
         titles[0], titles[-1] = "without", "with"

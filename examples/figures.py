@@ -27,8 +27,10 @@ CAPTIONS = {
     "interpolations": "Test images on their way to others, all latents together.",
     "confusion": "How often each label is found where it is true, and denied where it is not.",
     "walk_2d": "One test image while the characteristics of two labels change.",
+}
+OF_CLASSES = {
     "classes": "One test image on its way to each class of {}.",
-    "classes_confusion": "How many test images of each class of {} are given to each.",
+    "confusion": "How many test images of each class of {} are given to each.",
 }
 
 
@@ -64,24 +66,18 @@ def draw(
         figures["swaps"] = draw_swaps(ccvae, x, y, plain)
         if others:
             figures["walk_2d"] = plotting.plot_walk_2d(ccvae, x[0], (others[0], plain))
+    captions = dict(CAPTIONS)
     for label in ccvae.labels:
         if isinstance(label, Categorical):
             figures |= draw_classes(ccvae, x, label, per_label[label.name]["confusion"])
+            of_label = {f"{key}_{label.name}": text for key, text in OF_CLASSES.items()}
+            captions |= {name: text.format(label.name) for name, text in of_label.items()}
     files = {}
     for name, figure in figures.items():
-        files[caption_of(name)] = folder / f"{name}.png"
+        files[captions[name]] = folder / f"{name}.png"
         with written_whole(folder / f"{name}.png") as part:
             figure.savefig(part, dpi=110)
     return files
-
-
-def caption_of(name: str) -> str:
-    """What a figure shows."""
-    kind, _, label = name.partition("_")
-    if label and name not in CAPTIONS:
-        kind = "classes_confusion" if kind == "confusion" else kind
-        return CAPTIONS[kind].format(label)
-    return CAPTIONS[name]
 
 
 def draw_classes(

@@ -20,6 +20,7 @@ import measure
 import options
 
 import ccvae_pyro
+from ccvae_pyro.files import written_whole
 from ccvae_pyro.pretrained import FOLDER
 
 # Not the avatars that are drawn by default: to a tutorial, these are new.
@@ -41,8 +42,8 @@ def run(args: argparse.Namespace) -> None:
     measure.run(measure.parse([str(packed), "--root", str(args.root), "--out", str(measured)]))
     found = json.loads((measured / "measured.json").read_text())[packed.name]
     config = json.loads((packed / "config.json").read_text())
-    args.into.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(packed / "checkpoint.pt", args.into / "avatars.pt")
+    with written_whole(args.into / "avatars.pt") as part:
+        shutil.copyfile(packed / "checkpoint.pt", part)
     command = " ".join(["python examples/pretrained.py", *args.rest])
     common.write_json(args.into / "avatars.json", {"command": command, "config": config, **found})
     print(f"the model and its figures are in {args.into}")

@@ -29,8 +29,7 @@ from ccvae_pyro.data.exclusions import exclusive_pairs
 def bald_or_with_a_hat():
     """A model whose first label and third exclude one another, and images of all sorts."""
     model = make_ccvae()
-    names = ("Wearing_Hat", ""), ("", ""), ("Bald", "")
-    excludes = [tuple(filter(None, each)) for each in names]
+    excludes = [("Wearing_Hat",), (), ("Bald",)]
     model.labels = tuple(
         replace(label, excludes=each) for label, each in zip(model.labels, excludes, strict=True)
     )

@@ -1,6 +1,5 @@
 from functools import partial
 
-import pyro
 import pytest
 import torch
 from helpers import BATCH, FREQUENCIES, NUM_LABELS, assert_mean_close, seeded
@@ -111,4 +110,3 @@ def test_takes_labels_of_any_kind():
 def test_particles_come_one_by_one():
     with pytest.raises(ValueError, match="one by one"):
         TiltedCCVAE_ELBO(order_weight=1.0, num_particles=2, vectorize_particles=True)
-    pyro.clear_param_store()

@@ -84,13 +84,9 @@ def plot_class_confusion(label: Categorical, confusion: Sequence[Sequence[int]])
     size = 0.9 + 0.42 * len(counts) + for_names
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(rates, vmin=0, vmax=1, cmap="Blues")
-    _write_shares(axes, rates, digits=0, least=0.0051)  # more than is written 0 %
     classes = [spaced(name) for name in label.classes]
     names = [f"{name} ({total})" for name, total in zip(classes, totals, strict=True)]
-    axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set_xticks(range(len(names)), classes, fontsize=8, rotation=45, ha="left")
-    axes.xaxis.tick_top()
+    _draw_heat(axes, rates, names, classes, rotation=45)
     axes.set_ylabel("is (how many images)")
     axes.set_xlabel(f"{label.name.replace('_', ' ')} as predicted")
     return figure
@@ -105,17 +101,31 @@ def plot_change(names: Sequence[str], change: np.ndarray) -> Figure:
     size = 2.2 + 0.3 * len(change)
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(change, vmin=0, vmax=1, cmap="Blues")
-    if len(change) <= MOST_WRITTEN:
-        _write_shares(axes, change, digits=0, least=0.0051)
     shown = [spaced(name) for name in names]
-    axes.set_yticks(range(len(shown)), shown, fontsize=8)
-    axes.set_xticks(range(len(shown)), shown, fontsize=8, rotation=60, ha="left")
-    axes.xaxis.tick_top()
+    image = _draw_heat(axes, change, shown, shown, is_written=len(change) <= MOST_WRITTEN)
     axes.set_ylabel("label that is set")
     axes.set_xlabel("how much what is read of a label changes (0 to 1)")
     figure.colorbar(image, ax=axes, shrink=0.6)
     return figure
+
+
+def _draw_heat(
+    axes: Any,
+    shares: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    rotation: int = 60,
+    is_written: bool = True,
+) -> Any:
+    """A heat map of shares, with the names of its rows on the left and of its columns above."""
+    image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    if is_written:
+        _write_shares(axes, shares, digits=0, least=0.0051)  # more than is written 0 %
+    axes.set_yticks(range(len(rows)), rows, fontsize=8)
+    axes.set_xticks(range(len(columns)), columns, fontsize=8, rotation=rotation, ha="left")
+    axes.xaxis.tick_top()
+    return image
 
 
 def _write_shares(axes: Any, shares: Any, digits: int = 1, least: float = 0.0) -> None:

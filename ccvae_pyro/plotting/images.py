@@ -32,7 +32,7 @@ def plot_walk(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int], num_steps: i
     :param x: one image, shape ``(channels, height, width)``.
     """
     rows = [walk(ccvae, x[None], label, num_steps=num_steps)[0] for label in labels]
-    kinds = [_label(ccvae, label) for label in labels]
+    kinds = [ccvae.label_of(label) for label in labels]
     if all(isinstance(kind, Binary) for kind in kinds):
         titles = ["without", *[""] * (num_steps - 2), "with"]
         return draw_grid(rows, [spaced(kind.name) for kind in kinds], titles)
@@ -44,7 +44,7 @@ def plot_class_walk(ccvae: CCVAE, x: Tensor, label: str | int, num_steps: int = 
 
     :param x: one image, shape ``(channels, height, width)``.
     """
-    classes = _label(ccvae, label).classes
+    classes = ccvae.label_of(label).classes
     rows = [approach(ccvae, x[None], label, name, num_steps=num_steps)[0] for name in classes]
     rows = [torch.cat([x[None].to(row), row]) for row in rows]
     titles = ["image", "recon-\nstruction", *[""] * (num_steps - 2), "as that\nclass"]
@@ -58,7 +58,7 @@ def plot_walk_2d(
 
     :param x: one image, shape ``(channels, height, width)``.
     """
-    down, across = (_label(ccvae, label) for label in labels)
+    down, across = (ccvae.label_of(label) for label in labels)
     rows = walk(ccvae, x[None], labels, num_steps=num_steps)[0]
     names, titles = ([""] * num_steps for _ in range(2))
     names[0], names[-1] = (text.replace("\n", " ") for text in _first_and_last(down))
@@ -89,7 +89,7 @@ def plot_edits(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int]) -> Figure:
     rows, titles = [x, reconstruct(ccvae, x)], ["image", "recon-\nstruction"]
     signs, found = [torch.zeros(len(x))] * 2, predict(ccvae, x)[0].cpu()
     for label in labels:
-        kind = _label(ccvae, label)
+        kind = ccvae.label_of(label)
         if isinstance(kind, Binary):
             removed, added = (edit(ccvae, x, label, value, deviations=2) for value in (0, 1))
             had = found[:, index_of(label, ccvae.label_names)] == 1
@@ -103,10 +103,6 @@ def plot_edits(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int]) -> Figure:
         titles += [_said(kind, value).replace(" ", "\n") for value in values]
     columns = torch.stack([row.cpu() for row in rows], dim=1)
     return draw_grid(columns, [""] * len(x), titles, torch.stack(signs, dim=1))
-
-
-def _label(ccvae: CCVAE, label: str | int) -> Label:
-    return ccvae.labels[index_of(label, ccvae.label_names)]
 
 
 def _range(kind: Continuous) -> tuple[float, float]:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.interventions import swap
-from ccvae_pyro.labels import index_of
 from ccvae_pyro.plotting.grid import draw_grid, spaced
 from ccvae_pyro.walks import interpolate
 
@@ -31,8 +30,7 @@ def plot_swaps(
     head = torch.cat([torch.ones_like(x[:1]), donors])
     rows = [head, *(torch.cat([image[None], row]) for image, row in zip(x, swapped, strict=True))]
     labels = [label] if isinstance(label, str | int) else label or []
-    said = [spaced(model.label_names[index_of(name, model.label_names)]) for name in labels]
-    of_donor = "\n".join(said) or "all labels"
+    of_donor = "\n".join(spaced(model.label_of(name).name) for name in labels) or "all labels"
     return draw_grid(rows, [f"{of_donor}\nfrom:", *[""] * len(x)], ["image", *[""] * len(donors)])
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from ccvae_pyro.effects import pixel_variance
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.interventions import vary
-from ccvae_pyro.labels import index_of
 from ccvae_pyro.plotting.grid import draw_grid, spaced
 
 
@@ -30,6 +29,6 @@ def plot_variations(
     brightest = torch.stack(spread).max()
     maps = [(each / brightest).expand_as(x)[None] for each in spread]
     rows = [torch.cat([x[None], row, where]) for row, where in zip(rows, maps, strict=True)]
-    names = [spaced(model.label_names[index_of(label, model.label_names)]) for label in labels]
+    names = [spaced(model.label_of(label).name) for label in labels]
     titles = ["image", "ways to\nhold", *[""] * (num_draws - 1), "where they\ndiffer"]
     return draw_grid(rows, names, titles)
