@@ -10,8 +10,8 @@ from ccvae_pyro.interventions import edit, generate, nudge, reconstruct, swap, v
 from ccvae_pyro.labels import Binary, Categorical, Continuous
 from ccvae_pyro.labels.nested import NestedCategorical, nested_paths
 from ccvae_pyro.labels.rows import MixedLabels
+from ccvae_pyro.layers import set_precision
 from ccvae_pyro.model import CCVAE
-from ccvae_pyro.networks import set_precision
 from ccvae_pyro.presets import celeba, mnist
 from ccvae_pyro.pretrained import load_pretrained
 from ccvae_pyro.tilted import TiltedCCVAE_ELBO

@@ -4,70 +4,9 @@ from __future__ import annotations
 
 import math
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-
-class Network(nn.Sequential):
-    """Layers in a row, computed in the precision that :func:`set_precision` asks for.
-
-    Whatever that is, the output has the dtype of the input, so that a density computed from it
-    never sees the lower precision. Images are laid out ``channels_last``, and convolutions follow;
-    the weights are not, because Pyro's parameter store would train a contiguous copy of them.
-
-    Example:
-
-        >>> mlp(4, 2)(torch.zeros(3, 4)).shape
-        torch.Size([3, 2])
-    """
-
-    autocast_dtype: torch.dtype | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.dim() == 4:
-            x = x.to(memory_format=torch.channels_last)
-        if self.autocast_dtype is None:
-            return super().forward(x)
-        with torch.autocast(x.device.type, dtype=self.autocast_dtype):
-            return super().forward(x).to(x.dtype)
-
-
-class _ToImage(nn.Module):
-    """From ``(batch, channels * height * width)`` to images, laid out ``channels_last``."""
-
-    def __init__(self, channels: int, height: int, width: int) -> None:
-        super().__init__()
-        self.shape = (height, width, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, self.shape).permute(0, 3, 1, 2)
-
-
-class _ToPoint(nn.Conv2d):
-    """A convolution whose kernel covers the image, as the matrix product that it is."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)[..., None, None]
-
-
-class _FromPoint(nn.ConvTranspose2d):
-    """The mirror image of :class:`_ToPoint`: from one point to an image of the kernel's size."""
-
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        image = (x.flatten(1) @ self.weight.flatten(1)).unflatten(1, self.weight.shape[1:])
-        return (image + self.bias[:, None, None]).contiguous(memory_format=torch.channels_last)
-
-
-def set_precision(module: nn.Module, dtype: torch.dtype) -> None:
-    """Sets the precision in which every :class:`Network` within ``module`` computes.
-
-    :param dtype: ``torch.float32`` or any wider type for the parameters' own, or
-        ``torch.bfloat16`` for autocast. Parameters and densities stay as they are either way.
-    """
-    for part in module.modules():
-        if isinstance(part, Network):
-            part.autocast_dtype = dtype if dtype == torch.bfloat16 else None
+from ccvae_pyro.layers import FromPoint, Network, ToImage, ToPixels, ToPoint, Upsample
 
 
 def keep_signal(network: Network) -> Network:
@@ -80,7 +19,7 @@ def keep_signal(network: Network) -> Network:
     for layer in network:
         if isinstance(layer, nn.ConvTranspose2d):
             taps = math.prod(layer.kernel_size) // math.prod(layer.stride)
-            num_inputs = layer.in_channels * (1 if isinstance(layer, _FromPoint) else taps)
+            num_inputs = layer.in_channels * (1 if isinstance(layer, FromPoint) else taps)
         elif isinstance(layer, nn.Conv2d | nn.Linear):
             num_inputs = layer.weight[0].numel()
         else:
@@ -104,7 +43,7 @@ def encoder_64(out_features: int, *, in_channels: int = 3) -> Network:
         nn.ReLU(inplace=True),
         nn.Conv2d(64, 128, 4, stride=2, padding=1),  # 4 x 4
         nn.ReLU(inplace=True),
-        _ToPoint(128, 256, 4),  # 1 x 1
+        ToPoint(128, 256, 4),  # 1 x 1
         nn.ReLU(inplace=True),
         nn.Flatten(),
         nn.Linear(256, out_features),
@@ -119,17 +58,17 @@ def decoder_64(z_dim: int, *, out_channels: int = 3) -> Network:
     """
     layers = (
         nn.Linear(z_dim, 256),
-        _ToImage(256, 1, 1),
+        ToImage(256, 1, 1),
         nn.ReLU(inplace=True),
-        _FromPoint(256, 128, 4),  # 4 x 4
+        FromPoint(256, 128, 4),  # 4 x 4
         nn.ReLU(inplace=True),
-        nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1),  # 8 x 8
+        Upsample(128, 64, 4, stride=2, padding=1),  # 8 x 8
         nn.ReLU(inplace=True),
-        nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1),  # 16 x 16
+        Upsample(64, 32, 4, stride=2, padding=1),  # 16 x 16
         nn.ReLU(inplace=True),
-        nn.ConvTranspose2d(32, 32, 4, stride=2, padding=1),  # 32 x 32
+        Upsample(32, 32, 4, stride=2, padding=1),  # 32 x 32
         nn.ReLU(inplace=True),
-        nn.ConvTranspose2d(32, out_channels, 4, stride=2, padding=1),  # 64 x 64
+        ToPixels(32, out_channels),  # 64 x 64
     )
     return keep_signal(Network(*layers))
 
@@ -163,13 +102,13 @@ def decoder_28(z_dim: int, *, out_channels: int = 1) -> Network:
         nn.Linear(z_dim, 256),
         nn.ReLU(inplace=True),
         nn.Linear(256, 128 * 3 * 3),
-        _ToImage(128, 3, 3),
+        ToImage(128, 3, 3),
         nn.ReLU(inplace=True),
-        nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1, output_padding=1),  # 7 x 7
+        Upsample(128, 64, 4, stride=2, padding=1, output_padding=1),  # 7 x 7
         nn.ReLU(inplace=True),
-        nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1),  # 14 x 14
+        Upsample(64, 32, 4, stride=2, padding=1),  # 14 x 14
         nn.ReLU(inplace=True),
-        nn.ConvTranspose2d(32, out_channels, 4, stride=2, padding=1),  # 28 x 28
+        ToPixels(32, out_channels),  # 28 x 28
     )
     return keep_signal(Network(*layers))
 

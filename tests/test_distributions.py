@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from ccvae_pyro import distributions, networks
+from ccvae_pyro import distributions, layers, networks
 from ccvae_pyro.laplace import SharedScaleLaplace
 
 
@@ -81,21 +81,31 @@ def test_networks_mirror_each_other(size):
     assert decoder(torch.randn(3, 5)).shape == x.shape
 
 
-def test_a_kernel_that_covers_the_image_is_a_convolution_all_the_same():
-    encoder, decoder = networks.encoder_64(10), networks.decoder_64(5)
-    (to_point,) = (m for m in encoder if isinstance(m, torch.nn.Conv2d) and m.stride == (1, 1))
-    (from_point,) = (
-        m for m in decoder if isinstance(m, torch.nn.ConvTranspose2d) and m.stride == (1, 1)
-    )
-    for module, x in [
-        (to_point, torch.randn(2, 128, 4, 4)),
-        (from_point, torch.randn(2, 256, 1, 1)),
-    ]:
-        assert_close(module(x), type(module).__base__.forward(module, x))
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (layers.ToPoint(6, 5, 4), (2, 6, 4, 4)),
+        (layers.FromPoint(5, 6, 4), (2, 5, 1, 1)),
+        (layers.Upsample(4, 3, 4, stride=2, padding=1, output_padding=1), (2, 4, 3, 5)),
+        (layers.ToPixels(4, 3), (2, 4, 3, 5)),
+    ],
+)
+def test_a_layer_computed_otherwise_is_the_convolution_that_it_is_named_after(layer, shape):
+    layer, x = layer.double(), torch.randn(shape)
+    torch.nn.init.normal_(layer.bias)
+    actual, expected = layer(x), type(layer).__base__.forward(layer, x)
+    assert_close(actual, expected)
+    along = torch.randn_like(expected)
+    for image in (actual, expected):  # and so are its gradients
+        image.backward(along, inputs=(layer.weight, layer.bias))
+        along = -along
+    assert_close(layer.weight.grad, torch.zeros_like(layer.weight), atol=1e-12, rtol=0)
+    assert_close(layer.bias.grad, torch.zeros_like(layer.bias), atol=1e-12, rtol=0)
 
 
 def test_decoder_computes_channels_last():
-    x = networks.decoder_64(5)(torch.randn(3, 5))
+    decoder = distributions.LaplaceDecoder(networks.decoder_64(5))
+    x = decoder(torch.randn(3, 5)).mean
     assert x.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -103,11 +113,11 @@ def test_precision_leaves_the_dtype_of_densities():
     decoder = distributions.LaplaceDecoder(networks.decoder_28(5).float())
     z = torch.randn(3, 5, dtype=torch.float32)
     exact = decoder(z).mean
-    networks.set_precision(decoder, torch.bfloat16)
+    layers.set_precision(decoder, torch.bfloat16)
     rounded = decoder(z).mean
     assert rounded.dtype == torch.float32
     assert 0 < (rounded - exact).abs().max() < 0.02
-    networks.set_precision(decoder, torch.float32)
+    layers.set_precision(decoder, torch.float32)
     assert torch.equal(decoder(z).mean, exact)
 
 

@@ -12,7 +12,7 @@ from pyro.infer import SVI
 from pyro.optim import Adam, ClippedAdam
 
 import ccvae_pyro
-from ccvae_pyro import CheckpointError, TiltedCCVAE_ELBO, checkpoint, files, networks
+from ccvae_pyro import CheckpointError, TiltedCCVAE_ELBO, checkpoint, files
 from ccvae_pyro.data import Batches, LabeledImages, hide_labels
 from ccvae_pyro.devices import pick_device, pick_precision
 from ccvae_pyro.labels import binaries
@@ -290,7 +290,7 @@ def test_cpu_is_always_there():
 
 def test_bfloat16_trains(data, tmp_path):
     ccvae, svi, batches = start(data)
-    networks.set_precision(ccvae, torch.bfloat16)
+    ccvae_pyro.set_precision(ccvae, torch.bfloat16)
     history = ccvae_pyro.train(ccvae, svi, batches, 4, tmp_path)["history"]
     assert history[-1]["loss"] < history[0]["loss"]
     assert {p.dtype for p in ccvae.parameters()} == {torch.float32}

@@ -36,7 +36,7 @@ def test_bare_networks(benchmark, images):
     x, _ = images
     encoder, decoder = networks.encoder_64(2 * Z_DIM), networks.decoder_64(Z_DIM)
     for network in (encoder, decoder):
-        networks.set_precision(network, pick_precision("auto", x.device))
+        ccvae_pyro.set_precision(network, pick_precision("auto", x.device))
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
 
     def step():
