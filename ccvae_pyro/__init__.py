@@ -10,13 +10,14 @@ from ccvae_pyro.interventions import edit, generate, nudge, reconstruct, swap, v
 from ccvae_pyro.labels import Binary, Categorical, Continuous
 from ccvae_pyro.labels.nested import NestedCategorical, nested_paths
 from ccvae_pyro.labels.rows import MixedLabels
-from ccvae_pyro.layers import set_precision
+from ccvae_pyro.layers import compile_networks, set_precision
 from ccvae_pyro.model import CCVAE
+from ccvae_pyro.optim import JointAdam, make_adam
 from ccvae_pyro.presets import celeba, mnist
 from ccvae_pyro.pretrained import load_pretrained
 from ccvae_pyro.tilted import TiltedCCVAE_ELBO
 from ccvae_pyro.tilted_normal import TiltedNormal
-from ccvae_pyro.training import make_adam, train
+from ccvae_pyro.training import train
 from ccvae_pyro.walks import approach, interpolate, walk
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __all__ = [
     "Categorical",
     "CheckpointError",
     "Continuous",
+    "JointAdam",
     "MixedLabels",
     "NestedCategorical",
     "TiltedCCVAE_ELBO",
@@ -35,6 +37,7 @@ __all__ = [
     "approach",
     "celeba",
     "classify",
+    "compile_networks",
     "edit",
     "evaluate",
     "generate",

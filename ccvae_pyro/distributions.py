@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ccvae_pyro.laplace import SharedScaleLaplace
+from ccvae_pyro.logistic import LogitBernoulli
 
 MIN_SCALE = (
     1e-3  # no deviation falls below this: the paper's guard against a density that diverges
@@ -77,7 +78,7 @@ class BernoulliDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> dist.Independent:
         logits = _over_batch(self.features, z)
-        return dist.Bernoulli(logits=logits, validate_args=False).to_event(self.event_dim)
+        return LogitBernoulli(logits=logits, validate_args=False).to_event(self.event_dim)
 
 
 class GaussianDecoder(nn.Module):
@@ -108,7 +109,7 @@ class DiagonalClassifier(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_labels))
 
     def forward(self, z_c: Tensor) -> dist.Independent:
-        return dist.Bernoulli(logits=self.weight * z_c + self.bias).to_event(1)
+        return LogitBernoulli(logits=self.weight * z_c + self.bias).to_event(1)
 
 
 class GaussianConditionalPrior(nn.Module):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from pyro.infer import Trace_ELBO
 from pyro.poutine import Trace
 from torch import Tensor
 
@@ -13,9 +13,10 @@ from ccvae_pyro.label_draws import LabelDraws
 from ccvae_pyro.label_sums import label_terms
 from ccvae_pyro.prior_probe import PriorProbe
 from ccvae_pyro.row_messenger import NotFactorizedError, scaled
+from ccvae_pyro.tensor_elbo import TensorELBO
 
 
-class CCVAE_ELBO(Trace_ELBO):
+class CCVAE_ELBO(TensorELBO):
     r"""The CCVAE bound: on :math:`\log p(x, y)` with labels, on :math:`\log p(x)` without.
 
     For a labeled batch this is Eq. (4) of Joy et al. (2021),
@@ -126,7 +127,7 @@ class CCVAE_ELBO(Trace_ELBO):
 
     def _differentiable_loss_particle(
         self, model_trace: Trace, guide_trace: Trace
-    ) -> tuple[float, Tensor]:
+    ) -> tuple[Any, Tensor]:
         log_q_y_x = guide_trace.nodes["log_q_y_x"]["value"]
         if log_q_y_x is None:
             return super()._differentiable_loss_particle(model_trace, guide_trace)
@@ -144,12 +145,7 @@ class CCVAE_ELBO(Trace_ELBO):
         weight = (label["unscaled_log_prob"] - log_q_y_x).exp()
         coefficient = 1 + self.classification_weight
         elbo = (weight * log_ratio + coefficient * scaled(log_q_y_x, label) + log_p_y).sum()
-        return -elbo.item(), -elbo
-
-    @torch.no_grad()
-    def loss(self, model: Callable, guide: Callable, *args, **kwargs) -> float:
-        """Evaluates the same objective that :meth:`loss_and_grads` differentiates."""
-        return self.differentiable_loss(model, guide, *args, **kwargs).item()
+        return -elbo.detach(), -elbo
 
 
 def log_joint(trace: Trace, shape: torch.Size) -> Tensor:

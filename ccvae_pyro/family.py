@@ -79,16 +79,18 @@ class ImageModel(nn.Module):
 
 
 def register(name: str, model: nn.Module) -> None:
-    """Calls :func:`pyro.module`, once the parameter store holds no other model's tensors.
+    """Does what :func:`pyro.module` does, once the parameter store holds no other model's tensors.
 
     The store keeps the first tensor that it sees under a name, and an optimizer steps what the
     store holds: of two models with one name, the second would never train.
     """
     store = pyro.get_param_store()
     for parameter_name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         stored_name = param_with_module_name(name, parameter_name)
         if stored_name in store:
             stored = store[stored_name].unconstrained()  # type: ignore[attr-defined]
             if stored is not parameter:
                 del store[stored_name]
-    pyro.module(name, model)
+        pyro.param(stored_name, parameter)

@@ -12,6 +12,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Normal
 
+from ccvae_pyro.devices import is_free_to_read
 from ccvae_pyro.labels.rows import LabelPart, parts_of, row_of, unknown_labels
 from ccvae_pyro.row_messenger import NotFactorizedError, RowMessenger, add_rows, labels_of
 
@@ -78,7 +79,11 @@ class LabelDraws(RowMessenger):
 
     def _is_missing(self, msg: Any) -> bool:
         """Whether some labels are to be summed out."""
-        return bool(msg["value"].isnan().any()) if msg["is_observed"] else self.sum_labels
+        if not msg["is_observed"]:
+            return self.sum_labels
+        # A row without any that is missing comes to the same by either way.
+        is_free = is_free_to_read(msg["value"])
+        return bool(msg["value"].isnan().any()) if is_free or not self.sum_labels else True
 
     def _draw_rows(self, fn: TorchDistribution) -> tuple[Tensor, Tensor]:
         """The used draw, and all rows."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal, kl_divergence
 from torch.distributions.utils import clamp_probs
 
+from ccvae_pyro.devices import is_free_to_read
 from ccvae_pyro.labels.reading import log_prob_of_classes
 from ccvae_pyro.tilted_normal import TiltedNormal
 
@@ -59,7 +60,9 @@ class ClassPosterior:
         num_classes, num_decisions = paths.shape
         y = y.expand(normal.batch_shape[:-1])
         self.known = ~y.isnan()
-        self.all_known, self.any_known = torch.stack([self.known.all(), self.known.any()]).tolist()
+        self.all_known, self.any_known = False, True  # as far as is known without waiting
+        if is_free_to_read(y):
+            self.all_known, self.any_known = bool(self.known.all()), bool(self.known.any())
         self.read = _entries(normal, slice(num_decisions))
         self.rest = _entries(normal, slice(num_decisions, None))
         # Along a new dimension on the left: classes, then plates, labels, decisions.

@@ -100,3 +100,14 @@ def set_precision(module: nn.Module, dtype: torch.dtype) -> None:
     for part in module.modules():
         if isinstance(part, Network):
             part.autocast_dtype = dtype if dtype == torch.bfloat16 else None
+
+
+def compile_networks(module: nn.Module) -> None:
+    """Has every :class:`Network` within ``module`` compiled, at its next call.
+
+    That takes some seconds each, and again for another size of batches. Parameters, their names
+    and checkpoints stay as they are.
+    """
+    for part in module.modules():
+        if isinstance(part, Network):
+            part.compile()

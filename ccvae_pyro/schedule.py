@@ -38,6 +38,6 @@ def schedule(svi: SVI, cool_down: float, last_weight: float | None) -> Callable[
 
 def _set_rate(optim: Any, factor: float) -> None:
     """Sets the rate of the next step, as a share of what it was at first."""
-    for optimizer in optim.optim_objs.values():  # Pyro has one for each parameter
+    for optimizer in set(optim.optim_objs.values()):  # Pyro's have one for each parameter
         for group in getattr(optimizer, "param_groups", ()):  # a scheduler of the user's has none
             group["lr"] = factor * group.setdefault("initial_lr", group["lr"])

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
 from pyro import poutine
-from pyro.infer import Trace_ELBO
 from pyro.infer.util import is_validation_enabled
 from pyro.poutine import Trace
 from pyro.poutine.util import prune_subsample_sites
@@ -20,9 +18,10 @@ from ccvae_pyro.orders import log_q_of_orders
 from ccvae_pyro.prior_probe import PriorProbe
 from ccvae_pyro.row_messenger import NotFactorizedError, scaled
 from ccvae_pyro.row_posterior import RowPosterior
+from ccvae_pyro.tensor_elbo import TensorELBO
 
 
-class TiltedCCVAE_ELBO(Trace_ELBO):
+class TiltedCCVAE_ELBO(TensorELBO):
     r"""The CCVAE bound on :math:`\log p(x, y)`, where any of the labels may be missing.
 
     Where a Normal posterior and a classifier have one dimension for each label, the posterior
@@ -108,7 +107,7 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
 
     def _differentiable_loss_particle(
         self, model_trace: Trace, guide_trace: Trace
-    ) -> tuple[float, Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         name, terms = guide_trace.nodes["labels"]["value"]
         q_y, q_z_c, p_y = (guide_trace.nodes["y"], guide_trace.nodes[name], model_trace.nodes["y"])
         classification = self.classification_weight * terms.log_q_y_x
@@ -121,12 +120,7 @@ class TiltedCCVAE_ELBO(Trace_ELBO):
                 elbo = elbo + scaled(site["fn"].log_prob(site["value"]), site).sum()
         if self.order_weight:
             elbo = elbo + self.order_weight * guide_trace.nodes["orders"]["value"]
-        return -elbo.item(), -elbo
-
-    @torch.no_grad()
-    def loss(self, model: Callable, guide: Callable, *args, **kwargs) -> float:
-        """Evaluates the same objective that :meth:`loss_and_grads` differentiates."""
-        return self.differentiable_loss(model, guide, *args, **kwargs).item()
+        return -elbo.detach(), -elbo
 
 
 def _orders(model: Callable, guide: Callable, x: Tensor) -> Tensor:

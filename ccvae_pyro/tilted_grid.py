@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.distributions.utils import lazy_property
 
+from ccvae_pyro.devices import is_free_to_read
+
 # The nodes' spacing, and their reach to both sides of the middle of a density no wider than the
 # Normal. Errors are about 1e-8 up to slopes of 10, and 1e-4 at 200.
 FINE = (0.11, 7.5)
@@ -71,7 +73,7 @@ class TiltedGrid:
         self.start, end = arsinh((ends - self.step) * self.sharpness)
         # As many as the longest interval needs; on an accelerator no value is waited for.
         longest = 2 * math.asinh(reach * STEEPEST / math.pi)
-        if end.device.type == "cpu" and end.numel():
+        if is_free_to_read(end) and end.numel():
             longest = float((end - self.start).max())
         self.num_nodes = 2 + math.ceil(longest / spacing)
         self.spacing = (end - self.start) / (self.num_nodes - 1)

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pyro
+import torch
 from figures import draw
 from pyro.infer import SVI, Trace_ELBO
 
 import ccvae_pyro
+from ccvae_pyro import ranks
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.devices import pick_device, pick_precision
 from ccvae_pyro.evaluation import MEAN_FIGURES, label_figures
@@ -24,7 +26,7 @@ from ccvae_pyro.plotting import write_report
 # What to start from with each objective; docs/objective.md has what else was measured.
 CLASSIFICATION_WEIGHT = {"tilted": 300.0, "published": 0.0, "unstopped": 0.0}
 # Left out of the configuration: where things are is not what a run is made of.
-NOT_OF_THE_RESULT = ("out", "resume", "root", "labels", "download")
+NOT_OF_THE_RESULT = ("out", "resume", "root", "labels", "download", "compile")
 
 
 def guarded(
@@ -48,20 +50,47 @@ def fit(
     make_model: Callable[[argparse.Namespace, LabeledImages], ccvae_pyro.CCVAE],
 ) -> tuple[ccvae_pyro.CCVAE, LabeledImages]:
     """Loads the data, trains, measures, draws; returns the model and what it was trained on."""
-    device = pick_device(args.device)
+    with ranks.joined(pick_device(args.device)) as device:
+        return fit_on(args, load, make_model, device)
+
+
+def fit_on(
+    args: argparse.Namespace,
+    load: Callable[[argparse.Namespace], LabeledImages],
+    make_model: Callable[[argparse.Namespace, LabeledImages], ccvae_pyro.CCVAE],
+    device: torch.device,
+) -> tuple[ccvae_pyro.CCVAE, LabeledImages]:
+    """As :func:`fit`, as one of the processes that train the model."""
     precision = pick_precision(args.precision, device)
     pyro.set_rng_seed(args.seed)
-    data = load(args)
-    warping = {"shift": args.shift, "warp": args.warp}
-    batches = Batches(data, args.batch_size, seed=args.seed, device=device, **warping)
+    with ranks.first_on_machine():
+        data = load(args)
+    shares = {"rank": ranks.rank(), "num_ranks": ranks.num_ranks()}
+    how = {"shift": args.shift, "warp": args.warp, "device": device, "seed": args.seed}
+    batches = Batches(data, args.batch_size, **how, **shares)
     set_weight(args, batches)
     config = {k: v for k, v in vars(args).items() if k not in NOT_OF_THE_RESULT}
     config |= {"device": device.type, "precision": str(precision).removeprefix("torch.")}
     ccvae = make_model(args, data).to(device)
     ccvae_pyro.set_precision(ccvae, precision)
-    check_config(args.out / "config.json", config, args.resume)
+    if args.compile:
+        ccvae_pyro.compile_networks(ccvae)
+    if ranks.rank() == 0:
+        check_config(args.out / "config.json", config, args.resume)
     state = train(args, ccvae, batches, args.out, resume=args.resume)
+    if ranks.rank() == 0:
+        conclude(args, ccvae, batches, state, config)
+    return ccvae, data
 
+
+def conclude(
+    args: argparse.Namespace,
+    ccvae: ccvae_pyro.CCVAE,
+    batches: Batches,
+    state: dict[str, Any],
+    config: dict[str, Any],
+) -> None:
+    """Measures a trained model, and draws what it learned."""
     pyro.set_rng_seed(args.seed)  # so that what follows is the same after a resumed run
     exact = ccvae_pyro.TiltedCCVAE_ELBO()  # the same bound, whatever the objective
     metrics = ccvae_pyro.evaluate(ccvae, batches.held_out("test"), exact)
@@ -75,7 +104,6 @@ def fit(
     title = f"{args.out.name}: {len(ccvae.labels)} labels, {args.epochs} epochs"
     write_report(args.out / "report.html", title, metrics, files, config)
     report(metrics, args.out)
-    return ccvae, data
 
 
 def train(

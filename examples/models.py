@@ -12,7 +12,6 @@ import celeba
 import common
 import mnist
 from pyro.infer import SVI, Trace_ELBO
-from pyro.optim import Adam
 
 import ccvae_pyro
 from ccvae_pyro.baselines import DIVA_ELBO, M2_ELBO, MVAE_ELBO, relative
@@ -126,5 +125,5 @@ def _fit(
     return seconds_of(ccvae_pyro.train(model, svi, batches, settings.epochs, folder, **how))
 
 
-def _adam(learning_rate: float) -> Adam:
-    return Adam({"lr": learning_rate})
+def _adam(learning_rate: float) -> ccvae_pyro.JointAdam:
+    return ccvae_pyro.JointAdam({"lr": learning_rate})

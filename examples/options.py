@@ -79,6 +79,9 @@ def add_training_options(
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
         help="of the networks; densities are always float32 (default: auto, whichever is faster)")
+    add("--compile", action="store_true",
+        help="compile the networks, which takes a minute or so at first; on a CPU it needs a C++ "
+        "compiler")
     add("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
     add("--out", type=Path, default=Path(out),
         help=f"folder for checkpoint, numbers and figures (default: {out})")

@@ -14,7 +14,6 @@ from pyro.optim import Adam, ClippedAdam
 import ccvae_pyro
 from ccvae_pyro import CheckpointError, TiltedCCVAE_ELBO, checkpoint, files
 from ccvae_pyro.data import Batches, LabeledImages, hide_labels
-from ccvae_pyro.devices import pick_device, pick_precision
 from ccvae_pyro.labels import binaries
 
 NAMES = ("Bald", "Beard", "Wearing_Hat")
@@ -272,20 +271,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         raise RuntimeError
     assert path.read_text() == "first"
     assert list(path.parent.iterdir()) == [path]
-
-
-# Devices
-
-
-def test_device_that_is_not_there_is_named():
-    with pytest.raises(ValueError, match="there is no device 'abacus' here"):
-        pick_device("abacus")
-
-
-def test_cpu_is_always_there():
-    assert pick_device("cpu").type == "cpu"
-    assert pick_precision("bfloat16", torch.device("cpu")) == torch.bfloat16
-    assert pick_precision("auto", torch.device("cpu")) in (torch.float32, torch.bfloat16)
 
 
 def test_bfloat16_trains(data, tmp_path):

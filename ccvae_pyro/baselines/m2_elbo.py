@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import torch
-from pyro.infer import Trace_ELBO, TraceEnum_ELBO
+from pyro.infer import TraceEnum_ELBO
 from pyro.poutine import Trace
 from torch import Tensor
 
 from ccvae_pyro.baselines.sum_of_elbos import SumOfELBOs
 from ccvae_pyro.row_messenger import scaled
+from ccvae_pyro.tensor_elbo import TensorELBO
 
 
 class M2_ELBO(SumOfELBOs):
@@ -55,7 +55,7 @@ class M2_ELBO(SumOfELBOs):
             yield others, (x[~is_labeled], y[~is_labeled])
 
 
-class _Labeled(Trace_ELBO):
+class _Labeled(TensorELBO):
     """The ordinary bound, and a weight on labels in place of what they would be as a draw."""
 
     def __init__(self, classification_weight: float, **kwargs) -> None:
@@ -64,16 +64,11 @@ class _Labeled(Trace_ELBO):
 
     def _differentiable_loss_particle(
         self, model_trace: Trace, guide_trace: Trace
-    ) -> tuple[float, Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         label: Any = guide_trace.nodes["y"]
         guide_trace = guide_trace.copy()
         guide_trace.remove_node("y")  # or else Pyro gives it the gradient of a draw
         _, loss = super()._differentiable_loss_particle(model_trace, guide_trace)
         log_q_y_x = scaled(label["unscaled_log_prob"], label).sum()
         loss = loss - self.classification_weight * log_q_y_x
-        return loss.item(), loss
-
-    @torch.no_grad()
-    def loss(self, model: Callable, guide: Callable, *args, **kwargs) -> float:
-        """Evaluates the same objective that :meth:`loss_and_grads` differentiates."""
-        return self.differentiable_loss(model, guide, *args, **kwargs).item()
+        return loss.detach(), loss

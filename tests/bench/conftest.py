@@ -1,0 +1,46 @@
+"""Benchmarks: a step in turn with that of the bare networks, so that both meet the same machine.
+
+`make bench` runs them, prints ratios and draws a figure. Times are of the machine and hour.
+"""
+
+import statistics
+import time
+
+import pyro
+import pytest
+import torch
+from bench.steps import bare_step, peak_memory
+
+WARMUP = 4
+
+
+@pytest.fixture(autouse=True)
+def own_store():
+    torch.set_default_dtype(torch.float32)
+    with pyro.get_param_store().scope():
+        yield
+
+
+@pytest.fixture
+def in_turn(benchmark):
+    """Times a step in turn with that of the bare networks; notes the ratios and what they are of.
+
+    In `extra_info`: `suite`, `at` (a place along an axis), `curve` (a name), `ratio` (of medians)
+    and `memory` (of peaks).
+    """
+
+    def run(step, setting, suite, at, curve, rounds=15):
+        bare, times = bare_step(setting), []
+
+        def take_bare_step():
+            start = time.perf_counter()
+            bare()
+            times.append(time.perf_counter() - start)
+
+        benchmark.group = suite
+        benchmark.pedantic(step, setup=take_bare_step, rounds=rounds, warmup_rounds=WARMUP)
+        ratio = benchmark.stats.stats.median / statistics.median(times[WARMUP:])
+        memory = peak_memory(step) / peak_memory(bare)
+        benchmark.extra_info.update(suite=suite, at=at, curve=curve, ratio=ratio, memory=memory)
+
+    return run

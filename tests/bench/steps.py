@@ -1,0 +1,76 @@
+"""Steps to time: of the bare networks, and of SVI."""
+
+from typing import NamedTuple
+
+import torch
+from pyro.infer import SVI
+from torch.profiler import ProfilerActivity, profile
+
+import ccvae_pyro
+from ccvae_pyro import CCVAE_ELBO, JointAdam, TiltedCCVAE_ELBO, networks
+from ccvae_pyro.devices import pick_precision
+
+OBJECTIVES = {"published": CCVAE_ELBO, "exact": TiltedCCVAE_ELBO}
+
+
+class Setting(NamedTuple):
+    """What a step is of."""
+
+    num_labels: int = 18
+    z_dim: int = 45
+    batch_size: int = 200
+    side: int = 64
+    labels: str = "all"
+    precision: torch.dtype = pick_precision("auto", torch.device("cpu"))
+
+
+def images(setting):
+    """Random images as the data loader lays them out."""
+    x = torch.rand(setting.batch_size, 3 if setting.side == 64 else 1, setting.side, setting.side)
+    return x.to(memory_format=torch.channels_last)
+
+
+def bare_step(setting):
+    """The networks' forward, backward and Adam: nothing of the objective."""
+    sides = {64: (networks.encoder_64, networks.decoder_64)}
+    new_encoder, new_decoder = sides.get(setting.side, (networks.encoder_28, networks.decoder_28))
+    encoder, decoder = new_encoder(2 * setting.z_dim), new_decoder(setting.z_dim)
+    for network in (encoder, decoder):
+        ccvae_pyro.set_precision(network, setting.precision)
+    adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, fused=True)
+    x = images(setting)
+
+    def step():
+        adam.zero_grad()
+        decoder(encoder(x)[:, : setting.z_dim]).sigmoid().mean().backward()
+        adam.step()
+
+    return step
+
+
+def step_of(objective, setting, compiled=False):
+    """A step of SVI."""
+    preset = ccvae_pyro.celeba if setting.side == 64 else ccvae_pyro.mnist
+    ccvae = preset(setting.num_labels, setting.z_dim)
+    ccvae_pyro.set_precision(ccvae, setting.precision)
+    if compiled:
+        ccvae_pyro.compile_networks(ccvae)
+    svi = SVI(ccvae.model, ccvae.guide, JointAdam({"lr": 1e-3}), loss=objective)
+    y = torch.randint(2, (setting.batch_size, setting.num_labels)).float()
+    if setting.labels == "half":
+        y = torch.where(torch.rand_like(y) < 0.5, torch.nan, y)
+    batch = (images(setting),) if setting.labels == "none" else (images(setting), y)
+    return lambda: svi.step(*batch)
+
+
+def peak_memory(step):
+    """By how many bytes of tensors a step exceeds what there is before it, at the most."""
+    step()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        step()
+    used = peak = 0
+    for event in record.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            used += event.nbytes()
+            peak = max(peak, used)
+    return peak
