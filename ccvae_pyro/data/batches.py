@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ccvae_pyro.data.feeding import Feed, make_feed
 from ccvae_pyro.data.images import LabeledImages
-from ccvae_pyro.data.warping import warped
+from ccvae_pyro.data.warping import draw_moves, warped
 
 
 class Batches:
@@ -29,6 +31,9 @@ class Batches:
     :param warp: and turned, stretched and slanted, by up to this share of their size.
     :param seed: for the order, and how images are moved and warped.
     :param device: where the tensors go.
+    :param resident: keep the images of all splits there, as bytes, and gather them there. By
+        default they are if it is an accelerator with twice the memory free. Otherwise a thread
+        gathers them from where they are, two batches ahead.
     :raises ValueError: if there are fewer training images than a batch takes, or
         ``labeled_share`` is no fraction.
     """
@@ -43,6 +48,7 @@ class Batches:
         warp: float = 0.0,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        resident: bool | None = None,
     ) -> None:
         rows = data.splits["train"]
         if not 1 <= batch_size <= len(rows):
@@ -52,12 +58,9 @@ class Batches:
             )
         if not 0 <= labeled_share < 1:
             raise ValueError(f"labeled_share must be at least 0 and below 1, got {labeled_share}")
-        if not 0 <= shift < min(data.images.shape[1:3]):
-            raise ValueError(f"images can be moved by 0 pixels or more, within them, got {shift}")
-        if not 0 <= warp < 1:
-            raise ValueError(f"warp must be at least 0 and below 1, got {warp}")
+        _check_moves(shift, warp, data.images.shape[1:3])
         self.data, self.batch_size, self.seed, self.device = data, batch_size, seed, device
-        self.shift, self.warp = shift, warp
+        self.shift, self.warp, self.resident = shift, warp, resident
         is_labeled = ~np.isnan(data.labels[rows]).all(axis=1)
         self.labeled, self.unlabeled = rows[is_labeled], rows[~is_labeled]
         # The number of labeled images in each batch, where they would be too few by chance.
@@ -72,17 +75,15 @@ class Batches:
             batches = self._mixed(order)
         else:
             batches = _split(order.permutation(self.data.splits["train"]), self.batch_size)
-        for place in range(start, len(batches)):
-            x, y = self.data.batch(batches[place], self.device)
+        for place, (x, y) in enumerate(self._feed(batches[start:]), start):
             if self.shift or self.warp:
                 rng = np.random.default_rng((self.seed, number, place))
-                x = warped(x, self.shift, self.warp, rng)
+                x = warped(x, draw_moves(len(x), self.shift, self.warp, rng))
             yield (x, y) if len(self.labeled) else (x,)
 
     def held_out(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
         """The images of ``"valid"`` or ``"test"``, in their own order, with all their labels."""
-        for rows in _split(self.data.splits[split], self.batch_size):
-            yield self.data.batch(rows, self.device)
+        yield from self._feed(_split(self.data.splits[split], self.batch_size))
 
     @property
     def num_images(self) -> int:
@@ -104,6 +105,11 @@ class Batches:
             return -(-len(self.unlabeled) // (self.batch_size - self._num_labeled))
         return -(-len(self.data.splits["train"]) // self.batch_size)
 
+    @cached_property
+    def _feed(self) -> Feed:
+        # Not before the first batch: by then the model is on the device, and what is left is free.
+        return make_feed(self.data, torch.device(self.device), self.resident)
+
     def _mixed(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Batches of unlabeled images, each with the same number of labeled ones."""
         unlabeled = _split(rng.permutation(self.unlabeled), self.batch_size - self._num_labeled)
@@ -116,3 +122,10 @@ class Batches:
 
 def _split(rows: np.ndarray, size: int) -> list[np.ndarray]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+
+def _check_moves(shift: int, warp: float, size: tuple[int, ...]) -> None:
+    if not 0 <= shift < min(size):
+        raise ValueError(f"images can be moved by 0 pixels or more, within them, got {shift}")
+    if not 0 <= warp < 1:
+        raise ValueError(f"warp must be at least 0 and below 1, got {warp}")
