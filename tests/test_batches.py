@@ -1,4 +1,4 @@
-"""How batches reach a device."""
+"""How batches reach a device, whole or a process's share of them."""
 
 import threading
 
@@ -185,6 +185,68 @@ def test_whoever_leaves_early_leaves_no_thread(data, error):
     assert_no_thread_is_left()
 
 
+# Shares
+
+
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("moves", MOVES.values(), ids=MOVES)
+@pytest.mark.parametrize(("fraction", "num_ranks"), [(1.0, 2), (0.5, 7), (0.05, 3), (0.0, 2)])
+def test_shares_are_every_so_many_rows_of_the_batches(data, fraction, num_ranks, moves, resident):
+    few = hide_labels(data, fraction)
+    whole = list(Batches(few, 7, **moves).epoch(2))
+    for rank in range(num_ranks):
+        share = Batches(few, 7, **moves, resident=resident, rank=rank, num_ranks=num_ranks)
+        expected = [[part[rank::num_ranks] for part in batch] for batch in whole]
+        assert_same(share.epoch(2), expected)
+        assert_same(share.epoch(2, start=4), expected[4:])
+
+
+@pytest.mark.parametrize("moves", MOVES.values(), ids=MOVES)
+def test_a_share_of_a_small_batch_may_be_empty(data, moves):
+    shares = [Batches(data, 7, **moves, rank=rank, num_ranks=7) for rank in range(7)]
+    last = [list(share.epoch(1))[-1] for share in shares]
+    assert [len(x) for x, _ in last] == [1, 1, 1, 1, 1, 0, 0]
+    assert last[-1][0].shape == (0, 3, 6, 4)
+    assert last[-1][1].shape == (0, 3)
+
+
+def test_labeled_images_are_spread_over_the_shares(data):
+    few = hide_labels(data, 0.1)
+    counts = [
+        [int((~y.isnan()).all(1).sum()) for _, y in share.epoch(1)]
+        for share in (Batches(few, 12, rank=rank, num_ranks=3) for rank in range(3))
+    ]
+    assert counts == [[1] * 4] * 3  # three in each batch
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.05])
+def test_counts_are_of_all_shares_together(data, fraction):
+    few = hide_labels(data, fraction)
+    whole, share = Batches(few, 7), Batches(few, 7, rank=1, num_ranks=3)
+    assert len(share) == len(whole) == len(list(share.epoch(1)))
+    for name in ("num_images", "label_share", "batch_size"):
+        assert getattr(share, name) == getattr(whole, name), name
+
+
+def test_what_is_held_out_is_not_shared(data):
+    whole, share = Batches(data, 3), Batches(data, 3, rank=1, num_ranks=2)
+    assert_same(share.held_out("test"), whole.held_out("test"))
+
+
+@pytest.mark.parametrize(
+    ("rank", "num_ranks", "message"),
+    [
+        (2, 2, "at least 0 and below num_ranks, 2, got 2"),
+        (-1, 2, "at least 0 and below num_ranks, 2, got -1"),
+        (0, 0, "at least 0 and below num_ranks, 0, got 0"),
+        (0, 9, "an image for each of 9 processes at least, got 8"),
+    ],
+)
+def test_a_share_is_one_of_those_that_there_are(data, rank, num_ranks, message):
+    with pytest.raises(ValueError, match=message):
+        Batches(data, 8, rank=rank, num_ranks=num_ranks)
+
+
 # CUDA
 
 
@@ -204,3 +266,10 @@ def test_the_host_never_waits_for_a_gpu(data, moves, resident):
     for (x, y), (x_cpu, y_cpu) in zip(found, expected, strict=True):
         torch.testing.assert_close(x.cpu(), x_cpu, atol=1e-4, rtol=0)
         assert torch.equal(y.cpu(), y_cpu)
+
+
+@needs_gpu
+def test_a_share_without_images_reaches_a_gpu(data):
+    for resident in (True, False):
+        share = Batches(data, 7, shift=1, device="cuda", resident=resident, rank=6, num_ranks=7)
+        assert [len(x) for x, _ in share.epoch(1)] == [1] * 5 + [0]

@@ -24,8 +24,21 @@ class Batches:
     The order of an epoch depends on ``seed`` and the epoch's number alone, so that a run which is
     resumed in the middle of an epoch goes on with the very batches that were left.
 
+    Of processes that train together, each has its ``rank`` and takes its share of every batch: all
+    shares together are the batches of one process. Sizes, lengths and counts are of these.
+
+    >>> from ccvae_pyro.data import LabeledImages
+    >>> from ccvae_pyro.labels import binaries
+    >>> images, labels = np.zeros((10, 8, 8, 3), np.uint8), np.ones((10, 1), np.float32)
+    >>> data = LabeledImages(images, labels, binaries(["Hat"]), {"train": np.arange(10)})
+    >>> [len(x) for x, y in Batches(data, 4).epoch(1)]
+    [4, 4, 2]
+    >>> [[len(x) for x, y in Batches(data, 4, rank=i, num_ranks=3).epoch(1)] for i in range(3)]
+    [[2, 2, 1], [1, 1, 1], [1, 1, 0]]
+
     :param data: images, labels and splits.
-    :param batch_size: how many images a batch has; an epoch's last one may have fewer.
+    :param batch_size: how many images a batch has, over all processes; an epoch's last one may
+        have fewer, so that a share of it may be empty.
     :param labeled_share: the least share of a batch that has labels, if any image has.
     :param shift: training images are moved at random, by up to so many pixels along each axis.
     :param warp: and turned, stretched and slanted, by up to this share of their size.
@@ -34,8 +47,10 @@ class Batches:
     :param resident: keep the images of all splits there, as bytes, and gather them there. By
         default they are if it is an accelerator with twice the memory free. Otherwise a thread
         gathers them from where they are, two batches ahead.
-    :raises ValueError: if there are fewer training images than a batch takes, or
-        ``labeled_share`` is no fraction.
+    :param rank: which of the processes this is, from 0.
+    :param num_ranks: how many processes share each batch.
+    :raises ValueError: if there are fewer training images than a batch takes, fewer images in a
+        batch than processes, ``labeled_share`` is no fraction, or there is no such rank.
     """
 
     def __init__(
@@ -49,6 +64,8 @@ class Batches:
         seed: int = 0,
         device: torch.device | str = "cpu",
         resident: bool | None = None,
+        rank: int = 0,
+        num_ranks: int = 1,
     ) -> None:
         rows = data.splits["train"]
         if not 1 <= batch_size <= len(rows):
@@ -59,8 +76,12 @@ class Batches:
         if not 0 <= labeled_share < 1:
             raise ValueError(f"labeled_share must be at least 0 and below 1, got {labeled_share}")
         _check_moves(shift, warp, data.images.shape[1:3])
+        _check_rank(rank, num_ranks, batch_size)
         self.data, self.batch_size, self.seed, self.device = data, batch_size, seed, device
         self.shift, self.warp, self.resident = shift, warp, resident
+        self.rank, self.num_ranks = rank, num_ranks
+        # Every so many rows: the labeled ones of a mixed batch come first, and each gets of them.
+        self._share = slice(rank, None, num_ranks)
         is_labeled = ~np.isnan(data.labels[rows]).all(axis=1)
         self.labeled, self.unlabeled = rows[is_labeled], rows[~is_labeled]
         # The number of labeled images in each batch, where they would be too few by chance.
@@ -75,14 +96,20 @@ class Batches:
             batches = self._mixed(order)
         else:
             batches = _split(order.permutation(self.data.splits["train"]), self.batch_size)
-        for place, (x, y) in enumerate(self._feed(batches[start:]), start):
+        shares = self._feed(rows[self._share] for rows in batches[start:])
+        for place, (x, y) in enumerate(shares, start):
             if self.shift or self.warp:
                 rng = np.random.default_rng((self.seed, number, place))
-                x = warped(x, draw_moves(len(x), self.shift, self.warp, rng))
+                # Of the whole batch, so that an image's move does not depend on who shows it.
+                moves = draw_moves(len(batches[place]), self.shift, self.warp, rng)
+                x = warped(x, moves[self._share])
             yield (x, y) if len(self.labeled) else (x,)
 
     def held_out(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """The images of ``"valid"`` or ``"test"``, in their own order, with all their labels."""
+        """The images of ``"valid"`` or ``"test"``, in their own order, with all their labels.
+
+        They are not shared: each process gets them all.
+        """
         yield from self._feed(_split(self.data.splits[split], self.batch_size))
 
     @property
@@ -129,3 +156,12 @@ def _check_moves(shift: int, warp: float, size: tuple[int, ...]) -> None:
         raise ValueError(f"images can be moved by 0 pixels or more, within them, got {shift}")
     if not 0 <= warp < 1:
         raise ValueError(f"warp must be at least 0 and below 1, got {warp}")
+
+
+def _check_rank(rank: int, num_ranks: int, batch_size: int) -> None:
+    if not 0 <= rank < num_ranks:
+        raise ValueError(f"rank must be at least 0 and below num_ranks, {num_ranks}, got {rank}")
+    if batch_size < num_ranks:
+        raise ValueError(
+            f"a batch needs an image for each of {num_ranks} processes at least, got {batch_size}"
+        )
