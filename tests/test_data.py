@@ -24,7 +24,7 @@ from ccvae_pyro.data import (
 )
 from ccvae_pyro.data.avatar_tables import ATTRIBUTES, VISIBLE_ATTRIBUTES
 from ccvae_pyro.data.celeba import download
-from ccvae_pyro.data.warping import warped
+from ccvae_pyro.data.warping import draw_moves, warped
 from ccvae_pyro.labels import Categorical, binaries, index_of
 
 # Avatars
@@ -379,7 +379,8 @@ def test_images_are_warped_by_a_linear_map_each_its_own():
     places = (torch.arange(20.0) + 0.5) - 10
     down, right = torch.meshgrid(places, places, indexing="ij")
     x = torch.stack([right, down]).expand(50, 2, 20, 20)
-    came_from = warped(x, 2, 0.2, np.random.default_rng(0))[:, :, 6:14, 6:14].flatten(2)
+    moves = draw_moves(50, 2, 0.2, np.random.default_rng(0))
+    came_from = warped(x, moves)[:, :, 6:14, 6:14].flatten(2)
     inner = torch.stack([right, down, torch.ones(20, 20)])[:, 6:14, 6:14].flatten(1)
     maps = came_from @ torch.linalg.pinv(inner)  # (image, from which axis, right and down and 1)
     assert_close(maps @ inner, came_from)

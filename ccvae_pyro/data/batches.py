@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ccvae_pyro.data.feeding import Feed, make_feed
 from ccvae_pyro.data.images import LabeledImages
-from ccvae_pyro.data.warping import warped
+from ccvae_pyro.data.warping import draw_moves, warped
 
 
 class Batches:
@@ -22,15 +24,33 @@ class Batches:
     The order of an epoch depends on ``seed`` and the epoch's number alone, so that a run which is
     resumed in the middle of an epoch goes on with the very batches that were left.
 
+    Of processes that train together, each has its ``rank`` and takes its share of every batch: all
+    shares together are the batches of one process. Sizes, lengths and counts are of these.
+
+    >>> from ccvae_pyro.data import LabeledImages
+    >>> from ccvae_pyro.labels import binaries
+    >>> images, labels = np.zeros((10, 8, 8, 3), np.uint8), np.ones((10, 1), np.float32)
+    >>> data = LabeledImages(images, labels, binaries(["Hat"]), {"train": np.arange(10)})
+    >>> [len(x) for x, y in Batches(data, 4).epoch(1)]
+    [4, 4, 2]
+    >>> [[len(x) for x, y in Batches(data, 4, rank=i, num_ranks=3).epoch(1)] for i in range(3)]
+    [[2, 2, 1], [1, 1, 1], [1, 1, 0]]
+
     :param data: images, labels and splits.
-    :param batch_size: how many images a batch has; an epoch's last one may have fewer.
+    :param batch_size: how many images a batch has, over all processes; an epoch's last one may
+        have fewer, so that a share of it may be empty.
     :param labeled_share: the least share of a batch that has labels, if any image has.
     :param shift: training images are moved at random, by up to so many pixels along each axis.
     :param warp: and turned, stretched and slanted, by up to this share of their size.
     :param seed: for the order, and how images are moved and warped.
     :param device: where the tensors go.
-    :raises ValueError: if there are fewer training images than a batch takes, or
-        ``labeled_share`` is no fraction.
+    :param resident: keep the images of all splits there, as bytes, and gather them there. By
+        default they are if it is an accelerator with twice the memory free. Otherwise a thread
+        gathers them from where they are, two batches ahead.
+    :param rank: which of the processes this is, from 0.
+    :param num_ranks: how many processes share each batch.
+    :raises ValueError: if there are fewer training images than a batch takes, fewer images in a
+        batch than processes, ``labeled_share`` is no fraction, or there is no such rank.
     """
 
     def __init__(
@@ -43,6 +63,9 @@ class Batches:
         warp: float = 0.0,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        resident: bool | None = None,
+        rank: int = 0,
+        num_ranks: int = 1,
     ) -> None:
         rows = data.splits["train"]
         if not 1 <= batch_size <= len(rows):
@@ -52,12 +75,13 @@ class Batches:
             )
         if not 0 <= labeled_share < 1:
             raise ValueError(f"labeled_share must be at least 0 and below 1, got {labeled_share}")
-        if not 0 <= shift < min(data.images.shape[1:3]):
-            raise ValueError(f"images can be moved by 0 pixels or more, within them, got {shift}")
-        if not 0 <= warp < 1:
-            raise ValueError(f"warp must be at least 0 and below 1, got {warp}")
+        _check_moves(shift, warp, data.images.shape[1:3])
+        _check_rank(rank, num_ranks, batch_size)
         self.data, self.batch_size, self.seed, self.device = data, batch_size, seed, device
-        self.shift, self.warp = shift, warp
+        self.shift, self.warp, self.resident = shift, warp, resident
+        self.rank, self.num_ranks = rank, num_ranks
+        # Every so many rows: the labeled ones of a mixed batch come first, and each gets of them.
+        self._share = slice(rank, None, num_ranks)
         is_labeled = ~np.isnan(data.labels[rows]).all(axis=1)
         self.labeled, self.unlabeled = rows[is_labeled], rows[~is_labeled]
         # The number of labeled images in each batch, where they would be too few by chance.
@@ -72,17 +96,21 @@ class Batches:
             batches = self._mixed(order)
         else:
             batches = _split(order.permutation(self.data.splits["train"]), self.batch_size)
-        for place in range(start, len(batches)):
-            x, y = self.data.batch(batches[place], self.device)
+        shares = self._feed(rows[self._share] for rows in batches[start:])
+        for place, (x, y) in enumerate(shares, start):
             if self.shift or self.warp:
                 rng = np.random.default_rng((self.seed, number, place))
-                x = warped(x, self.shift, self.warp, rng)
+                # Of the whole batch, so that an image's move does not depend on who shows it.
+                moves = draw_moves(len(batches[place]), self.shift, self.warp, rng)
+                x = warped(x, moves[self._share])
             yield (x, y) if len(self.labeled) else (x,)
 
     def held_out(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """The images of ``"valid"`` or ``"test"``, in their own order, with all their labels."""
-        for rows in _split(self.data.splits[split], self.batch_size):
-            yield self.data.batch(rows, self.device)
+        """The images of ``"valid"`` or ``"test"``, in their own order, with all their labels.
+
+        They are not shared: each process gets them all.
+        """
+        yield from self._feed(_split(self.data.splits[split], self.batch_size))
 
     @property
     def num_images(self) -> int:
@@ -104,6 +132,11 @@ class Batches:
             return -(-len(self.unlabeled) // (self.batch_size - self._num_labeled))
         return -(-len(self.data.splits["train"]) // self.batch_size)
 
+    @cached_property
+    def _feed(self) -> Feed:
+        # Not before the first batch: by then the model is on the device, and what is left is free.
+        return make_feed(self.data, torch.device(self.device), self.resident)
+
     def _mixed(self, rng: np.random.Generator) -> list[np.ndarray]:
         """Batches of unlabeled images, each with the same number of labeled ones."""
         unlabeled = _split(rng.permutation(self.unlabeled), self.batch_size - self._num_labeled)
@@ -116,3 +149,19 @@ class Batches:
 
 def _split(rows: np.ndarray, size: int) -> list[np.ndarray]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+
+def _check_moves(shift: int, warp: float, size: tuple[int, ...]) -> None:
+    if not 0 <= shift < min(size):
+        raise ValueError(f"images can be moved by 0 pixels or more, within them, got {shift}")
+    if not 0 <= warp < 1:
+        raise ValueError(f"warp must be at least 0 and below 1, got {warp}")
+
+
+def _check_rank(rank: int, num_ranks: int, batch_size: int) -> None:
+    if not 0 <= rank < num_ranks:
+        raise ValueError(f"rank must be at least 0 and below num_ranks, {num_ranks}, got {rank}")
+    if batch_size < num_ranks:
+        raise ValueError(
+            f"a batch needs an image for each of {num_ranks} processes at least, got {batch_size}"
+        )

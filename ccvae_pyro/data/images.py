@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ccvae_pyro.data.exclusions import with_exclusions
+from ccvae_pyro.data.transfer import sent, staged
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, check_labels, index_of
 
 
@@ -87,8 +88,10 @@ class LabeledImages:
 
     def batch(self, rows: np.ndarray, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
         """Gathers rows as tensors: images in [0, 1], laid out ``channels_last``, and labels."""
-        images = torch.from_numpy(self.images[rows]).to(device, non_blocking=True)
-        labels = torch.from_numpy(self.labels[rows]).to(device, non_blocking=True)
+        device = torch.device(device)
+        images, labels = (
+            sent(staged(array[rows], device), device) for array in (self.images, self.labels)
+        )
         return as_floats(images), labels
 
     def described(self) -> tuple[Label, ...]:

@@ -7,32 +7,54 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ccvae_pyro.data.transfer import sent, staged
 
-def warped(x: Tensor, shift: int, warp: float, rng: np.random.Generator) -> Tensor:
-    r"""Images, each changed its own way; what comes into sight repeats the edge.
 
-    A pixel at :math:`u`, from the center, shows what was at :math:`A u + b`. Entries of
+def draw_moves(num_images: int, shift: int, warp: float, rng: np.random.Generator) -> np.ndarray:
+    r"""How each image is to be changed, for :func:`warped`.
+
+    A pixel at :math:`u`, from the center, is to show what was at :math:`A u + b`. Entries of
     :math:`A - I` are uniform within ``warp`` of zero, which turns, stretches and slants, and those
     of :math:`b` within ``shift`` pixels.
 
-    :param x: shape ``(batch, channels, height, width)``.
     :param shift: how far to move along each axis at most; by whole pixels, if there is no warp.
     :param warp: how far entries are from those of the identity at most.
+    :returns: :math:`(A, b)`, right before down, shape ``(num_images, 2, 3)``, or, if there is no
+        warp, by how many pixels down and right, shape ``(num_images, 2)``.
     """
     if not warp:
-        return _moved(x, shift, rng)
-    by = rng.uniform(-1, 1, size=(len(x), 2, 3))
-    linear = np.eye(2) + warp * by[:, :, :2]
-    half_size = np.array(x.shape[:1:-1])[:, None] / 2  # of width and height: the unit of a grid
-    maps = torch.from_numpy(np.concatenate([linear, shift * by[:, :, 2:] / half_size], axis=2))
-    grid = F.affine_grid(maps.to(x), list(x.shape), align_corners=False)
+        return rng.integers(2 * shift + 1, size=(2, num_images)).T - shift
+    by = rng.uniform(-1, 1, size=(num_images, 2, 3))
+    return np.concatenate([np.eye(2) + warp * by[:, :, :2], shift * by[:, :, 2:]], axis=2)
+
+
+def warped(x: Tensor, moves: np.ndarray) -> Tensor:
+    """Images, each changed its own way; what comes into sight repeats the edge.
+
+    :param x: shape ``(batch, channels, height, width)``.
+    :param moves: from :func:`draw_moves`.
+    """
+    if not len(x):
+        return x  # affine_grid refuses a batch without images
+    return _moved(x, moves) if moves.ndim == 2 else _mapped(x, moves)
+
+
+def _mapped(x: Tensor, maps: np.ndarray) -> Tensor:
+    """Images, each seen through a linear map of its own."""
+    unit = np.ones((2, 3))
+    unit[:, 2] = np.array(x.shape[:1:-1]) / 2  # half of width and height is 1 in a grid
+    in_grid = torch.from_numpy(maps / unit).to(x.dtype)
+    grid = F.affine_grid(sent(staged(in_grid, x.device), x.device), list(x.shape), False)
     return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
-def _moved(x: Tensor, far: int, rng: np.random.Generator) -> Tensor:
-    """Images, each moved its own way by up to ``far`` pixels."""
-    padded = F.pad(x, (far,) * 4, mode="replicate").permute(0, 2, 3, 1)
-    down, right = torch.from_numpy(rng.integers(2 * far + 1, size=(2, len(x), 1))).to(x.device)
-    height, width = (torch.arange(size, device=x.device) for size in x.shape[2:])
+def _moved(x: Tensor, moves: np.ndarray) -> Tensor:
+    """Images, each moved its own way by whole pixels."""
+    by = sent(staged(moves, x.device), x.device)
+    down, right = (
+        (torch.arange(size, device=x.device) + by[:, axis : axis + 1]).clamp(0, size - 1)
+        for axis, size in enumerate(x.shape[2:])
+    )
     image = torch.arange(len(x), device=x.device)[:, None, None]
-    return padded[image, (down + height)[:, :, None], (right + width)[:, None]].permute(0, 3, 1, 2)
+    pixels = x.permute(0, 2, 3, 1)
+    return pixels[image, down[:, :, None], right[:, None]].permute(0, 3, 1, 2)
