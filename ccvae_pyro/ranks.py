@@ -6,6 +6,7 @@ by PyTorch's :class:`~torch.nn.parallel.DistributedDataParallel`.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,7 +95,9 @@ def loss_and_grads(model: nn.Module, svi: SVI) -> Callable[..., Any]:
     objective: Any = getattr(svi.loss_and_grads, "__self__", None)
     if not isinstance(objective, ELBO):
         raise ValueError(f"with several ranks, SVI's loss has to be an ELBO, got {svi.loss}")
-    shared = DistributedDataParallel(_Loss(model, svi, objective), broadcast_buffers=False)
+    # In small pieces, the first of which are on their way while others are still computed.
+    options = {"bucket_cap_mb": 1, _sync_buffers(): False}
+    shared = DistributedDataParallel(_Loss(model, svi, objective), **options)
 
     def of_share(*batch: Tensor) -> Tensor:
         loss = shared(*batch)
@@ -102,6 +105,12 @@ def loss_and_grads(model: nn.Module, svi: SVI) -> Callable[..., Any]:
         return loss.detach()
 
     return of_share
+
+
+def _sync_buffers() -> str:
+    """What the option is called by which buffers, constants here, are sent at every step."""
+    known = inspect.signature(DistributedDataParallel).parameters
+    return "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
 
 
 class _Loss(nn.Module):
@@ -113,4 +122,8 @@ class _Loss(nn.Module):
         self.of_batch = lambda *batch: objective.differentiable_loss(svi.model, svi.guide, *batch)
 
     def forward(self, *batch: Tensor) -> Tensor:
-        return self.of_batch(*batch)
+        if len(batch[0]):
+            return self.of_batch(*batch)
+        # Nothing is left for this rank of an epoch's last batch, but the others wait for its
+        # gradient: that of a blank image, which counts for nothing.
+        return 0.0 * self.of_batch(*(array.new_zeros(1, *array.shape[1:]) for array in batch))

@@ -20,7 +20,7 @@ from ccvae_pyro import ranks
 from ccvae_pyro.data.batches import Batches
 from ccvae_pyro.devices import is_free_to_read
 
-LOOK_EVERY = 50  # steps on an accelerator, which has to finish what it was given before one looks
+LOOK_EVERY = 20  # steps, where a look at the loss has to wait for an accelerator, or for others
 
 
 def stepper(model: nn.Module, svi: SVI) -> Callable[..., Any]:
@@ -94,7 +94,8 @@ def _checks(batches: Batches, number: int) -> AbstractContextManager[None]:
 
 
 def _is_time_to_look(loss: Any, number: int, num_steps: int) -> bool:
-    return is_free_to_read(loss) or number % LOOK_EVERY == 0 or number == num_steps
+    is_free = is_free_to_read(loss) and ranks.num_ranks() == 1
+    return is_free or number % LOOK_EVERY == 0 or number == num_steps
 
 
 def _look(loss: Any, interrupts: list, state: dict[str, Any]) -> tuple[float, bool]:

@@ -23,6 +23,7 @@ from typing import Any
 import celeba
 import common
 import options
+import outcome
 import pyro
 import torch
 from models import MODELS, new_model, set_weight, settings_for, train
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
             bar.write(", ".join(f"{key} {value}" for key, value in cell.items()))
             folder = place(args, cell)
             if not (folder / "cell.json").exists():
-                common.write_json(folder / "cell.json", measure(args, cell, folder))
+                outcome.write_json(folder / "cell.json", measure(args, cell, folder))
     rows = [json.loads(path.read_text()) for path in args.out.glob("*/cell.json")]
     rows.sort(key=order)
     write_table(args.out / "compare", rows, SETTINGS)

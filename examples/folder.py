@@ -21,6 +21,7 @@ import options
 import torch
 
 import ccvae_pyro
+from ccvae_pyro import ranks
 from ccvae_pyro.data import LabeledImages, describe, load_folder, write_imputed
 from ccvae_pyro.labels import Continuous
 
@@ -34,7 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Loads the data, trains, measures, draws, fills in what is missing."""
-    ccvae, data = common.fit(args, load, make_model)
+    fitted = common.fit(args, load, make_model)
+    if fitted is None:
+        return
+    ccvae, data = fitted
     values, certainty = predict_all(ccvae, data, args.batch_size)
     widen(certainty, values, data)
     num_filled = write_imputed(args.labels, args.out, data, values, certainty)
@@ -52,7 +56,8 @@ def load(args: argparse.Namespace) -> LabeledImages:
         seed=args.seed,
         skip_unreadable=args.skip_unreadable,
     )
-    print(*describe(data.kinds, data.labels), sep="\n")
+    if ranks.rank() == 0:
+        print(*describe(data.kinds, data.labels), sep="\n")
     return data
 
 

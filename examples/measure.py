@@ -18,6 +18,7 @@ import celeba
 import common
 import mnist
 import options
+import outcome
 import pyro
 from compare import load_reader
 from models import settings_for
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
             figure.savefig(part, dpi=110, format="png")
     write_figures(args.out / "measured", figures)
     write_labels(args.out / "labels", effects)
-    common.write_json(args.out / "measured.json", plain(figures, effects))
+    outcome.write_json(args.out / "measured.json", plain(figures, effects))
     print(f"tables, figures and numbers are in {args.out}")
 
 

@@ -18,6 +18,7 @@ import celeba
 import common
 import measure
 import options
+import outcome
 
 import ccvae_pyro
 from ccvae_pyro.files import written_whole
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     with written_whole(args.into / "avatars.pt") as part:
         shutil.copyfile(packed / "checkpoint.pt", part)
     command = " ".join(["python examples/pretrained.py", *args.rest])
-    common.write_json(args.into / "avatars.json", {"command": command, "config": config, **found})
+    outcome.write_json(args.into / "avatars.json", {"command": command, "config": config, **found})
     print(f"the model and its figures are in {args.into}")
 
 

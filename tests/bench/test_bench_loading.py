@@ -1,91 +1,11 @@
-"""What a step and a batch cost, beside what they could cost at the least: `make bench`.
-
-Compare within a group: the figures in brackets are ratios to its fastest. Times are of this
-machine and hour.
-"""
+"""What it costs to load images: from the cache, or from their files again."""
 
 import numpy as np
-import pyro
 import pytest
-import torch
 from PIL import Image
-from pyro.infer import SVI
-from pyro.optim import Adam
 
-import ccvae_pyro
-from ccvae_pyro import CCVAE_ELBO, TiltedCCVAE_ELBO, networks
 from ccvae_pyro.data import Batches, LabeledImages, cache, load_avatars, load_celeba
 from ccvae_pyro.data.celeba import decode_image
-from ccvae_pyro.devices import pick_precision
-
-BATCH, NUM_LABELS, Z_DIM = 200, 18, 45
-ROUNDS = {"rounds": 15, "warmup_rounds": 3, "iterations": 1}
-
-
-@pytest.fixture
-def images():
-    torch.set_default_dtype(torch.float32)
-    x = torch.rand(BATCH, 3, 64, 64).to(memory_format=torch.channels_last)
-    y = torch.randint(2, (BATCH, NUM_LABELS)).float()
-    return x, y
-
-
-@pytest.mark.benchmark(group="a training step of 200 images")
-def test_bare_networks(benchmark, images):
-    """The networks' forward, backward and Adam: nothing of the objective."""
-    x, _ = images
-    encoder, decoder = networks.encoder_64(2 * Z_DIM), networks.decoder_64(Z_DIM)
-    for network in (encoder, decoder):
-        ccvae_pyro.set_precision(network, pick_precision("auto", x.device))
-    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
-
-    def step():
-        optimizer.zero_grad()
-        decoder(encoder(x)[:, :Z_DIM]).sigmoid().mean().backward()
-        optimizer.step()
-
-    benchmark.pedantic(step, **ROUNDS)
-
-
-def hide(y, labels):
-    """The labels as they are, none, or half of the entries."""
-    if labels == "half known":
-        y = torch.where(torch.rand_like(y) < 0.5, torch.nan, y)
-    return (y,) if labels != "unlabeled" else ()
-
-
-@pytest.mark.parametrize("labels", ["labeled", "unlabeled", "half known"])
-@pytest.mark.parametrize("objective", [CCVAE_ELBO, TiltedCCVAE_ELBO])
-@pytest.mark.benchmark(group="a training step of 200 images")
-def test_objective(benchmark, images, objective, labels):
-    ccvae = ccvae_pyro.celeba(NUM_LABELS, Z_DIM)
-    ccvae_pyro.set_precision(ccvae, pick_precision("auto", images[0].device))
-    svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": 1e-3}), loss=objective())
-    x, y = images
-    with pyro.get_param_store().scope():
-        benchmark.pedantic(svi.step, (x, *hide(y, labels)), **ROUNDS)
-
-
-@pytest.mark.parametrize("order_weight", [0.0, 20.0])
-@pytest.mark.benchmark(group="a labeled step of TiltedCCVAE_ELBO, with the term about orders")
-def test_orders(benchmark, images, order_weight):
-    ccvae = ccvae_pyro.celeba(NUM_LABELS, Z_DIM)
-    ccvae_pyro.set_precision(ccvae, pick_precision("auto", images[0].device))
-    objective = TiltedCCVAE_ELBO(order_weight=order_weight)
-    svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": 1e-3}), loss=objective)
-    with pyro.get_param_store().scope():
-        benchmark.pedantic(svi.step, images, **ROUNDS)
-
-
-@pytest.mark.parametrize("num_labels", [18, 40, 312])
-@pytest.mark.benchmark(group="a labeled step of TiltedCCVAE_ELBO, by the number of labels")
-def test_number_of_labels(benchmark, images, num_labels):
-    ccvae = ccvae_pyro.celeba(num_labels, 340)  # the same networks for all
-    ccvae_pyro.set_precision(ccvae, pick_precision("auto", images[0].device))
-    svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": 1e-3}), loss=TiltedCCVAE_ELBO())
-    y = torch.randint(2, (BATCH, num_labels)).float()
-    with pyro.get_param_store().scope():
-        benchmark.pedantic(svi.step, (images[0], y), **ROUNDS)
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +26,8 @@ def folder(tmp_path_factory):
 def test_loading_from_the_cache(benchmark, folder):
     data = load_celeba(folder)
     data = LabeledImages(data.images, data.labels, data.kinds, {"train": np.arange(600)})
-    batches = Batches(data, BATCH)
-    benchmark.pedantic(lambda: list(batches.epoch(1)), **ROUNDS)
+    batches = Batches(data, 200)
+    benchmark.pedantic(lambda: list(batches.epoch(1)), rounds=15, warmup_rounds=3, iterations=1)
 
 
 @pytest.mark.benchmark(group="an epoch of 600 images of 178x218 pixels")

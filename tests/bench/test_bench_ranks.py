@@ -1,0 +1,34 @@
+"""Two processes against one, each with a thread of its own."""
+
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent / "throughput.py"
+
+
+def images_a_second(num_ranks, batch_size):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={num_ranks}", str(SCRIPT), str(batch_size)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return float(finished.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("is_shared", [False, True], ids=["200_each", "200_shared"])
+def test_two_processes_against_one(benchmark, is_shared):
+    benchmark.group = "processes"
+    speeds = {1: [], 2: []}
+
+    def take_turns():
+        for num_ranks, measured in speeds.items():
+            measured.append(images_a_second(num_ranks, 200 // num_ranks if is_shared else 200))
+
+    benchmark.pedantic(take_turns, rounds=3, iterations=1)
+    ratio = statistics.median(speeds[2]) / statistics.median(speeds[1])
+    at = f"two, 200 images {'shared' if is_shared else 'each'}, by one"
+    benchmark.extra_info.update(suite="images a second", at=at, curve="exact", ratio=ratio)
