@@ -37,7 +37,10 @@ docs: $(VENV)/.ccvae-pyro-dev
 	$(RUN) sphinx -W --keep-going -b html docs docs/_build $(ARGS)
 
 bench: $(VENV)/.ccvae-pyro-dev
-	$(RUN) pytest tests/bench --benchmark-only --benchmark-group-by=group $(ARGS)
+	mkdir -p build
+	$(RUN) pytest tests/bench --benchmark-only --benchmark-columns=median,iqr,rounds \
+		--benchmark-json=build/bench.json $(ARGS)
+	$(BIN)/python tests/bench/draw.py build/bench.json build/bench.png
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

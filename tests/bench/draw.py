@@ -1,0 +1,80 @@
+"""Prints the ratios that `make bench` measured, and draws how costs grow.
+
+    python tests/bench/draw.py build/bench.json build/bench.png
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+AXES = {
+    "number of labels": "labels",
+    "draws K": "draws K for q(y | x)",
+    "images in a batch": "images in a batch",
+    "side of an image": "pixels along a side",
+}
+COLORS = {"published": "tab:orange", "exact": "tab:blue"}
+NAMES = {"published": "CCVAE_ELBO", "exact": "TiltedCCVAE_ELBO"}
+
+
+def main(source: Path, target: Path) -> None:
+    """Reads what pytest-benchmark wrote."""
+    benchmarks = json.loads(source.read_text())["benchmarks"]
+    notes = [b["extra_info"] for b in benchmarks if "ratio" in b["extra_info"]]
+    print_ratios(notes)
+    if any(note["suite"] in AXES for note in notes):
+        draw(notes, target)
+        print(f"drawn in {target}, all of it in {source}")
+
+
+def print_ratios(notes: list[dict[str, Any]]) -> None:
+    """Time and memory beside those of the bare networks, or whatever else a line says."""
+    for suite in dict.fromkeys(note["suite"] for note in notes):
+        print(f"\n{suite}")
+        for note in (note for note in notes if note["suite"] == suite):
+            memory = f"  memory {note['memory']:.2f}" if "memory" in note else ""
+            print(f"  {note['curve']:16} {note['at']!s:62} time {note['ratio']:.3f}{memory}")
+
+
+def draw(notes: list[dict[str, Any]], target: Path) -> None:
+    """A column for each thing that grows: time above, memory below."""
+    suites = [suite for suite in AXES if any(note["suite"] == suite for note in notes)]
+    figure, axes = plt.subplots(
+        2, len(suites), figsize=(3 * len(suites), 5.2), sharex="col", sharey="row", squeeze=False
+    )
+    for column, suite in zip(axes.T, suites, strict=True):
+        for ax, key in zip(column, ("ratio", "memory"), strict=True):
+            draw_curves(ax, [note for note in notes if note["suite"] == suite], key)
+        column[-1].set_xlabel(AXES[suite])
+    axes[0, 0].set_ylabel("time of a step")
+    axes[1, 0].set_ylabel("peak memory")
+    axes[0, 0].legend(frameon=False, loc="upper left")
+    figure.suptitle("A labeled step, by the bare networks' forward, backward and Adam")
+    figure.tight_layout()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=130)
+
+
+def draw_curves(ax: Axes, notes: list[dict[str, Any]], key: str) -> None:
+    """One curve for each objective; the dashed line is where the networks alone are."""
+    for curve in dict.fromkeys(note["curve"] for note in notes):
+        points = sorted((note["at"], note[key]) for note in notes if note["curve"] == curve)
+        at, values = zip(*points, strict=True)
+        ax.plot(at, values, "o-", color=COLORS[curve], label=NAMES[curve])
+    ax.axhline(1, color="0.6", linestyle="--", linewidth=1)
+    ticks = sorted({note["at"] for note in notes})
+    ax.set_xscale("log")
+    ax.set_xticks(ticks, [str(tick) for tick in ticks])
+    ax.minorticks_off()
+    ax.set_ylim(bottom=0)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
