@@ -1,3 +1,5 @@
+import shutil
+
 import pyro.distributions as dist
 import pytest
 import torch
@@ -151,3 +153,14 @@ def test_a_bernoulli_of_logits_is_pyros_with_its_gradient(value):
     assert_close(ours, pyros, atol=1e-12, rtol=1e-12)
     gradients = [torch.autograd.grad(log_prob.sum(), logits)[0] for log_prob in (ours, pyros)]
     assert_close(*gradients, atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
+def test_compiled_networks_are_the_same_networks():
+    decoder = distributions.LaplaceDecoder(networks.mlp(3, 4), event_dim=1)
+    z, names = torch.randn(6, 3), list(decoder.state_dict())
+    expected = decoder(z).mean
+    layers.compile_networks(decoder)
+    assert_close(decoder(z).mean, expected)
+    decoder(z).mean.sum().backward()
+    assert list(decoder.state_dict()) == names

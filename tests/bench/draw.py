@@ -1,6 +1,6 @@
 """Prints the ratios that `make bench` measured, and draws how costs grow.
 
-    python tests/bench/draw.py build/bench.json build/bench.png
+python tests/bench/draw.py build/bench.json build/bench.png
 """
 
 from __future__ import annotations

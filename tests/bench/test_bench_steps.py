@@ -18,6 +18,7 @@ def test_step(in_turn, precision, objective, labels):
     in_turn(step, setting, "a step of 200 images", f"{precision}, {labels} labeled", objective)
 
 
+@pytest.mark.filterwarnings("ignore")  # of PyTorch's compiler, about itself
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_step_of_compiled_networks(in_turn, objective):
     step = step_of(OBJECTIVES[objective](), Setting(), compiled=True)
