@@ -54,7 +54,7 @@ def draw(notes: list[dict[str, Any]], target: Path) -> None:
         column[-1].set_xlabel(AXES[suite])
     axes[0, 0].set_ylabel("time of a step")
     axes[1, 0].set_ylabel("peak memory")
-    axes[0, 0].legend(frameon=False, loc="upper left")
+    axes[0, 0].legend(frameon=False, loc="lower left")
     figure.suptitle("A labeled step, by the bare networks' forward, backward and Adam")
     figure.tight_layout()
     target.parent.mkdir(parents=True, exist_ok=True)

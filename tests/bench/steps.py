@@ -41,9 +41,9 @@ def bare_step(setting):
     x = images(setting)
 
     def step():
-        adam.zero_grad()
         decoder(encoder(x)[:, : setting.z_dim]).sigmoid().mean().backward()
         adam.step()
+        adam.zero_grad()
 
     return step
 
