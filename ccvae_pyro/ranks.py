@@ -96,7 +96,7 @@ def loss_and_grads(model: nn.Module, svi: SVI) -> Callable[..., Any]:
     if not isinstance(objective, ELBO):
         raise ValueError(f"with several ranks, SVI's loss has to be an ELBO, got {svi.loss}")
     # In small pieces, the first of which are on their way while others are still computed.
-    options = {"bucket_cap_mb": 1, _sync_buffers(): False}
+    options: Any = {"bucket_cap_mb": 1, _sync_buffers(): False}
     shared = DistributedDataParallel(_Loss(model, svi, objective), **options)
 
     def of_share(*batch: Tensor) -> Tensor:
