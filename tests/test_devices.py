@@ -77,10 +77,11 @@ def test_what_waits_is_caught():
 @pytest.mark.parametrize("labels", ["all", "half", "none"])
 @pytest.mark.parametrize("objective", [CCVAE_ELBO(num_label_samples=5), TiltedCCVAE_ELBO(3.0)])
 def test_an_accelerator_takes_the_same_steps(objective, labels, monkeypatch):
-    # z is drawn in another way where all labels are known, so that noise has to be the same.
-    monkeypatch.setattr(torch, "rand_like", lambda x: torch.full_like(x, 0.3))
     ccvae = make_ccvae()
     batch, losses, gradients = batch_of(ccvae, labels), [], []
+    # z is drawn in another way where all labels are known, so that noise has to be the same.
+    monkeypatch.setattr(torch, "rand_like", lambda x: torch.full_like(x, 0.3))
+    monkeypatch.setattr(torch, "rand", lambda shape, **kwargs: torch.full(shape, 0.3, **kwargs))
     for is_accelerator in (False, True):
         with monkeypatch.context() as patches:
             for module in MODULES if is_accelerator else ():
