@@ -52,7 +52,7 @@ class SharedScaleLaplace(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         event = tuple(range(-len(self.event_shape), 0))
         value, loc = torch.broadcast_tensors(value, self.loc)
-        distance = F.l1_loss(value, loc, reduction="none").sum(event)
+        distance = F.l1_loss(loc, value, reduction="none").sum(event)  # no sign to turn
         return -distance / self.scale - math.prod(self.event_shape) * (2 * self.scale).log()
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
