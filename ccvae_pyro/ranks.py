@@ -6,6 +6,7 @@ by PyTorch's :class:`~torch.nn.parallel.DistributedDataParallel`.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 from collections.abc import Callable, Iterator
@@ -45,6 +46,9 @@ def joined(device: torch.device) -> Iterator[torch.device]:
         if device.index is None:
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
+    # Imported later, as DistributedDataParallel does, it keeps the processes' group for the
+    # defaults of its functions, whose threads then outlive it, and now and then abort at exit.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield device
