@@ -2,6 +2,8 @@
 
 import csv
 import importlib
+import os
+import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -134,3 +136,13 @@ def rows_of(path):
     """The rows of a CSV, by its header."""
     with path.open() as file:
         return list(csv.DictReader(file))
+
+
+def run_ranks(script, *arguments, num_ranks=2, timeout=None, **environment):
+    """Starts processes as ``torchrun`` does, a thread in each, and waits for them to end."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={num_ranks}", str(script), *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=timeout
+    )

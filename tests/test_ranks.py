@@ -1,12 +1,10 @@
 """Several processes train what one would train."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from helpers import run_ranks
 from ranks_worker import make_data, no_noise, train
 from torch.testing import assert_close
 
@@ -17,12 +15,9 @@ from ccvae_pyro.data import Batches
 WORKER = Path(__file__).parent / "ranks_worker.py"
 
 
-def start(*arguments, num_ranks=2):
-    """Starts processes as ``torchrun`` does, and waits for them to end."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={num_ranks}", str(WORKER), *map(str, arguments)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+def start(*arguments):
+    """Two processes of the worker."""
+    return run_ranks(WORKER, *arguments, CUDA_VISIBLE_DEVICES="", timeout=100)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from ccvae_pyro import CCVAE_ELBO, JointAdam, TiltedCCVAE_ELBO, networks
 from ccvae_pyro.devices import pick_precision
 
 OBJECTIVES = {"published": CCVAE_ELBO, "exact": TiltedCCVAE_ELBO}
+CPU = torch.device("cpu")
 
 
 class Setting(NamedTuple):
@@ -21,13 +22,14 @@ class Setting(NamedTuple):
     batch_size: int = 200
     side: int = 64
     labels: str = "all"
-    precision: torch.dtype = pick_precision("auto", torch.device("cpu"))
+    device: torch.device = CPU
+    precision: torch.dtype = pick_precision("auto", CPU)
 
 
 def images(setting):
     """Random images as the data loader lays them out."""
     x = torch.rand(setting.batch_size, 3 if setting.side == 64 else 1, setting.side, setting.side)
-    return x.to(memory_format=torch.channels_last)
+    return x.to(setting.device, memory_format=torch.channels_last)
 
 
 def bare_step(setting):
@@ -48,14 +50,20 @@ def bare_step(setting):
     return step
 
 
+def new_svi(objective, setting):
+    """A new model on its device, and its SVI."""
+    preset = ccvae_pyro.celeba if setting.side == 64 else ccvae_pyro.mnist
+    ccvae = preset(setting.num_labels, setting.z_dim).to(setting.device)
+    ccvae_pyro.set_precision(ccvae, setting.precision)
+    svi = SVI(ccvae.model, ccvae.guide, JointAdam({"lr": 1e-4}), loss=objective)
+    return ccvae, svi
+
+
 def step_of(objective, setting, compiled=False):
     """A step of SVI."""
-    preset = ccvae_pyro.celeba if setting.side == 64 else ccvae_pyro.mnist
-    ccvae = preset(setting.num_labels, setting.z_dim)
-    ccvae_pyro.set_precision(ccvae, setting.precision)
+    ccvae, svi = new_svi(objective, setting)
     if compiled:
         ccvae_pyro.compile_networks(ccvae)
-    svi = SVI(ccvae.model, ccvae.guide, JointAdam({"lr": 1e-3}), loss=objective)
     y = torch.randint(2, (setting.batch_size, setting.num_labels)).float()
     if setting.labels == "half":
         y = torch.where(torch.rand_like(y) < 0.5, torch.nan, y)

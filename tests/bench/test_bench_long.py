@@ -6,11 +6,9 @@ import time
 
 import numpy as np
 import torch
-from bench.steps import Setting
-from pyro.infer import SVI
+from bench.steps import Setting, new_svi
 
-import ccvae_pyro
-from ccvae_pyro import JointAdam, TiltedCCVAE_ELBO
+from ccvae_pyro import TiltedCCVAE_ELBO
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.labels import binaries
 
@@ -24,9 +22,7 @@ def test_two_epochs(benchmark):
     names = [str(i) for i in range(18)]
     data = LabeledImages(images, labels, binaries(names), {"train": np.arange(len(images))})
     batches = Batches(data, BATCH)
-    ccvae = ccvae_pyro.celeba(18, 45)
-    ccvae_pyro.set_precision(ccvae, Setting().precision)
-    svi = SVI(ccvae.model, ccvae.guide, JointAdam({"lr": 1e-4}), loss=TiltedCCVAE_ELBO())
+    _, svi = new_svi(TiltedCCVAE_ELBO(), Setting())
     times, sizes = [], []
 
     def epoch():

@@ -1,21 +1,18 @@
 """Two processes against one, each with a thread of its own."""
 
-import os
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from helpers import run_ranks
 
-SCRIPT = Path(__file__).parent / "throughput.py"
+TESTS = Path(__file__).parent.parent
+SCRIPT = TESTS / "bench" / "throughput.py"
 
 
 def images_a_second(num_ranks, batch_size):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={num_ranks}", str(SCRIPT), str(batch_size)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    finished = run_ranks(SCRIPT, batch_size, num_ranks=num_ranks, PYTHONPATH=str(TESTS))
+    assert finished.returncode == 0, finished.stderr
     return float(finished.stdout.splitlines()[-1])
 
 

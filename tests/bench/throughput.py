@@ -1,6 +1,6 @@
 """Images a second, of one process or of several that train together.
 
-python -m torch.distributed.run --nproc-per-node 2 tests/bench/throughput.py 200
+PYTHONPATH=tests python -m torch.distributed.run --nproc-per-node 2 tests/bench/throughput.py 200
 """
 
 import sys
@@ -8,25 +8,22 @@ import time
 
 import pyro
 import torch
-from pyro.infer import SVI
+from bench.steps import Setting, images, new_svi
 
-import ccvae_pyro
-from ccvae_pyro import JointAdam, TiltedCCVAE_ELBO, ranks
+from ccvae_pyro import TiltedCCVAE_ELBO, ranks
 from ccvae_pyro.devices import pick_precision
 from ccvae_pyro.stepping import stepper
 
-NUM_LABELS, NUM_STEPS, WARMUP = 18, 30, 8
+NUM_STEPS, WARMUP = 30, 8
 
 
 def measure(device, batch_size):
     """Of steps with a batch of so many images for each process."""
     pyro.set_rng_seed(0)
-    ccvae = ccvae_pyro.celeba(NUM_LABELS, 45).to(device)
-    ccvae_pyro.set_precision(ccvae, pick_precision("auto", device))
-    svi = SVI(ccvae.model, ccvae.guide, JointAdam({"lr": 1e-4}), loss=TiltedCCVAE_ELBO())
-    x = torch.rand(batch_size, 3, 64, 64, device=device).to(memory_format=torch.channels_last)
-    y = torch.ones(batch_size, NUM_LABELS, device=device)
-    step = stepper(ccvae, svi)
+    precision = pick_precision("auto", device)
+    setting = Setting(batch_size=batch_size, device=device, precision=precision)
+    step = stepper(*new_svi(TiltedCCVAE_ELBO(), setting))
+    x, y = images(setting), torch.ones(batch_size, setting.num_labels, device=device)
     for i in range(NUM_STEPS):
         if i == WARMUP:
             ranks.total(0)  # waits for the others
