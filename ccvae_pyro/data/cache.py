@@ -17,6 +17,7 @@ from ccvae_pyro.files import written_whole
 from ccvae_pyro.labels import binaries
 
 FOLDER = "ccvae_cache"  # in the folder of the images
+WORTH_PROCESSES = 1_000  # images: to start processes, each of which imports torch, takes seconds
 
 
 def write_images(
@@ -66,14 +67,16 @@ def read(path: Path) -> LabeledImages | None:
 def in_parallel(
     function: Callable, items: Sequence, description: str, prefer: str = "threads"
 ) -> Iterator[Iterable[Any]]:
-    """Gives the results of a function for all items, in order, computed on all cores.
+    """Gives the results of a function for all items, in order, on all cores if it is worth it.
 
     A progress bar shows how far they have been taken.
 
     :param prefer: ``"threads"``, or ``"processes"`` where the function holds Python's lock.
     """
+    alone = prefer == "processes" and len(items) < WORTH_PROCESSES
+    num_workers = 1 if alone else cpu_count()
     # Small images take less time than handing them over one by one would.
-    workers = Parallel(n_jobs=cpu_count(), prefer=prefer, return_as="generator", batch_size=16)
+    workers = Parallel(n_jobs=num_workers, prefer=prefer, return_as="generator", batch_size=16)
     results = workers(delayed(function)(item) for item in items)
     try:
         with tqdm(results, desc=description, total=len(items), unit="image") as bar:
