@@ -1,0 +1,146 @@
+// Images between files, canvases and what a model takes: Float32Arrays of channels, rows, columns.
+
+/** Cuts a sprite, one face beside the other, into images. */
+export function cut(sprite, count, [channels, height, width]) {
+  const context = contextOf(document.createElement("canvas"), width * count, height);
+  context.drawImage(sprite, 0, 0);
+  return Array.from({ length: count }, (_, i) =>
+    fromPixels(context.getImageData(i * width, 0, width, height).data, channels),
+  );
+}
+
+/** Draws an image at its own size; CSS makes it larger. */
+export function draw(canvas, image, [channels, height, width]) {
+  const context = contextOf(canvas, width, height);
+  const pixels = context.createImageData(width, height);
+  const size = height * width;
+  for (let i = 0; i < size; i++) {
+    for (let c = 0; c < 3; c++) {
+      pixels.data[4 * i + c] = Math.round(255 * image[i + size * Math.min(c, channels - 1)]);
+    }
+    pixels.data[4 * i + 3] = 255;
+  }
+  context.putImageData(pixels, 0, 0);
+}
+
+/** Draws an image eight times as large: smoothly, where CSS would show its squares. */
+export function drawLarge(canvas, image, shape) {
+  const small = document.createElement("canvas");
+  draw(small, image, shape);
+  const context = contextOf(canvas, 8 * small.width, 8 * small.height);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+}
+
+/** How much each pixel differs, the mean over channels. */
+export function difference(image, other, [channels, height, width]) {
+  const size = height * width;
+  return Float32Array.from({ length: size }, (_, i) => {
+    let sum = 0;
+    for (let c = 0; c < channels; c++) sum += Math.abs(image[i + c * size] - other[i + c * size]);
+    return sum / channels;
+  });
+}
+
+/**
+ * Draws what changed over a faint picture of where.
+ *
+ * @param colors red, green and blue of the faint picture's dark and light, and of a change.
+ */
+export function drawDifference(canvas, changed, image, [channels, height, width], colors) {
+  const context = contextOf(canvas, width, height);
+  const pixels = context.createImageData(width, height);
+  const size = height * width;
+  for (let i = 0; i < size; i++) {
+    let grey = 0;
+    for (let c = 0; c < channels; c++) grey += image[i + c * size] / channels;
+    const strength = Math.min(1, 2.5 * changed[i]); // a difference of 0.4 is full color
+    for (let c = 0; c < 3; c++) {
+      const faint = colors.shade[c] + grey * (colors.light[c] - colors.shade[c]);
+      pixels.data[4 * i + c] = faint + strength * (colors.change[c] - faint);
+    }
+    pixels.data[4 * i + 3] = 255;
+  }
+  context.putImageData(pixels, 0, 0);
+}
+
+/** Reads an image file as ccvae_pyro.data.read_image does: a square from its middle, over white. */
+export async function readFile(file, [channels, height, width]) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    throw new Error(`${file.name} is not a picture that this browser can read.`);
+  }
+  const side = Math.min(bitmap.width, bitmap.height);
+  const [left, top] = [(bitmap.width - side) / 2, (bitmap.height - side) / 2].map(Math.floor);
+  const kept = Math.min(side, 1024); // of a photograph's millions of pixels, as many as do
+  const context = contextOf(document.createElement("canvas"), kept, kept);
+  context.fillStyle = "white";
+  context.fillRect(0, 0, kept, kept);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, left, top, side, side, 0, 0, kept, kept);
+  const { data } = context.getImageData(0, 0, kept, kept);
+  return resized(fromPixels(data, channels), channels, kept, height, width);
+}
+
+/** Bilinear, and over all the pixels that one stands for where there are more: Pillow's way. */
+function resized(image, channels, side, height, width) {
+  const [across, down] = [weights(side, width), weights(side, height)];
+  const out = new Float32Array(channels * height * width);
+  const row = new Float32Array(side * width);
+  for (let c = 0; c < channels; c++) {
+    for (let y = 0; y < side; y++) {
+      across.forEach((taps, x) => {
+        let sum = 0;
+        for (const [i, weight] of taps) sum += weight * image[(c * side + y) * side + i];
+        row[y * width + x] = sum;
+      });
+    }
+    down.forEach((taps, y) => {
+      for (let x = 0; x < width; x++) {
+        let sum = 0;
+        for (const [i, weight] of taps) sum += weight * row[i * width + x];
+        out[(c * height + y) * width + x] = sum;
+      }
+    });
+  }
+  return out;
+}
+
+/** Of each of `size` pixels, which of `from` make it up, and how much. */
+function weights(from, size) {
+  const scale = from / size;
+  const reach = Math.max(1, scale);
+  return Array.from({ length: size }, (_, k) => {
+    const center = (k + 0.5) * scale;
+    const first = Math.max(0, Math.round(center - reach));
+    const last = Math.min(from, Math.round(center + reach));
+    const taps = [];
+    for (let i = first; i < last; i++) {
+      taps.push([i, Math.max(0, 1 - Math.abs(i + 0.5 - center) / reach)]);
+    }
+    const total = taps.reduce((sum, [, weight]) => sum + weight, 0);
+    return taps.map(([i, weight]) => [i, weight / total]);
+  });
+}
+
+function fromPixels(data, channels) {
+  const size = data.length / 4;
+  const image = new Float32Array(channels * size);
+  for (let i = 0; i < size; i++) {
+    const at = 4 * i;
+    if (channels === 3) {
+      for (let c = 0; c < 3; c++) image[i + c * size] = data[at + c] / 255;
+    } else {
+      const grey = 0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2];
+      image[i] = Math.round(grey) / 255; // as Pillow's "L"
+    }
+  }
+  return image;
+}
+
+function contextOf(canvas, width, height) {
+  Object.assign(canvas, { width, height });
+  return canvas.getContext("2d", { willReadFrequently: true });
+}
