@@ -13,7 +13,7 @@ export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 8589934592
 export MALLOC_TOP_PAD_ ?= 268435456
 
-.PHONY: celeba pretrained test lint format docs bench clean
+.PHONY: celeba pretrained test lint format docs dist bench clean
 
 celeba: $(VENV)/.ccvae-pyro-run
 	$(BIN)/python examples/celeba.py $(ARGS)
@@ -34,7 +34,13 @@ format: $(VENV)/.ccvae-pyro-dev
 	$(RUN) ruff format .
 
 docs: $(VENV)/.ccvae-pyro-dev
+	bash .ci/programs dot:graphviz npm:npm
+	$(RUN) pytest docs
 	$(RUN) sphinx -W --keep-going -b html docs docs/_build $(ARGS)
+
+dist: $(VENV)/.ccvae-pyro-dev
+	rm -rf build dist
+	$(RUN) build
 
 bench: $(VENV)/.ccvae-pyro-dev
 	mkdir -p build
@@ -54,4 +60,4 @@ $(VENV)/.ccvae-pyro-dev: setup.cfg pyproject.toml | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf .venv docs/_build build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv docs/_build docs/explorer/node_modules build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
