@@ -1,14 +1,34 @@
-"""The README's program runs; the docs' own snippets are doctests."""
+"""What README and docs show is true: programs run, commands are understood, nothing is missing."""
 
+import ast
 import functools
+import importlib
 import re
+import shlex
 from pathlib import Path
 
+import pytest
 import torch
+from helpers import EXAMPLES
 
 from ccvae_pyro import data
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = EXAMPLES.parent
+README, DOCS, PACKAGE = ROOT / "README.md", ROOT / "docs", ROOT / "ccvae_pyro"
+PAGES = [README, *sorted(DOCS.glob("*.md")), *sorted((DOCS / "tutorial").glob("*.md"))]
+API = "\n".join(path.read_text() for path in (DOCS / "api").glob("*.md"))
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py"]
+
+
+def commands(text):
+    """The examples that a page tells to run, with their arguments."""
+    text = text.replace("\\\n", " ")
+    for line in re.findall(r"python examples/[^`\n|]*", text):
+        _, script, *arguments = shlex.split(line, comments=True)
+        yield " ".join([Path(script).stem, *arguments])
+
+
+COMMANDS = sorted({command for page in PAGES for command in commands(page.read_text())})
 
 
 def test_the_programs_in_the_readme_run(tmp_path, monkeypatch):
@@ -25,14 +45,48 @@ def test_the_programs_in_the_readme_run(tmp_path, monkeypatch):
     assert names["with_sunglasses"].shape == names["x"].shape
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_understood(command, monkeypatch):
+    script, *arguments = command.split()
+    monkeypatch.syspath_prepend(EXAMPLES)
+    importlib.import_module(script).parse(arguments)
+
+
 def test_snippets_are_shown_as_code():
-    for page in (README.parent / "docs").glob("*.md"):
+    for page in PAGES:
         outside = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
         # At the start of a line it would be three quotations, one in another.
         assert not re.search(r"^>>>", outside, flags=re.M), page.name
 
 
-def test_every_picture_and_file_that_the_readme_names_is_there():
-    text = README.read_text()
-    named = re.findall(r"\]\(((?!http)[^)]+)\)", text) + re.findall(r"`([A-Z]\w+\.\w+)`", text)
-    assert [name for name in named if not (README.parent / name).exists()] == []
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_every_file_that_is_linked_to_is_there(name):
+    text = (ROOT / name).read_text()
+    named = re.findall(r"\]\(((?!http)[^)#]+)\)", text) + re.findall(r"`([A-Z]\w+\.\w+)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_table_and_figure_of_results_is_shown_on_a_page():
+    shown = "\n".join(page.read_text() for page in PAGES)
+    results = {path.name for path in (DOCS / "results").iterdir() if path.suffix != ".csv"}
+    assert {name for name in results if f"results/{name}" not in shown} == set()
+
+
+def test_every_table_of_results_says_how_it_is_made():
+    reproducing = (DOCS / "reproducing.md").read_text()
+    tables = {path.name for path in (DOCS / "results").glob("*.md")}
+    assert {name for name in tables if f"`{name}`" not in reproducing} == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_the_api_has_every_public_name(path):
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    public = [
+        node.name
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
+    ]
+    options = re.search(rf"automodule:: {module}\n   :members:\n   :exclude-members: (.*)", API)
+    apart = public if options is None else [n for n in public if n in options[1].split(", ")]
+    missing = [n for n in apart if not re.search(rf"auto\w+:: ccvae_pyro[\w.]*\.{n}$", API, re.M)]
+    assert missing == []
