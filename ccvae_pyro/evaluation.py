@@ -30,8 +30,9 @@ def evaluate(
 
     :param batches: pairs of images and labels; a NaN label is left out.
     :param objective: whose bound to report, if any.
-    :returns: what :func:`label_figures` does; ``reconstruction_error``, the mean absolute error of
-        a pixel; and ``bound``, in nats per image. A figure that the model has no part for is NaN.
+    :returns: what :func:`~ccvae_pyro.evaluation.label_figures` does; ``reconstruction_error``, the
+        mean absolute error of a pixel; and ``bound``, in nats per image. A figure that the model
+        has no part for is NaN.
     """
     answers, error, bound, num_images = [], 0.0, 0.0, 0
     for x, y in batches:
@@ -51,7 +52,7 @@ def evaluate(
 def label_figures(model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Any]:
     """Measures how well a model reads labels off images.
 
-    :param batches: as :func:`evaluate` takes them.
+    :param batches: as :func:`~ccvae_pyro.evaluate` takes them.
     :returns: ``accuracy``, ``balanced_accuracy``, ``majority_accuracy`` (of always answering the
         more frequent value), ``average_precision``, ``auroc`` and ``calibration_error`` (by how
         much answers are surer than they are right, or less sure), each the mean over the labels;

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Network(nn.Sequential):
-    """Layers in a row, computed in the precision that :func:`set_precision` asks for.
+    """Layers in a row, computed in the precision that :func:`~ccvae_pyro.set_precision` asks for.
 
     Whatever that is, the output has the dtype of the input, so that a density computed from it
     never sees the lower precision. Images are laid out ``channels_last``, and convolutions follow;

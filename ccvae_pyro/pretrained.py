@@ -17,7 +17,7 @@ def load_pretrained(name: str = "avatars") -> ImageModel:
 
     ``"avatars"`` is the paper's CCVAE of the 18 most visible attributes of
     :func:`~ccvae_pyro.data.load_avatars`. It has not seen the faces that these draws by default.
-    :func:`facts` tells how it was trained and what it can do.
+    :func:`~ccvae_pyro.pretrained.facts` tells how it was trained and what it can do.
 
     :returns: the model, on the CPU.
     :raises ValueError: if there is none of that name.

@@ -19,7 +19,7 @@ class TensorELBO(Trace_ELBO):
     Pyro's makes a number of it at once, for which a host waits until the accelerator has computed
     all that it was given, and hands it nothing meanwhile. On a CPU it is a number here too.
 
-    Subclasses give the loss of two traces as :meth:`_differentiable_loss_particle`.
+    Subclasses give the loss of two traces as ``_differentiable_loss_particle``.
     """
 
     def loss_and_grads(self, model: Callable, guide: Callable, *args, **kwargs) -> Any:

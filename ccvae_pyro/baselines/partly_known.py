@@ -79,7 +79,7 @@ class PartlyKnown(TorchDistribution):
 
     :param row: the distribution of a row of labels.
     :param y: labels, NaN where missing, shape ``(batch, num_labels)``.
-    :param count_known: whether known labels count in :meth:`log_prob`: a model's do, a guide's
+    :param count_known: whether known labels count in ``log_prob``: a model's do, a guide's
         do not.
     :raises ValueError: if labels have more than 64 values together, and some have classes.
     """

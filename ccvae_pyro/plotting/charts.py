@@ -18,7 +18,7 @@ MOST_WRITTEN = 20  # labels whose changes are written out
 def plot_history(history: Sequence[dict[str, float]]) -> Figure:
     """Loss, accuracies and reconstruction error by epoch.
 
-    :param history: a dictionary for each epoch, as :func:`train` returns them.
+    :param history: a dictionary for each epoch, as :func:`~ccvae_pyro.train` returns them.
     """
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     epochs = [record["epoch"] for record in history]
