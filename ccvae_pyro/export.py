@@ -6,6 +6,7 @@ import copy
 import json
 import warnings
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from ccvae_pyro.model import CCVAE
 def export_onnx(ccvae: ImageModel, folder: Path | str) -> None:
     r"""Writes what encodes, decodes, classifies and edits, each file whole or not at all.
 
-    - ``encoder.onnx``, from ``x`` to ``z_c`` and ``z_style``, the means of :math:`q_\phi(z \mid x)`;
-    - ``decoder.onnx``, from ``z``, which is ``z_c`` and then ``z_style``, to ``x``, the mean image;
+    - ``encoder.onnx``, from ``x`` to ``z_c`` and ``z_style``, the posterior's means;
+    - ``decoder.onnx``, from ``z``, that is ``z_c`` and then ``z_style``, to ``x``, the mean image;
     - ``model.json``: the shape of an ``image``, the ``loc`` and ``scale`` of the ``style`` prior,
       and of each of the ``labels`` its name, what it excludes, ``weight`` and ``bias`` of the
       classifier, ``loc`` and ``scale`` of the conditional prior without it and with it.
@@ -35,19 +36,19 @@ def export_onnx(ccvae: ImageModel, folder: Path | str) -> None:
     :param ccvae: a model whose labels are binary, of one characteristic each.
     :param folder: where the files go; made if need be.
     :raises ValueError: if the model has other labels, or other parts than these files can hold.
-    :raises ImportError: if the packages that write ONNX are not installed.
+    :raises ImportError: if the packages that write ONNX are missing, or PyTorch is too old.
 
     Example:
 
-        >>> import ccvae_pyro
-        >>> export_onnx(ccvae_pyro.load_pretrained(), folder)  # doctest: +SKIP
+        >>> from ccvae_pyro import mnist
+        >>> folder = getfixture("tmp_path")
+        >>> export_onnx(mnist(convolutions=False), folder)
+        >>> sorted(path.name for path in folder.iterdir())
+        ['decoder.onnx', 'encoder.onnx', 'model.json']
     """
     _check(ccvae)
-    if missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
-        raise ImportError(
-            f"{' and '.join(missing)} missing: ONNX needs an extra, pip install 'ccvae-pyro[export]'"
-        )
-    exported = copy.deepcopy(ccvae).cpu().float().eval()
+    _check_packages()
+    exported: Any = copy.deepcopy(ccvae).cpu().float().eval()
     set_precision(exported, torch.float32)
     z = torch.zeros(2, sum(exported.encoder.block_dims), dtype=torch.float32)
     x = _Decode(exported)(z).detach()
@@ -64,7 +65,8 @@ def export_onnx(ccvae: ImageModel, folder: Path | str) -> None:
 class _Encode(nn.Module):
     def __init__(self, ccvae: CCVAE) -> None:
         super().__init__()
-        self.features, self.block_dims = ccvae.encoder.features, ccvae.encoder.block_dims
+        encoder: Any = ccvae.encoder
+        self.features, self.block_dims = encoder.features, encoder.block_dims
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         loc, _ = self.features(x).chunk(2, dim=-1)  # as in normal_of
@@ -95,6 +97,16 @@ def _check(model: ImageModel) -> None:
     for name, kind in wanted.items():
         if not isinstance(part := getattr(model, name), kind):
             raise ValueError(f"wanted a {kind.__name__} as {name}, got a {type(part).__name__}")
+
+
+def _check_packages() -> None:
+    if missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
+        names = " and ".join(missing)
+        raise ImportError(
+            f"{names} missing: ONNX needs an extra, pip install 'ccvae-pyro[export]'"
+        )
+    if "dynamic_shapes" not in signature(torch.onnx.export).parameters:
+        raise ImportError(f"ONNX needs PyTorch 2.5 or later, got {torch.__version__}")
 
 
 def _onnx(network: nn.Module, example: Tensor, name: str, outputs: list[str]) -> bytes:
