@@ -31,18 +31,40 @@ def commands(text):
 COMMANDS = sorted({command for page in PAGES for command in commands(page.read_text())})
 
 
-def test_the_programs_in_the_readme_run(tmp_path, monkeypatch):
+def programs(page):
+    """The Python programs of a page that are not run when it is built."""
+    return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S)
+
+
+def test_the_program_in_the_readme_that_trains_runs(tmp_path, monkeypatch):
     torch.set_default_dtype(torch.float32)
     monkeypatch.chdir(tmp_path)
-    trained, training = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S)
-    names = {}
-    exec(trained.replace("1_000", "20"), names)
-    assert names["with_hats"].shape == names["x"].shape
-    assert (tmp_path / "hats.png").stat().st_size > 0
+    training = programs(README)[1]
     assert "range(1, 16)" in training
     monkeypatch.setattr(data, "load_avatars", functools.partial(data.load_avatars, num_images=240))
     exec(training.replace("range(1, 16)", "range(1, 2)"), names := {})
     assert names["with_sunglasses"].shape == names["x"].shape
+
+
+@pytest.mark.parametrize(
+    "page", [README, DOCS / "index.md", DOCS / "install.md"], ids=lambda page: page.stem
+)
+def test_programs_that_begin_with_the_trained_model_run(page, tmp_path, monkeypatch):
+    torch.set_default_dtype(torch.float32)
+    monkeypatch.chdir(tmp_path)
+    program = programs(page)[0]
+    exec(program.replace("1_000", "20"), names := {})
+    assert names["ccvae"].label_names[0] == "Afro"
+    for picture in re.findall(r"(\w+\.png)", program):
+        assert (tmp_path / picture).stat().st_size > 0
+
+
+def test_no_other_page_shows_a_program_that_nothing_runs():
+    assert [page.name for page in PAGES if programs(page)] == [
+        "README.md",
+        "index.md",
+        "install.md",
+    ]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
