@@ -7,6 +7,7 @@ from typing import Any
 import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution, constraints
+from pyro.infer.util import is_validation_enabled
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Distribution, Normal
@@ -28,6 +29,8 @@ class PriorProbe(RowMessenger):
     The site ``"y"`` reaches the rest of the model as a row for each class of the label that has
     the most, or three for a number: where a label has fewer, the last ones are its last class once
     more. In a trace, it and what depends on it count for nothing: they are the caller's to score.
+    Where Pyro validates, further rows mix the values of different labels, to find out whether the
+    characteristics of one label depend on others.
 
     After the run ``parts`` are the label prior's, by their kind, ``values`` the rows, and
     ``priors`` has, by the name of a site, the distribution of characteristics in each row, along a
@@ -36,7 +39,7 @@ class PriorProbe(RowMessenger):
     :param max_plate_nesting: the rows go to the left of this many dimensions.
     :param y: as :func:`values_to_try` takes it.
     :raises NotFactorizedError: if ``"y"`` is no row of labels, or something of another form
-        depends on it.
+        depends on it, or the characteristics of a label depend on others.
     """
 
     def __init__(self, max_plate_nesting: int, y: Tensor | None = None) -> None:
@@ -55,15 +58,47 @@ class PriorProbe(RowMessenger):
             self.parts = labels_of(fn, "model")
             msg["fn"] = fn.mask(False)
             rows = values_to_try(fn, self._y)
-            self.values = self._rows = add_rows(list(rows), self.max_plate_nesting)
+            self.values, self._mixed = (
+                rows,
+                _mixtures(rows) if is_validation_enabled() else rows[:0],
+            )
+            rows = torch.cat([rows, self._mixed])
+            self._rows = add_rows(list(rows), self.max_plate_nesting)
             self._sizes = torch.Size([num_characteristics(self.parts, fn)])
         elif len(fn.batch_shape) > self.max_plate_nesting:
             is_row = is_row_of(fn, Distribution) and fn.event_shape == self._sizes
             if not is_row or msg["is_observed"]:
                 raise NotFactorizedError(f"{msg['name']!r} of the model depends on all labels")
-            self.priors[msg["name"]] = fn.base_dist
+            self.priors[msg["name"]] = self._checked(fn.base_dist, msg["name"])
             real = constraints.independent(constraints.real, 1)
             msg["fn"] = dist.ImproperUniform(real, fn.batch_shape[1:], fn.event_shape)
+
+    def _checked(self, fn: Any, name: str) -> Any:
+        """The rows of single values, once those of mixed ones have shown that they are enough."""
+        num_rows = len(self.values)
+        if not len(self._mixed):
+            return fn
+        point = torch.linspace(-1.3, 2.1, self._sizes.numel()).to(self.values)
+        log_p = fn.log_prob(point)
+        is_second = self._is_second().view(-1, *[1] * (log_p.dim() - 2), log_p.shape[-1])
+        expected = torch.where(is_second, log_p[1], log_p[0])
+        if not torch.allclose(log_p[num_rows:], expected, 1e-3, 1e-3, equal_nan=True):
+            raise NotFactorizedError(
+                f"in {name!r} of the model, characteristics of a label depend on other labels"
+            )
+        if isinstance(fn, Normal):
+            return Normal(fn.loc[:num_rows], fn.scale[:num_rows], validate_args=False)
+        return _FirstRows(fn, num_rows)
+
+    def _is_second(self) -> Tensor:
+        """Of each mixed row, which characteristics' label has its second value."""
+        bits = _bits(self.values.shape[-1]).to(self.values.device)
+        if self.parts[0].latents is None:
+            return bits
+        of_entries = bits.new_zeros(len(bits), self._sizes.numel())
+        for part in self.parts:
+            of_entries[:, part.latents] = bits[:, part.columns, None]
+        return of_entries
 
     def prior_of(self, name: str, part: LabelPart) -> Any:
         """The prior of some labels' characteristics, shape ``(num_classes, ..., num, dim)``."""
@@ -96,6 +131,35 @@ def values_to_try(fn: Any, y: Tensor | None = None) -> Tensor:
         elif y is None:
             rows[..., columns] = part.distribution.mean + count * part.distribution.stddev
     return rows
+
+
+class _FirstRows:
+    """The first rows of a distribution whose leftmost batch dimension is rows."""
+
+    def __init__(self, base: Any, num_rows: int) -> None:
+        self.base, self.num_rows = base, num_rows
+
+    def __repr__(self) -> str:
+        return repr(self.base)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        shape = self.base.batch_shape
+        value = value.expand(torch.broadcast_shapes(value.shape, (self.num_rows, *shape[1:])))
+        axis = value.dim() - len(shape)
+        others = [value.narrow(axis, 0, 1)] * (shape[0] - self.num_rows)
+        return self.base.log_prob(torch.cat([value, *others], axis)).narrow(axis, 0, self.num_rows)
+
+
+def _mixtures(rows: Tensor) -> Tensor:
+    """Rows in which any two labels differ somewhere: of each, the first value or the second."""
+    bits = _bits(rows.shape[-1]).to(rows.device)
+    return torch.where(bits.view(-1, *[1] * (rows.dim() - 2), rows.shape[-1]), rows[1], rows[0])
+
+
+def _bits(num: int) -> Tensor:
+    """The numbers below this one as binary digits, shape ``(num_digits, num)``."""
+    digits = torch.arange(max(0, num - 1).bit_length())
+    return (torch.arange(num) >> digits[:, None]) % 2 == 1
 
 
 def prior_of_part(normal: Any, part: LabelPart) -> Normal:
