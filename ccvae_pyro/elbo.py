@@ -94,8 +94,15 @@ class CCVAE_ELBO(TensorELBO):
             return self._get_scored_trace(model, guide, args, kwargs, sum_labels=False)
         try:
             return self._get_scored_trace(model, guide, args, kwargs, sum_labels=True)
-        except NotFactorizedError:  # which is an error still, if a part of the labels is missing
+        except NotFactorizedError as error:
+            reason = error.reason
+        try:
             return self._get_scored_trace(model, guide, args, kwargs, sum_labels=False)
+        except NotFactorizedError as error:
+            raise ValueError(
+                f"some labels are missing that cannot be summed out, as {reason}: wanted all "
+                "labels of a batch, or none of them, as in step(x)"
+            ) from error
 
     def _get_scored_trace(
         self, model: Callable, guide: Callable, args: tuple, kwargs: dict, sum_labels: bool

@@ -14,10 +14,16 @@ from ccvae_pyro.labels.rows import LabelPart, parts_of
 
 
 class NotFactorizedError(ValueError):
-    """A model or a guide in which labels cannot be dealt with one by one."""
+    """A model or a guide in which labels cannot be dealt with one by one.
+
+    :param reason: what it is that cannot, in one line.
+    """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}: CCVAE_ELBO takes any model and guide")
+        hint = ": CCVAE_ELBO takes any model and guide"
+        # Pyro makes an error anew at each trace that it passes, the shapes of all sites below.
+        self.reason = reason.partition("\n")[0].removesuffix(hint)
+        super().__init__(self.reason + hint)
 
 
 class RowMessenger(Messenger):
