@@ -54,6 +54,12 @@ class LabelDraws(RowMessenger):
         self.log_q_y_x: Tensor | None = None
         self.parts: tuple[LabelPart, ...] = ()
 
+    def __exit__(self, *error: Any) -> Any:
+        """What the guide computes of a label need not take rows of it: it depends on the label."""
+        if self.parts and isinstance(error[1], RuntimeError):
+            raise NotFactorizedError("the guide computes something of the label") from error[1]
+        return super().__exit__(*error)
+
     def _pyro_sample(self, msg: Any) -> None:
         """Replaces a site's distribution by what the trace outside is to see of it."""
         if site_is_subsample(msg):
