@@ -52,7 +52,7 @@ def importance_weights(
     log_p = mixture_log_prob(ccvae, z_c) + ccvae.style_prior().log_prob(z_style)
     log_p += torch.cat(
         [
-            ccvae.decoder(torch.cat(z, dim=-1)).log_prob(x)
+            _log_p_x_z(ccvae, x, torch.cat(z, dim=-1))
             for z in zip(z_c.split(CHUNK), z_style.split(CHUNK), strict=True)
         ]
     )
@@ -62,6 +62,12 @@ def importance_weights(
     log_q_y_z = log_probs_of_known(ccvae.classifier(z_c), y)
     log_q_y_x = log_q_y_z.logsumexp(0) - math.log(num_draws)  # label by label
     return ImportanceWeights(images, (log_q_y_z - log_q_y_x).sum(-1))
+
+
+def _log_p_x_z(ccvae: CCVAE, x: Tensor, z: Tensor) -> Tensor:
+    """Of images at draws, shape ``(num_draws, batch)``; the decoder sees one batch of them all."""
+    images = x.expand(len(z), *x.shape).flatten(0, 1)
+    return ccvae.decoder(z.flatten(0, 1)).log_prob(images).unflatten(0, z.shape[:2])
 
 
 def log_likelihood(weights: ImportanceWeights) -> Tensor:

@@ -13,6 +13,8 @@ from ccvae_pyro.family import ImageModel, register
 from ccvae_pyro.labels import Label, binaries, block_of
 from ccvae_pyro.labels.reading import widened
 
+NUM_DRAWS = 500  # from a distribution that has no formula for its mean
+
 
 class CCVAE(ImageModel):
     r"""Characteristic capturing VAE: its six distributions, as a model and a guide.
@@ -97,18 +99,20 @@ class CCVAE(ImageModel):
 
         Of a label that is a number, with the deviation that :math:`z_c` lends to it.
         """
-        q_z_c = self.encoder(x)[0]
-        rows = (self.classifier(q_z_c.mean + by) for by in (0, q_z_c.variance.sqrt()))
-        return widened(*rows)
+        mean, deviation = moments(self.encoder(x)[0])
+        return widened(*(self.classifier(mean + by) for by in (0, deviation)))
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior means of ``z_c`` and ``z_style``."""
         q_z_c, q_z_style = self.encoder(x)
-        return q_z_c.mean, q_z_style.mean
+        return moments(q_z_c)[0], moments(q_z_style)[0]
 
     def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
         """The mean image of ``z_c`` and ``z_style``."""
-        return self.decoder(torch.cat([of_labels, rest], dim=-1)).mean
+        z = torch.cat([of_labels, rest], dim=-1)
+        if z.dim() == 2:
+            return self.decoder(z).mean
+        return self.decoder(z.flatten(0, -2)).mean.unflatten(0, z.shape[:-1])
 
     def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """``z_c`` from the conditional prior, and ``z_style`` from its own."""
@@ -121,6 +125,17 @@ class CCVAE(ImageModel):
 
     def prior_of(self, index: int, value: float) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the conditional prior of a label's characteristics."""
-        prior = self.conditional_prior(self.row_with(index, value))
+        mean, deviation = moments(self.conditional_prior(self.row_with(index, value)))
         block = self.block(index)
-        return prior.mean[block], prior.variance[block].sqrt()
+        return mean[block], deviation[block]
+
+
+def moments(fn: TorchDistribution) -> tuple[Tensor, Tensor]:
+    """Mean and deviation; where there is no formula for them, as of a flow, those of draws."""
+    try:
+        return fn.mean, fn.variance.sqrt()
+    except NotImplementedError:
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            torch.manual_seed(0)  # the same answer each time, at no cost to others' numbers
+            draws = fn(torch.Size((NUM_DRAWS,)))
+        return draws.mean(0), draws.std(0)
