@@ -6,10 +6,10 @@ from typing import Any
 
 import pyro.distributions as dist
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Independent, Normal
+from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
 from ccvae_pyro.labels.reading import likeliest, log_prob_of_classes, num_classes_of
-from ccvae_pyro.labels.rows import LabelPart, MixedLabels, parts_of
+from ccvae_pyro.labels.rows import LabelPart, MixedLabels, is_row_of, parts_of
 from ccvae_pyro.model import CCVAE
 from ccvae_pyro.prior_probe import prior_of_part, values_to_try
 
@@ -28,7 +28,9 @@ class BayesClassifier(nn.Module):
 
     :param label_prior: :math:`p(y)`, of a row of labels.
     :param conditional_prior: :math:`p_\psi(z_c \mid y)`, a Normal for each characteristic; of a
-        label that is a number, its mean is a line in that.
+        label that is a number, its mean is a line in that. Of binary labels alone it may be any
+        row of distributions, one for each label.
+    :raises ValueError: when called, if the conditional prior has no factor for each label.
     """
 
     def __init__(self, label_prior: nn.Module, conditional_prior: nn.Module) -> None:
@@ -40,9 +42,17 @@ class BayesClassifier(nn.Module):
         """From shape ``(..., num_characteristics)`` to a row of labels of that batch shape."""
         label_prior, conditional_prior = self.priors
         row = label_prior()
-        priors = conditional_prior(values_to_try(row)).base_dist
+        values = values_to_try(row)
+        # Values to the left of the batch.
+        prior = conditional_prior(values.view(len(values), *[1] * (z_c.dim() - 1), -1))
+        if not is_row_of(prior, Distribution):
+            raise ValueError(
+                f"Bayes' rule is taken label by label: wanted a conditional prior with a factor "
+                f"for each, got {prior}"
+            )
         parts = [
-            part._replace(distribution=_posterior(part, priors, z_c)) for part in parts_of(row)
+            part._replace(distribution=_posterior(part, prior.base_dist, z_c))
+            for part in parts_of(row)
         ]
         if isinstance(row, Independent):
             return parts[0].distribution.to_event(1)
@@ -51,16 +61,22 @@ class BayesClassifier(nn.Module):
 
 def _posterior(part: LabelPart, priors: Any, z_c: Tensor) -> Any:
     """Of some labels of one kind."""
-    z, prior = part.characteristics(z_c), prior_of_part(priors, part)
     if not num_classes_of(part.distribution):
-        return _posterior_of_numbers(part.distribution, prior, z)
-    leading = (-1, *[1] * (z_c.dim() - 1))  # classes to the left of the batch
-    loc, scale = (array.view(*leading, *z.shape[-2:]) for array in (prior.loc, prior.scale))
-    log_p_y = log_prob_of_classes(part.distribution).view(*leading, z.shape[-2])
-    log_joint = log_p_y + Normal(loc, scale, validate_args=False).log_prob(z).sum(-1)
+        prior = prior_of_part(priors, part)
+        return _posterior_of_numbers(part.distribution, prior, part.characteristics(z_c))
+    log_p_y = log_prob_of_classes(part.distribution)
+    log_p_y = log_p_y.view(len(log_p_y), *[1] * (z_c.dim() - 1), -1)
+    log_joint = log_p_y + _log_p_z(part, priors, z_c)
     if isinstance(part.distribution, Bernoulli):
         return dist.Bernoulli(logits=log_joint[1] - log_joint[0])
     return dist.Categorical(logits=log_joint.movedim(0, -1))
+
+
+def _log_p_z(part: LabelPart, priors: Any, z_c: Tensor) -> Tensor:
+    """Of each label's characteristics, for every class, shape ``(num_classes, ..., num)``."""
+    if isinstance(priors, Normal) or part.latents is not None:
+        return prior_of_part(priors, part).log_prob(part.characteristics(z_c)).sum(-1)
+    return priors.log_prob(z_c)
 
 
 def _posterior_of_numbers(label_prior: Any, prior: Any, z: Tensor) -> Any:
