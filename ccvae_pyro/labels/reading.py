@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Normal
 from torch.nn.functional import logsigmoid
 
-from ccvae_pyro.labels.rows import LabelPart, MixedLabels, parts_of, unknown_labels
+from ccvae_pyro.labels.rows import LabelPart, MixedLabels, parts_to_read, unknown_labels
 
 
 def log_probs_of_known(fn: Any, y: Tensor) -> Tensor:
@@ -20,7 +20,7 @@ def log_probs_of_known(fn: Any, y: Tensor) -> Tensor:
     :param y: labels, NaN where missing, shape ``(batch, num_labels)``.
     """
     log_probs = []
-    for part in parts_of(fn):
+    for part in parts_to_read(fn):
         labels = part.labels(y)
         log_prob = part.distribution.log_prob(labels.nan_to_num())
         log_probs.append(log_prob * ~labels.isnan())
@@ -32,7 +32,7 @@ def outcomes(fn: Any) -> Tensor:
 
     In the order of labels: the probability that one is true, of each class, or a number's mean.
     """
-    parts, columns = parts_of(fn), []
+    parts, columns = parts_to_read(fn), []
     for part in parts:
         one = part.distribution
         values = one.probs if isinstance(one, Categorical) else one.mean[..., None]
@@ -42,7 +42,7 @@ def outcomes(fn: Any) -> Tensor:
 
 def likeliest(fn: Any) -> Tensor:
     """The likeliest value of each of a row of labels, as ``y`` has them."""
-    parts, values = parts_of(fn), []
+    parts, values = parts_to_read(fn), []
     for part in parts:
         one = part.distribution
         is_number = isinstance(one, Normal)
@@ -53,7 +53,7 @@ def likeliest(fn: Any) -> Tensor:
 
 def certainty(fn: Any) -> Tensor:
     """How sure the likeliest values are: their probability, or a number's deviation."""
-    parts, values = parts_of(fn), []
+    parts, values = parts_to_read(fn), []
     for part in parts:
         one = part.distribution
         is_number = isinstance(one, Normal)
@@ -70,7 +70,7 @@ def widened(fn: Any, aside: Any) -> Any:
     if not isinstance(fn, MixedLabels):
         return fn
     parts = []
-    for part, further in zip(fn.parts, parts_of(aside), strict=True):
+    for part, further in zip(fn.parts, parts_to_read(aside), strict=True):
         one = part.distribution
         if isinstance(one, Normal):
             scale = (further.distribution.loc - one.loc).hypot(one.scale)

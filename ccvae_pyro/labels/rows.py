@@ -97,6 +97,19 @@ def parts_of(fn: Any) -> tuple[LabelPart, ...]:
     return (LabelPart(fn.base_dist),) if is_row_of(fn, Bernoulli) else ()
 
 
+def parts_to_read(fn: Any) -> tuple[LabelPart, ...]:
+    """The parts of a row of labels, of which single labels are to be read.
+
+    :raises ValueError: if it is no row of labels.
+    """
+    if not (parts := parts_of(fn)):
+        raise ValueError(
+            "labels are read off a row of them: wanted MixedLabels or Bernoulli(...).to_event(1) "
+            f"of the classifier, got {fn}"
+        )
+    return parts
+
+
 def unknown_labels(fn: Any) -> Tensor:
     """A row of labels none of which is known: all are NaN."""
     first = parts_of(fn)[0].distribution
