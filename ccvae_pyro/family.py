@@ -88,6 +88,8 @@ def register(name: str, model: nn.Module) -> None:
     for parameter_name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
+        if not parameter.is_contiguous():  # as with channels_last: the store would train a copy
+            parameter.data = parameter.data.contiguous()
         stored_name = param_with_module_name(name, parameter_name)
         if stored_name in store:
             stored = store[stored_name].unconstrained()  # type: ignore[attr-defined]
