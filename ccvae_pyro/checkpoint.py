@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ccvae_pyro.family import ImageModel
 from ccvae_pyro.files import written_whole
@@ -23,7 +24,9 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
     :param values: tensors and plain values to keep with it.
     :raises OSError: if it cannot be written.
     """
-    contents = {"recipe": model.recipe, "model": model.state_dict(), **values}
+    # A preset makes its own parts: one with a part of the user's own is not what it made.
+    recipe = model.recipe if all(map(_is_of_a_library, model.modules())) else None
+    contents = {"recipe": recipe, "model": model.state_dict(), **values}
     with written_whole(Path(path)) as part:
         try:
             torch.save(contents, part)
@@ -33,8 +36,12 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
             ) from error
 
 
+def _is_of_a_library(module: nn.Module) -> bool:
+    return type(module).__module__.partition(".")[0] in ("ccvae_pyro", "torch")
+
+
 def read(path: Path | str) -> dict[str, Any]:
-    """Reads all that :func:`save` wrote, onto the CPU.
+    """Reads all that :func:`~ccvae_pyro.save` wrote, onto the CPU.
 
     :raises FileNotFoundError: if there is no such file.
     :raises CheckpointError: if it is truncated or no checkpoint at all.
@@ -55,7 +62,7 @@ def load(path: Path | str, model: ImageModel | None = None) -> ImageModel:
 
     :param path: a checkpoint, such as ``runs/celeba/checkpoint.pt``.
     :param model: the model to read the parameters into: needed where it was put together by hand,
-        not by a preset.
+        or a preset's has a part of one's own.
     :returns: the model, on the CPU.
     :raises FileNotFoundError: if there is no such file.
     :raises CheckpointError: if it cannot be read, or belongs to a model of another shape.
