@@ -28,7 +28,7 @@ from ccvae_pyro.export import export_onnx
 from ccvae_pyro.family import ImageModel
 
 HERE = Path(__file__).parent
-PAGE = ("index.html", "style.css", "explorer.js", "cards.js", "images.js", "loading.js", "model.js")
+PAGE = sorted(path for path in HERE.iterdir() if path.suffix in (".html", ".css", ".js"))
 # The runtime's build for WebAssembly alone. Named .js, for not all servers know .mjs.
 RUNTIME = {"ort.js": "ort.wasm.bundle.min.mjs", "ort.wasm": "ort-wasm-simd-threaded.wasm"}
 NUM_FACES = 12
@@ -53,8 +53,8 @@ def build(
     shape = json.loads((out / "model.json").read_text())["image"]
     if list(faces.shape[1:]) != shape or len(shape) != 3 or shape[0] not in (1, 3):
         raise ValueError(f"the model is of images {shape}, got faces {list(faces.shape[1:])}")
-    for name in PAGE:
-        shutil.copyfile(HERE / name, out / name)
+    for path in PAGE:
+        shutil.copyfile(path, out / path.name)
     for name, source in RUNTIME.items():
         shutil.copyfile(runtime / source, out / name)
     pixels = (faces.clamp(0, 1) * 255).round().byte().permute(2, 0, 3, 1)  # rows, faces, columns

@@ -1,5 +1,7 @@
 // The controls: one card for each label, one for each direction of style, one tile for each face.
 
+import { number, percent, spaced } from "./words.js";
+
 /** Makes an element of attributes and children; a function among attributes listens to an event. */
 export function make(tag, attributes = {}, ...children) {
   const element = tag.startsWith("svg:")
@@ -13,10 +15,6 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-export const spaced = (name) => name.replaceAll("_", " ");
-export const percent = (probability) => `${Math.round(100 * probability)} %`;
-export const number = (value) => value.toFixed(1).replace("-", "−").replace("−0.0", "0.0");
-
 /**
  * The card of a label.
  *
@@ -27,7 +25,7 @@ export function labelCard({ name, loc, scale }, index, act) {
   const sign = loc[1] < loc[0] ? -1 : 1; // with the label is always to the right
   const ends = [0, 1].map((value) => loc[value] + (value ? sign : -sign) * 3 * scale[value]);
   const { input, dial } = slider(`label-${index}`, (place, isOver) => act.move(sign * place, isOver));
-  const output = make("output", { class: "reading", for: input.id });
+  const output = make("span", { class: "reading" }); // an <output> would speak up at each edit
   const fill = make("i");
   const value = make("span", { class: "value", "aria-hidden": "true" });
   const [off, on] = ["Off", "On"].map((text, i) =>
@@ -62,7 +60,7 @@ export function labelCard({ name, loc, scale }, index, act) {
     },
     show(z, probability) {
       input.value = sign * z;
-      input.setAttribute("aria-valuetext", `${number(z)}, ${percent(probability)} likely`);
+      input.setAttribute("aria-valuetext", `${title}: ${number(z)}, ${percent(probability)} likely`);
       value.textContent = number(z);
       output.textContent = percent(probability);
       fill.style.width = `${100 * probability}%`;
@@ -86,7 +84,7 @@ export function styleCard(index, act) {
     begin: (start) => limits(input, -3, 3, start),
     show(deviations) {
       input.value = deviations;
-      input.setAttribute("aria-valuetext", `${number(deviations)} deviations`);
+      input.setAttribute("aria-valuetext", `${title}: ${number(deviations)} deviations`);
     },
   };
 }
@@ -105,10 +103,10 @@ function slider(id, move) {
   return { input, dial: make("div", { class: "dial" }, input) };
 }
 
-/** Sets a slider's range so that it holds all that is given, in 200 steps. */
+/** Sets a slider's range so that it holds all that is given, in 100 steps. */
 function limits(input, ...values) {
   const [from, to] = [Math.min(...values), Math.max(...values)];
-  Object.assign(input, { min: from, max: to, step: (to - from) / 200 });
+  Object.assign(input, { min: from, max: to, step: (to - from) / 100 });
   return [from, to];
 }
 
