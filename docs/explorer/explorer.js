@@ -226,8 +226,13 @@ function listen() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showDifference);
 }
 
+function showProgress(share, bytes) {
+  $("progress").value = share;
+  $("loading-text").textContent = `Loading the model, ${Math.round(bytes / 1e6)} MB …`;
+}
+
 async function start() {
-  const { model: loaded, sprite, page } = await load((share) => ($("progress").value = share));
+  const { model: loaded, sprite, page } = await load(showProgress);
   [model, shape] = [loaded, loaded.spec.image];
   makeControls();
   const images = cut(sprite, page.faces, shape);

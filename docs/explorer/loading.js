@@ -5,13 +5,13 @@ import { Model } from "./model.js";
 /**
  * Fetches the runtime, the networks and the faces.
  *
- * @param progress told which share of the bytes is there.
+ * @param progress told which share of the bytes is there, and how many they are.
  * @returns the model, the sprite of faces, and what page.json says.
  */
 export async function load(progress) {
   const page = JSON.parse(await text("page.json"));
   let there = 0;
-  const bytes = (path) => fetched(path, (count) => progress((there += count) / page.bytes));
+  const bytes = (path) => fetched(path, (count) => progress((there += count) / page.bytes, page.bytes));
   const [ort, wasmBinary, encoder, decoder, spec, sprite] = await Promise.all([
     import("./ort.js"),
     bytes("ort.wasm"),
@@ -38,8 +38,8 @@ async function session(ort, network) {
 async function found(path) {
   const response = await fetch(path).catch(() => null);
   if (!response?.ok) {
-    const why = response ? `the server answers ${response.status}` : "the server does not answer";
-    throw new Error(`${path} cannot be loaded: ${why}. ${window.serve ?? ""}`);
+    const why = response ? `the server answers ${response.status}` : "no server answers";
+    throw new Error(`${path} cannot be loaded: ${why}.`);
   }
   return response;
 }
