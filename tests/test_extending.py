@@ -1,6 +1,5 @@
 """Parts of one's own: the page runs, its table holds, and others work at the first try."""
 
-import json
 import re
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import pyro.distributions as dist
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import BATCH, NUM_LABELS, NUM_STYLE, run_example
+from helpers import BATCH, NUM_LABELS, NUM_STYLE, assert_refused, rows_of, run_example
+from PIL import Image
 from pyro.distributions import transforms
 from pyro.infer import SVI, Trace_ELBO
 from pyro.optim import Adam
@@ -48,7 +48,11 @@ def test_the_page_runs_from_its_first_cell_to_its_last(tmp_path, monkeypatch, ca
     said = capsys.readouterr().out
     assert said.count(": CCVAE_ELBO takes any model and guide") == 5
     assert "Trace Shapes" not in said
-    assert re.findall(r"(\w+) it$", said, flags=re.M) == ["raises", "lowers", "leaves"]
+    ours, hidden, seen, log_q_y_x = (
+        float(re.search(rf"^{name} +(-?[\d.]+)", said, flags=re.M)[1])
+        for name in ("CCVAE_ELBO", "Trace_ELBO, the site hidden", "Trace_ELBO", r"log q\(y \| x\)")
+    )
+    assert (ours, seen) == pytest.approx((hidden, hidden + log_q_y_x), abs=2e-3)
 
 
 class LogisticPrior(nn.Module):
@@ -305,9 +309,7 @@ def test_labels_that_are_no_row_cannot_be_read_and_it_says_so(ccvae, batch):
             return dist.OneHotCategorical(logits=z_c)
 
     ccvae.classifier = OneHot()
-    with pytest.raises(
-        ValueError, match=r"wanted MixedLabels or .*got OneHotCategorical"
-    ):
+    with pytest.raises(ValueError, match=r"wanted MixedLabels or .*got OneHotCategorical"):
         ccvae_pyro.classify(ccvae, batch[0])
 
 
@@ -350,3 +352,37 @@ def test_parts_have_the_shapes_of_the_table(ccvae, leading):
         ((), (NUM_STYLE,)),
         ((), (NUM_LABELS,)),
     ]
+
+
+def test_three_priors_are_compared(avatars_root, tmp_path):
+    small = ["--root", avatars_root, "--num-images", 120, "--epochs", 1, "--reader-epochs", 1]
+    small += ["--attributes", "Beard", "Sunglasses", "--batch-size", 25, "--out", tmp_path]
+    result = run_example("swap_prior.py", *small)
+    assert result.returncode == 0, result.stderr
+    rows = rows_of(tmp_path / "swap_prior.csv")
+    assert [row["prior"] for row in rows] == ["Normal", "mixture", "flow"]
+    figures = [list(map(float, list(row.values())[1:])) for row in rows]
+    assert all(0 <= figure <= 1 for row in figures for figure in row)
+    assert len({tuple(row) for row in figures}) == 3
+    assert "| flow |" in result.stdout
+    with Image.open(tmp_path / "swap_prior.png") as picture:
+        assert picture.width > 1_000
+    before = (tmp_path / "flow" / "checkpoint.pt").read_bytes()
+    assert run_example("swap_prior.py", *small).returncode == 0
+    assert (tmp_path / "flow" / "checkpoint.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--attributes", "Beart"], "no label is called 'Beart': did you mean Beard"),
+        (["--priors", "uniform"], "invalid choice: 'uniform'"),
+        (["--batch-size", "1000"], "the batch size must be between 1 and"),
+    ],
+)
+def test_a_comparison_of_priors_that_makes_no_sense_is_refused(
+    avatars_root, tmp_path, wrong, message
+):
+    out = tmp_path / "out"
+    places = ["--root", avatars_root, "--num-images", 120, "--out", out]
+    assert_refused(run_example("swap_prior.py", *places, *wrong), message, out)
