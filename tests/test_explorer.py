@@ -464,6 +464,13 @@ def test_is_built_of_a_checkpoint_and_a_folder_of_images(browser, tmp_path, caps
         server.shutdown()
 
 
+def test_what_its_user_can_mend_is_said_in_a_line(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        build_explorer.main([str(tmp_path / "none.pt"), str(tmp_path / "out")])
+    assert "error: there is no checkpoint at" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
 def test_pictures_of_another_shape_are_refused(built, tmp_path, monkeypatch):
     monkeypatch.setattr(build_explorer, "export_onnx", lambda model, out: written(out))
 

@@ -118,9 +118,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, default=Path("data"), help="where avatars are kept")
     args = parser.parse_args(arguments)
     load = ccvae_pyro.load if args.checkpoint else ccvae_pyro.load_pretrained
-    model = load(args.checkpoint or "avatars")
-    faces = faces_of(args.images, model) if args.images else avatar_faces(args.root)
-    build(model, args.out, faces, home=None)
+    try:
+        model = load(args.checkpoint or "avatars")
+        faces = faces_of(args.images, model) if args.images else avatar_faces(args.root)
+        build(model, args.out, faces, home=None)
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        parser.error(str(error))  # something for the user to mend
     print(f"python -m http.server --directory {args.out}")
 
 
