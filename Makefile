@@ -44,7 +44,7 @@ dist: $(VENV)/.ccvae-pyro-dev
 
 bench: $(VENV)/.ccvae-pyro-dev
 	mkdir -p build
-	$(RUN) pytest tests/bench --benchmark-only --benchmark-columns=median,iqr,rounds \
+	$(RUN) pytest tests/bench tests/test_explorer.py --benchmark-only --benchmark-columns=median,iqr,rounds \
 		--benchmark-json=build/bench.json $(ARGS)
 	$(BIN)/python tests/bench/draw.py build/bench.json build/bench.png
 
