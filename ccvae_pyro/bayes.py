@@ -11,7 +11,7 @@ from torch.distributions import Bernoulli, Distribution, Independent, Normal
 from ccvae_pyro.labels.reading import likeliest, log_prob_of_classes, num_classes_of
 from ccvae_pyro.labels.rows import LabelPart, MixedLabels, is_row_of, parts_of
 from ccvae_pyro.model import CCVAE
-from ccvae_pyro.prior_probe import prior_of_part, values_to_try
+from ccvae_pyro.prior_probe import of_values, prior_of_part, values_to_try, with_mixtures
 
 
 class BayesClassifier(nn.Module):
@@ -44,15 +44,18 @@ class BayesClassifier(nn.Module):
         row = label_prior()
         values = values_to_try(row)
         # Values to the left of the batch.
-        prior = conditional_prior(values.view(len(values), *[1] * (z_c.dim() - 1), -1))
-        if not is_row_of(prior, Distribution):
+        tried = with_mixtures(values)
+        fn = conditional_prior(tried.view(len(tried), *[1] * (z_c.dim() - 1), -1))
+        prior = None
+        if is_row_of(fn, Distribution):
+            prior = of_values(fn.base_dist, values, parts_of(row))
+        if prior is None:
             raise ValueError(
-                f"Bayes' rule is taken label by label: wanted a conditional prior with a factor "
-                f"for each, got {prior}"
+                "Bayes' rule is taken label by label: wanted a conditional prior with a factor "
+                f"for each, that depends on it alone, got {fn}"
             )
         parts = [
-            part._replace(distribution=_posterior(part, prior.base_dist, z_c))
-            for part in parts_of(row)
+            part._replace(distribution=_posterior(part, prior, z_c)) for part in parts_of(row)
         ]
         if isinstance(row, Independent):
             return parts[0].distribution.to_event(1)

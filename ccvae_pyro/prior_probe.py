@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyro.distributions as dist
@@ -57,48 +58,20 @@ class PriorProbe(RowMessenger):
         if msg["name"] == "y":
             self.parts = labels_of(fn, "model")
             msg["fn"] = fn.mask(False)
-            rows = values_to_try(fn, self._y)
-            self.values, self._mixed = (
-                rows,
-                _mixtures(rows) if is_validation_enabled() else rows[:0],
-            )
-            rows = torch.cat([rows, self._mixed])
-            self._rows = add_rows(list(rows), self.max_plate_nesting)
+            self.values = values_to_try(fn, self._y)
+            self._rows = add_rows(list(with_mixtures(self.values)), self.max_plate_nesting)
             self._sizes = torch.Size([num_characteristics(self.parts, fn)])
         elif len(fn.batch_shape) > self.max_plate_nesting:
             is_row = is_row_of(fn, Distribution) and fn.event_shape == self._sizes
             if not is_row or msg["is_observed"]:
                 raise NotFactorizedError(f"{msg['name']!r} of the model depends on all labels")
-            self.priors[msg["name"]] = self._checked(fn.base_dist, msg["name"])
+            if (prior := of_values(fn.base_dist, self.values, self.parts)) is None:
+                raise NotFactorizedError(
+                    f"in {msg['name']!r} of the model, characteristics of a label depend on others"
+                )
+            self.priors[msg["name"]] = prior
             real = constraints.independent(constraints.real, 1)
             msg["fn"] = dist.ImproperUniform(real, fn.batch_shape[1:], fn.event_shape)
-
-    def _checked(self, fn: Any, name: str) -> Any:
-        """The rows of single values, once those of mixed ones have shown that they are enough."""
-        num_rows = len(self.values)
-        if not len(self._mixed):
-            return fn
-        point = torch.linspace(-1.3, 2.1, self._sizes.numel()).to(self.values)
-        log_p = fn.log_prob(point)
-        is_second = self._is_second().view(-1, *[1] * (log_p.dim() - 2), log_p.shape[-1])
-        expected = torch.where(is_second, log_p[1], log_p[0])
-        if not torch.allclose(log_p[num_rows:], expected, 1e-3, 1e-3, equal_nan=True):
-            raise NotFactorizedError(
-                f"in {name!r} of the model, characteristics of a label depend on other labels"
-            )
-        if isinstance(fn, Normal):
-            return Normal(fn.loc[:num_rows], fn.scale[:num_rows], validate_args=False)
-        return _FirstRows(fn, num_rows)
-
-    def _is_second(self) -> Tensor:
-        """Of each mixed row, which characteristics' label has its second value."""
-        bits = _bits(self.values.shape[-1]).to(self.values.device)
-        if self.parts[0].latents is None:
-            return bits
-        of_entries = bits.new_zeros(len(bits), self._sizes.numel())
-        for part in self.parts:
-            of_entries[:, part.latents] = bits[:, part.columns, None]
-        return of_entries
 
     def prior_of(self, name: str, part: LabelPart) -> Any:
         """The prior of some labels' characteristics, shape ``(num_classes, ..., num, dim)``."""
@@ -150,10 +123,39 @@ class _FirstRows:
         return self.base.log_prob(torch.cat([value, *others], axis)).narrow(axis, 0, self.num_rows)
 
 
-def _mixtures(rows: Tensor) -> Tensor:
-    """Rows in which any two labels differ somewhere: of each, the first value or the second."""
+def with_mixtures(rows: Tensor) -> Tensor:
+    """Rows of values and, where Pyro validates, some more for :func:`of_values` to check by.
+
+    In these, any two labels differ somewhere: of each, it is the first value or the second.
+    """
+    if not is_validation_enabled():
+        return rows
     bits = _bits(rows.shape[-1]).to(rows.device)
-    return torch.where(bits.view(-1, *[1] * (rows.dim() - 2), rows.shape[-1]), rows[1], rows[0])
+    bits = bits.view(-1, *[1] * (rows.dim() - 2), rows.shape[-1])
+    return torch.cat([rows, torch.where(bits, rows[1], rows[0])])
+
+
+def of_values(fn: Any, values: Tensor, parts: Sequence[LabelPart]) -> Any:
+    """The prior of each row of values, of that of rows that :func:`with_mixtures` made of them.
+
+    :returns: None, if the characteristics of a label are not what its own value makes of them.
+    """
+    num_rows, num_entries = len(values), fn.batch_shape[-1]
+    if fn.batch_shape[0] == num_rows:
+        return fn
+    log_p = fn.log_prob(torch.linspace(-1.3, 2.1, num_entries).to(values))
+    bits = is_second = _bits(values.shape[-1]).to(values.device)
+    if parts[0].latents is not None:
+        is_second = bits.new_zeros(len(bits), num_entries)
+        for part in parts:
+            is_second[:, part.latents] = bits[:, part.columns, None]
+    is_second = is_second.view(-1, *[1] * (log_p.dim() - 2), num_entries)
+    expected = torch.where(is_second, log_p[1], log_p[0])
+    if not torch.allclose(log_p[num_rows:], expected, 1e-3, 1e-3, equal_nan=True):
+        return None
+    if isinstance(fn, Normal):
+        return Normal(fn.loc[:num_rows], fn.scale[:num_rows], validate_args=False)
+    return _FirstRows(fn, num_rows)
 
 
 def _bits(num: int) -> Tensor:

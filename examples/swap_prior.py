@@ -122,7 +122,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--root", type=Path, default=Path("data"), help="cache of the avatars (default: data)")
     add("--num-images", type=options.positive, default=3_600, metavar="N",
         help="how many faces (default: 3600)")
-    add("--epochs", type=options.positive, default=8, metavar="N", help="default: 8")
+    add("--epochs", type=options.positive, default=6, metavar="N", help="default: 6")
     add("--reader-epochs", type=options.positive, default=5, metavar="N", help="default: 5")
     add("--batch-size", type=options.positive, default=50, metavar="N", help="default: 50")
     add("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")

@@ -235,9 +235,10 @@ def test_bayes_rule_takes_any_prior_by_label(ccvae, prior):
     assert_close(found, joint[1] / joint.sum(0))
 
 
-def test_bayes_rule_refuses_a_joint_prior(ccvae, batch):
-    ccvae.conditional_prior = CovariancePrior()
-    with pytest.raises(ValueError, match="factor for each, got MultivariateNormal"):
+@pytest.mark.parametrize("prior", JOINT)
+def test_bayes_rule_refuses_a_joint_prior(ccvae, batch, prior):
+    ccvae.conditional_prior = prior()
+    with pytest.raises(ValueError, match="factor for each, that depends on it alone, got "):
         diagnostics.log_p_x(ccvae, batch[0], 5)
 
 
