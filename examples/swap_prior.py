@@ -23,6 +23,7 @@ import pyro.distributions.transforms as T
 import torch
 import torch.nn.functional as F
 from compare import load_reader
+from outcome import check_config
 from tables import write_rows
 from torch import Tensor, nn
 
@@ -79,6 +80,8 @@ def run(args: argparse.Namespace) -> None:
     """Trains each model; writes the table and the picture."""
     data = load_avatars(args.root, args.num_images).select(args.attributes)
     batches = Batches(data, args.batch_size, seed=args.seed)
+    config = {k: v for k, v in vars(args).items() if k not in ("out", "root", "priors")}
+    check_config(args.out / "config.json", config, resume=True)
     x, y = data.batch(data.splits["test"])
     reader = load_reader(args.out / "reader.pt", data, celeba.parse([]), args.reader_epochs)
     rows, images = [], [x[:NUM_DRAWN]]

@@ -154,6 +154,28 @@ def test_a_joint_prior_trains_by_the_papers_objective_and_the_exact_one_refuses_
         CCVAE_ELBO().loss(ccvae.model, ccvae.guide, *missing(batch))
 
 
+def test_characteristics_of_classes_are_normals_where_they_are_dealt_with_one_by_one():
+    labels = [ccvae_pyro.Categorical("Hair", ("a", "b", "c")), ccvae_pyro.Binary("Hat")]
+    ccvae = ccvae_pyro.mnist(z_dim=8, labels=labels)
+    usual = ccvae.conditional_prior
+
+    class LaplacePrior(nn.Module):
+        def forward(self, y):
+            fn = usual(y).base_dist
+            return dist.Laplace(fn.loc, fn.scale).to_event(1)
+
+    ccvae.conditional_prior = LaplacePrior()
+    x, y = torch.rand(2, 1, 28, 28), torch.tensor([[0.0, 1.0], [2.0, 0.0]])
+    assert CCVAE_ELBO(5).loss(ccvae.model, ccvae.guide, x, y) > 0
+    with pytest.raises(
+        NotFactorizedError, match=r"is Laplace.*, not a row of Normals: CCVAE_ELBO"
+    ):
+        TiltedCCVAE_ELBO().loss(ccvae.model, ccvae.guide, x, y)
+    y[0, 0] = NAN
+    with pytest.raises(ValueError, match="cannot be summed out, as 'z_c' of the model is Laplace"):
+        CCVAE_ELBO(5).loss(ccvae.model, ccvae.guide, x, y)
+
+
 @pytest.mark.parametrize("pair", [(0, 1), (0, 2), (1, 2), (2, 0)])
 def test_a_characteristic_that_depends_on_one_other_label_is_found_out(ccvae, batch, pair):
     usual, (of, on) = ccvae.conditional_prior, pair
@@ -371,6 +393,9 @@ def test_three_priors_are_compared(avatars_root, tmp_path):
     before = (tmp_path / "flow" / "checkpoint.pt").read_bytes()
     assert run_example("swap_prior.py", *small).returncode == 0
     assert (tmp_path / "flow" / "checkpoint.pt").read_bytes() == before
+    other = run_example("swap_prior.py", *small, "--attributes", "Beard", "Wearing_Hat")
+    assert other.returncode == 2
+    assert "was made with --attributes ['Beard', 'Sunglasses'], not" in other.stderr
 
 
 @pytest.mark.parametrize(
