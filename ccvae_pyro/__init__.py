@@ -15,6 +15,7 @@ from ccvae_pyro.model import CCVAE
 from ccvae_pyro.optim import JointAdam, make_adam
 from ccvae_pyro.presets import celeba, mnist
 from ccvae_pyro.pretrained import load_pretrained
+from ccvae_pyro.row_messenger import NotFactorizedError
 from ccvae_pyro.tilted import TiltedCCVAE_ELBO
 from ccvae_pyro.tilted_normal import TiltedNormal
 from ccvae_pyro.training import train
@@ -32,6 +33,7 @@ __all__ = [
     "JointAdam",
     "MixedLabels",
     "NestedCategorical",
+    "NotFactorizedError",
     "TiltedCCVAE_ELBO",
     "TiltedNormal",
     "approach",

@@ -57,7 +57,7 @@ class CCVAE(ImageModel):
         self.label_prior = label_prior
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
-        r"""The generative model, Joy et al. (2021), Section 3::
+        r"""The generative model, Joy et al. (2021), Section 4::
 
             y       ~ p(y)                # observed where the data are labeled
             z_c     ~ p(z_c | y)          # the characteristics behind the labels
