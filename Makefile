@@ -36,7 +36,7 @@ format: $(VENV)/.ccvae-pyro-dev
 docs: $(VENV)/.ccvae-pyro-dev
 	bash .ci/programs dot:graphviz npm:npm
 	$(RUN) pytest docs
-	$(RUN) sphinx -W --keep-going -b html docs docs/_build $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) sphinx -W --keep-going -b html docs docs/_build/html $(ARGS)
 
 dist: $(VENV)/.ccvae-pyro-dev
 	rm -rf build dist
