@@ -64,7 +64,7 @@ class CCVAE_ELBO(TensorELBO):
     :param max_plate_nesting: how many plates the model nests; the draws take the next dimension.
     :param kwargs: passed to :class:`~pyro.infer.Trace_ELBO`, for example ``num_particles``.
     :raises ValueError: if ``num_label_samples`` is not positive, or, at a step, if some labels are
-        missing that cannot be summed out.
+        missing that cannot be summed out, or labels are known and a latent has no ``rsample``.
     """
 
     def __init__(
@@ -139,6 +139,7 @@ class CCVAE_ELBO(TensorELBO):
         if log_q_y_x is None:
             return super()._differentiable_loss_particle(model_trace, guide_trace)
 
+        _check_pathwise(guide_trace)
         label, label_prior = guide_trace.nodes["y"], model_trace.nodes["y"]
         log_p_y = label_prior["log_prob"]
         shape = log_p_y.shape
@@ -153,6 +154,18 @@ class CCVAE_ELBO(TensorELBO):
         coefficient = 1 + self.classification_weight
         elbo = (weight * log_ratio + coefficient * scaled(log_q_y_x, label) + log_p_y).sum()
         return -elbo.detach(), -elbo
+
+
+def _check_pathwise(guide_trace: Trace) -> None:
+    """Refuses latents whose gradient would be a score function's, which no weight has."""
+    for name, site in guide_trace.nodes.items():
+        is_latent = site["type"] == "sample" and name != "y" and not site["is_observed"]
+        fn: Any = site["fn"]
+        if is_latent and not fn.has_rsample:
+            raise ValueError(
+                f"wanted latents of the guide that have rsample, got {name!r}, {fn}: "
+                "where labels are known, no gradient would reach it"
+            )
 
 
 def log_joint(trace: Trace, shape: torch.Size) -> Tensor:

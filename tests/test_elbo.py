@@ -397,6 +397,21 @@ def test_a_guide_may_classify_the_image_itself(ccvae, batch):
     assert_close(actual, -(log_p - log_q.sum()).item())
 
 
+def test_a_latent_without_a_pathwise_gradient_is_an_error(ccvae, batch):
+    def model(x, y=None):
+        ccvae.model(x, y)
+        with pyro.plate("more", len(x)):
+            pyro.sample("count", dist.Poisson(1.0))
+
+    def guide(x, y=None):
+        ccvae.guide(x, y)
+        with pyro.plate("more", len(x)):
+            pyro.sample("count", dist.Poisson(2.0))
+
+    with pytest.raises(ValueError, match=r"that have rsample, got 'count', Poisson"):
+        CCVAE_ELBO().loss(model, guide, *batch)
+
+
 def test_a_latent_outside_of_the_label_plate_is_an_error(ccvae, batch):
     def model(x, y):
         pyro.sample("shift", dist.Normal(0.0, 1.0))
