@@ -158,10 +158,9 @@ class CCVAE_ELBO(TensorELBO):
 
 def _check_pathwise(guide_trace: Trace) -> None:
     """Refuses latents whose gradient would be a score function's, which no weight has."""
-    for name, site in guide_trace.nodes.items():
-        is_latent = site["type"] == "sample" and name != "y" and not site["is_observed"]
-        fn: Any = site["fn"]
-        if is_latent and not fn.has_rsample:
+    for name in guide_trace.stochastic_nodes:
+        fn: Any = guide_trace.nodes[name]["fn"]
+        if name != "y" and not fn.has_rsample:
             raise ValueError(
                 f"wanted latents of the guide that have rsample, got {name!r}, {fn}: "
                 "where labels are known, no gradient would reach it"
