@@ -23,7 +23,7 @@ from ccvae_pyro.data.celeba import PAPER_ATTRIBUTES, download
 
 # Small batches learn faster, for every image that a processor sees; a large set takes larger ones.
 BATCH_SIZE = {"avatars": 50, "celeba": 200}
-EPOCHS = {"avatars": 12, "celeba": 20}
+EPOCHS = {"avatars": 10, "celeba": 20}
 ORDER_WEIGHT = 20.0
 
 
@@ -102,7 +102,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options.add_training_options(
         parser,
         "runs/celeba",
-        epochs="12 for avatars, 20 for CelebA",
+        epochs="10 for avatars, 20 for CelebA",
         batch_size="50 for avatars, the paper's 200 for CelebA",
     )
     args = parser.parse_args(arguments)
