@@ -22,7 +22,7 @@ pretrained: $(VENV)/.ccvae-pyro-run
 	$(BIN)/python examples/pretrained.py $(ARGS)
 
 test: $(VENV)/.ccvae-pyro-dev
-	$(RUN) pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.ccvae-pyro-dev
 	$(RUN) ruff check .
