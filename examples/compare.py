@@ -46,7 +46,7 @@ from ccvae_pyro.supervised import read_accuracy, train_classifier
 
 SETTINGS = ("model", "data", "attributes", "missing", "labels", "networks")
 SETTINGS += ("classification_weight", "order_weight", "likelihood_scale", "batch_size")
-SETTINGS += ("epochs", "seed")
+SETTINGS += ("cool_down", "epochs", "seed")
 FIGURES = ("accuracy", "balanced_accuracy", "average_precision", "reconstruction_error")
 FIGURES += ("read_accuracy", "bound", "log_p_x", "seconds")
 READER_BATCH_SIZE, NUM_CLASSES = 100, 10
@@ -64,10 +64,8 @@ def run(args: argparse.Namespace) -> None:
     labels = args.num_labels or args.label_fractions
     choices = [args.models, [args.data], args.attributes, [args.missing], labels, [args.networks]]
     choices += [args.classification_weights, args.order_weights, args.likelihood_scales]
-    cells = [
-        dict(zip(SETTINGS, values, strict=True))
-        for values in itertools.product(*choices, [args.batch_size], [args.epochs], args.seeds)
-    ]
+    choices += [[args.batch_size], [args.cool_down], [args.epochs], args.seeds]
+    cells = [dict(zip(SETTINGS, values, strict=True)) for values in itertools.product(*choices)]
     with tqdm(cells, desc="cells", unit="cell") as bar:
         for cell in bar:
             bar.write(", ".join(f"{key} {value}" for key, value in cell.items()))
@@ -165,7 +163,7 @@ def hide(data: LabeledImages, cell: dict) -> LabeledImages:
 def settings_of(cell: dict) -> argparse.Namespace:
     """The settings that an example would start from, but for those that the cell has."""
     settings = settings_for(cell["data"], cell["model"], few_labels=cell["labels"] != 1)
-    for key in ("classification_weight", "likelihood_scale", "epochs"):
+    for key in ("classification_weight", "likelihood_scale", "cool_down", "epochs"):
         if cell[key] is not None:
             setattr(settings, key, cell[key])
     settings.order_weight = cell["order_weight"] if cell["model"] == "tilted" else 0.0
@@ -227,6 +225,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--likelihood-scales", nargs="+", type=float, default=[None], metavar="B",
         help="scales of the Laplace at each pixel (default: as celeba.py)")
     add("--batch-size", type=options.positive, default=50, metavar="N", help="default: 50")
+    add("--cool-down", type=float, default=0.5, metavar="SHARE",
+        help="share of the steps, the last, over which the rate falls to zero (default: 0.5)")
     add("--epochs", type=options.positive, default=20, metavar="N", help="default: 20")
     add("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     add("--out", type=Path, default=Path("runs/compare"),
