@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from pyro.poutine import Trace
 from torch import Tensor
 
 from ccvae_pyro.label_draws import LabelDraws
 from ccvae_pyro.label_sums import label_terms
 from ccvae_pyro.prior_probe import PriorProbe
-from ccvae_pyro.row_messenger import NotFactorizedError, scaled
+from ccvae_pyro.row_messenger import NotFactorizedError
 from ccvae_pyro.tensor_elbo import TensorELBO
+from ccvae_pyro.traces import check_pathwise, log_joint, scaled
 
 
 class CCVAE_ELBO(TensorELBO):
@@ -139,7 +139,7 @@ class CCVAE_ELBO(TensorELBO):
         if log_q_y_x is None:
             return super()._differentiable_loss_particle(model_trace, guide_trace)
 
-        _check_pathwise(guide_trace)
+        check_pathwise(guide_trace)
         label, label_prior = guide_trace.nodes["y"], model_trace.nodes["y"]
         log_p_y = label_prior["log_prob"]
         shape = log_p_y.shape
@@ -154,33 +154,3 @@ class CCVAE_ELBO(TensorELBO):
         coefficient = 1 + self.classification_weight
         elbo = (weight * log_ratio + coefficient * scaled(log_q_y_x, label) + log_p_y).sum()
         return -elbo.detach(), -elbo
-
-
-def _check_pathwise(guide_trace: Trace) -> None:
-    """Refuses latents whose gradient would be a score function's, which no weight has."""
-    for name in guide_trace.stochastic_nodes:
-        fn: Any = guide_trace.nodes[name]["fn"]
-        if name != "y" and not fn.has_rsample:
-            raise ValueError(
-                f"wanted latents of the guide that have rsample, got {name!r}, {fn}: "
-                "where labels are known, no gradient would reach it"
-            )
-
-
-def log_joint(trace: Trace, shape: torch.Size) -> Tensor:
-    """Sums the log-probabilities of all sample sites for each label, shape ``(batch,)``.
-
-    :raises ValueError: if a site lies outside of the label's plates: no one weight is its own.
-    """
-    total = torch.zeros(())
-    for name, site in trace.nodes.items():
-        if site["type"] == "sample":
-            log_prob = site["log_prob"]
-            try:
-                total = total + log_prob.sum_to_size(shape)
-            except RuntimeError as error:
-                raise ValueError(
-                    f"each image has a weight of its own, but {name!r}, of shape "
-                    f"{tuple(log_prob.shape)}, is outside of the plates of 'y', {tuple(shape)}"
-                ) from error
-    return total

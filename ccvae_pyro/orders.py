@@ -11,7 +11,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from ccvae_pyro.row_messenger import scaled
+from ccvae_pyro.traces import scaled
 
 
 class MeanImages(Messenger):

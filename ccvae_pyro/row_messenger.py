@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from pyro.distributions import TorchDistribution
-from pyro.distributions.util import scale_and_mask
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
@@ -70,8 +69,3 @@ def add_rows(rows: list[Tensor], max_plate_nesting: int) -> Tensor:
     stacked = torch.stack(rows)
     missing = [1] * (max_plate_nesting + 2 - stacked.dim())
     return stacked.view(len(rows), *missing, *stacked.shape[1:])
-
-
-def scaled(term: Tensor, site: Any) -> Tensor:
-    """A term of a bound, scaled and masked as the site that it is about."""
-    return scale_and_mask(term, site["scale"], site["mask"])

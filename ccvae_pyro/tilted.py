@@ -16,9 +16,10 @@ from ccvae_pyro.classifier_probe import ClassifierProbe
 from ccvae_pyro.label_posterior import divergence
 from ccvae_pyro.orders import log_q_of_orders
 from ccvae_pyro.prior_probe import PriorProbe
-from ccvae_pyro.row_messenger import NotFactorizedError, scaled
+from ccvae_pyro.row_messenger import NotFactorizedError
 from ccvae_pyro.row_posterior import RowPosterior
 from ccvae_pyro.tensor_elbo import TensorELBO
+from ccvae_pyro.traces import scaled
 
 
 class TiltedCCVAE_ELBO(TensorELBO):

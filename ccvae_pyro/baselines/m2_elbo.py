@@ -10,8 +10,8 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from ccvae_pyro.baselines.sum_of_elbos import SumOfELBOs
-from ccvae_pyro.row_messenger import scaled
 from ccvae_pyro.tensor_elbo import TensorELBO
+from ccvae_pyro.traces import scaled
 
 
 class M2_ELBO(SumOfELBOs):
