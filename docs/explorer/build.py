@@ -87,9 +87,7 @@ def fetched_runtime() -> Path:
         return package / "dist"
     if (npm := shutil.which("npm")) is None:
         raise RuntimeError("the explorer's runtime is fetched by npm, which is not installed")
-    options = ("--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund")
-    command = [npm, "install", *options]
-    result = subprocess.run(command, cwd=HERE, capture_output=True, text=True)
+    result = subprocess.run([npm, "install"], cwd=HERE, capture_output=True, text=True)
     if result.returncode:
         raise RuntimeError(f"npm cannot fetch the explorer's runtime: {result.stderr.strip()}")
     return package / "dist"
