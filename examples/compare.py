@@ -225,8 +225,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--likelihood-scales", nargs="+", type=float, default=[None], metavar="B",
         help="scales of the Laplace at each pixel (default: as celeba.py)")
     add("--batch-size", type=options.positive, default=50, metavar="N", help="default: 50")
-    add("--cool-down", type=float, default=0.5, metavar="SHARE",
-        help="share of the steps, the last, over which the rate falls to zero (default: 0.5)")
+    options.add_cool_down(add)
     add("--epochs", type=options.positive, default=20, metavar="N", help="default: 20")
     add("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     add("--out", type=Path, default=Path("runs/compare"),

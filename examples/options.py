@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,7 @@ def add_training_options(
         help=f"images a step (default: {batch_size})")
     add("--learning-rate", type=float, metavar="LR",
         help=f"Adam's; ten times that for prior and classifier (default: {learning_rate})")
-    add("--cool-down", type=float, default=0.5, metavar="SHARE",
-        help="share of the steps, the last, over which the rate falls to zero (default: 0.5)")
+    add_cool_down(add)
     add("--shift", type=count, metavar="N",
         help=f"move training images at random, by up to so many pixels (default: {shift})")
     add("--warp", type=float, metavar="SHARE",
@@ -86,6 +86,15 @@ def add_training_options(
     add("--out", type=Path, default=Path(out),
         help=f"folder for checkpoint, numbers and figures (default: {out})")
     add("--resume", action="store_true", help="go on from the checkpoint in --out, if any")
+
+
+def add_cool_down(add: Callable) -> None:
+    """Adds how the rate falls.
+
+    :param add: ``add_argument`` of a parser or of a group of options.
+    """
+    add("--cool-down", type=float, default=0.5, metavar="SHARE",
+        help="share of the steps, the last, over which the rate falls to zero (default: 0.5)")
 # fmt: on
 
 

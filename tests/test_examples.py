@@ -136,7 +136,9 @@ def test_settings_are_compared_on_mnist(tmp_path):
     arguments += ["--models", "tilted", "--classification-weights", 1, 30, "--batch-size", 20]
     result = run_example("compare.py", *arguments, "--cool-down", 0)
     assert result.returncode == 0, result.stderr
-    for path in (tmp_path / "out").glob("*/checkpoint.pt"):  # the rate has not fallen
+    checkpoints = [*(tmp_path / "out").glob("*/checkpoint.pt")]
+    assert len(checkpoints) == 2
+    for path in checkpoints:  # the rate has not fallen
         of_params = torch.load(path, weights_only=True)["optimizer"].values()
         assert {state["param_groups"][0]["lr"] for state in of_params} == {2e-3, 2e-2}
     rows = rows_of(tmp_path / "out" / "compare.csv")
