@@ -21,6 +21,7 @@ from ccvae_pyro.row_messenger import (
     add_rows,
     labels_of,
     num_characteristics,
+    without_copies,
 )
 
 
@@ -61,13 +62,14 @@ class ClassifierProbe(RowMessenger):
         elif self._is_before_y and not msg["is_observed"]:
             msg["value"], msg["done"] = fn(), True
             self._distributions[msg["name"]] = fn
-            self._rows = self._probes[msg["name"]] = self._probe(fn)
+            self._rows = self._probes[msg["name"]] = self._probe(fn, like=msg["value"])
 
-    def _probe(self, fn: TorchDistribution) -> Tensor:
-        value = fn.sample()
-        pattern = torch.linspace(-2, 3, fn.event_shape.numel()).to(value).view(fn.event_shape)
-        rows = [torch.zeros_like(value), torch.ones_like(value), pattern.expand_as(value)]
-        return add_rows(rows, self.max_plate_nesting)
+    def _probe(self, fn: TorchDistribution, like: Tensor) -> Tensor:
+        """Rows that are the same in all of a batch, and stand there once."""
+        pattern = torch.linspace(-2, 3, fn.event_shape.numel()).to(like).view(fn.event_shape)
+        rows = [torch.zeros_like(pattern), torch.ones_like(pattern), pattern]
+        once = [1] * len(fn.batch_shape)
+        return add_rows([row.view(*once, *row.shape) for row in rows], self.max_plate_nesting)
 
     def _read_lines(self, fn: TorchDistribution) -> None:
         self.parts = labels_of(fn, "guide")
@@ -75,9 +77,10 @@ class ClassifierProbe(RowMessenger):
         self.lines = [self._read_line(part, fn) for part in self.parts]
 
     def _read_line(self, part: LabelPart, fn: TorchDistribution) -> Line:
-        values = _read_off(part)  # (3, batch, num, num_decisions)
+        values = _read_off(part)  # (3, ..., num, num_decisions)
         if len(fn.batch_shape) <= self.max_plate_nesting:  # it does not depend on any latent
             return Line(torch.zeros_like(values), values)
+        values = without_copies(values)
         offset, slope = values[0], values[1] - values[0]
         read = part.characteristics(self._probes[self.name][2])[..., : values.shape[-1]]
         line = offset + slope * read

@@ -75,7 +75,8 @@ class ClassPosterior:
         if self.any_known:
             self.way = (self.is_class[..., None] * self.paths).sum(0)
         sign = self.way[None] if self.all_known else _both_ways(self.way)
-        self.tilted = TiltedNormal(self.read.loc, self.read.scale, sign * line[0], sign * line[1])
+        tilt = (sign * line.slope, sign * line.offset)  # of what the guide's sites have validated
+        self.tilted = TiltedNormal(self.read.loc, self.read.scale, *tilt, validate_args=False)
 
     def rsample(self) -> Tensor:
         r"""Draws :math:`z_c` from what the known labels make of the Normal."""
@@ -97,21 +98,24 @@ class ClassPosterior:
         :param prior: of characteristics, given each of the classes.
         """
         log_q = self._log_q_y_x()
-        weight = torch.where(self.known, self.is_class.to(log_q), log_q.exp())
-        log_q_y = weight * log_q
-        log_p_y = weight * log_prob_of_classes(label_prior)
-        return LabelTerms(
-            log_p_y=log_p_y.sum((0, -1)),
-            kl=(weight * self._kl(prior)).sum((0, -1)),
-            log_q_y_x=(log_q_y * self.known).sum((0, -1)),
-            entropy=-(log_q_y * ~self.known).sum((0, -1)),
-        )
+        weight = self.is_class.to(log_q)
+        if self.all_known:
+            log_q_y_x = log_q.sum(-1)
+            entropy = torch.zeros_like(log_q_y_x)
+        else:
+            weight = torch.where(self.known, weight, log_q.exp())
+            log_q_y = weight * log_q
+            log_q_y_x = (log_q_y * self.known).sum((0, -1))
+            entropy = -(log_q_y * ~self.known).sum((0, -1))
+        log_p_y = (weight * log_prob_of_classes(label_prior)).sum((0, -1))
+        kl = (weight * self._kl(prior)).sum((0, -1))
+        return LabelTerms(log_p_y, kl, log_q_y_x, entropy)
 
     def _log_q_y_x(self) -> Tensor:
         """Of every class, shape ``(num_classes, batch, num)``; if all are known, of these only."""
         log_z = self.tilted.log_normalizer
         if self.all_known:
-            return (log_z * (self.way != 0)).sum(-1)
+            return (log_z * self.way.abs()).sum(-1)
         return _by_sign(self.paths, log_z, torch.zeros_like(log_z[0])).sum(-1)
 
     def _kl(self, prior: Distribution) -> Tensor:

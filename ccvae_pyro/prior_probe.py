@@ -19,8 +19,10 @@ from ccvae_pyro.row_messenger import (
     NotFactorizedError,
     RowMessenger,
     add_rows,
+    first_of_batch,
     labels_of,
     num_characteristics,
+    without_copies,
 )
 
 
@@ -89,16 +91,17 @@ def values_to_try(fn: Any, y: Tensor | None = None) -> Tensor:
     :param fn: the label prior.
     :param y: what the labels that are numbers are in each row; by default their prior's mean in
         the first row, and one more deviation in each that follows.
-    :returns: shape ``(num_rows, ..., num_labels)``.
+    :returns: shape ``(num_rows, ..., num_labels)``. Classes are tried alike in all of a batch, and
+        stand there once; numbers may not be.
     """
     parts = parts_of(fn)
-    num_rows = max(num_classes_of(part.distribution) or 3 for part in parts)
+    kinds = [num_classes_of(part.distribution) for part in parts]
     like = unknown_labels(fn) if y is None else y
-    rows = like.expand(num_rows, *like.shape).clone()
-    count = torch.arange(num_rows).to(rows).view(-1, *[1] * (rows.dim() - 1))
-    for part in parts:
+    rows = like.expand(max(num_classes or 3 for num_classes in kinds), *like.shape)
+    rows = (first_of_batch(rows) if all(kinds) else rows).clone()
+    count = torch.arange(len(rows)).to(rows).view(-1, *[1] * (rows.dim() - 1))
+    for part, num_classes in zip(parts, kinds, strict=True):
         columns = slice(None) if part.columns is None else part.columns
-        num_classes = num_classes_of(part.distribution)
         if num_classes:
             rows[..., columns] = count.clamp(max=num_classes - 1)
         elif y is None:
@@ -141,9 +144,14 @@ def of_values(fn: Any, values: Tensor, parts: Sequence[LabelPart]) -> Any:
     :returns: None, if the characteristics of a label are not what its own value makes of them.
     """
     num_rows, num_entries = len(values), fn.batch_shape[-1]
+    checked = fn
+    if isinstance(fn, Normal):
+        fn = _normal(without_copies(fn.loc), without_copies(fn.scale))
+        # As labels mix in one image, so they do in all.
+        checked = _normal(first_of_batch(fn.loc), first_of_batch(fn.scale))
     if fn.batch_shape[0] == num_rows:
         return fn
-    log_p = fn.log_prob(torch.linspace(-1.3, 2.1, num_entries).to(values))
+    log_p = checked.log_prob(torch.linspace(-1.3, 2.1, num_entries).to(values))
     bits = is_second = _bits(values.shape[-1]).to(values.device)
     if parts[0].latents is not None:
         is_second = bits.new_zeros(len(bits), num_entries)
@@ -154,7 +162,7 @@ def of_values(fn: Any, values: Tensor, parts: Sequence[LabelPart]) -> Any:
     if not torch.allclose(log_p[num_rows:], expected, 1e-3, 1e-3, equal_nan=True):
         return None
     if isinstance(fn, Normal):
-        return Normal(fn.loc[:num_rows], fn.scale[:num_rows], validate_args=False)
+        return _normal(fn.loc[:num_rows], fn.scale[:num_rows])
     return _FirstRows(fn, num_rows)
 
 
@@ -167,5 +175,8 @@ def _bits(num: int) -> Tensor:
 def prior_of_part(normal: Any, part: LabelPart) -> Normal:
     """The prior of some labels' characteristics, of that of all of them in every row."""
     rows = slice(num_classes_of(part.distribution) or None)
-    loc, scale = (part.characteristics(array[rows]) for array in (normal.loc, normal.scale))
+    return _normal(*(part.characteristics(array[rows]) for array in (normal.loc, normal.scale)))
+
+
+def _normal(loc: Tensor, scale: Tensor) -> Normal:
     return Normal(loc, scale, validate_args=False)

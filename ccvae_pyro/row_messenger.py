@@ -69,3 +69,17 @@ def add_rows(rows: list[Tensor], max_plate_nesting: int) -> Tensor:
     stacked = torch.stack(rows)
     missing = [1] * (max_plate_nesting + 2 - stacked.dim())
     return stacked.view(len(rows), *missing, *stacked.shape[1:])
+
+
+def without_copies(rows: Tensor) -> Tensor:
+    """Of rows that were expanded to a batch, the first of each, whose dimensions stay.
+
+    What is computed of them is computed once, and not for every image.
+    """
+    dims = range(1, rows.dim() - 1)
+    return rows[(slice(None), *(slice(None if rows.stride(dim) else 1) for dim in dims))]
+
+
+def first_of_batch(rows: Tensor) -> Tensor:
+    """Of rows of batches of events, the first of each batch, whose dimensions stay."""
+    return rows[(slice(None), *[slice(1)] * (rows.dim() - 2))]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
@@ -47,20 +48,22 @@ class _Moments(Function):
     @staticmethod
     def forward(ctx: Any, slope: Tensor, offset: Tensor, sums: Tensor) -> tuple[Tensor, ...]:
         log_normalizer, r, tr, _, _, log_factor, _, _ = sums
-        ctx.save_for_backward(slope, sums)
-        mean = slope * r
-        return log_normalizer.clone(), mean, 1 + slope * tr - mean**2, log_factor.clone()
+        mean, square = slope * r, 1 + slope * tr
+        ctx.save_for_backward(mean, square, sums)
+        return log_normalizer.clone(), mean.clone(), square - mean**2, log_factor.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        slope, sums = ctx.saved_tensors
+        mean, square, sums = ctx.saved_tensors
         _, r, tr, ttr, tttr, log_factor, r_log, tr_log = sums
-        by_normalizer, by_mean, by_variance, by_log_factor = grads
-        mean, square = slope * r, 1 + slope * tr
-        by_mean = by_mean - 2 * mean * by_variance  # by way of the variance as well
-        by_slope = by_normalizer * tr + by_log_factor * (tr + tr_log - log_factor * tr)
-        by_slope += by_mean * (ttr - mean * tr) + by_variance * (tttr - square * tr)
-        by_offset = by_normalizer * r + by_log_factor * (r + r_log - log_factor * r)
-        by_offset += by_mean * (tr - mean * r) + by_variance * (ttr - square * r)
+        by_normalizer, by_mean, by_square, by_log_factor = grads
+        by_mean = torch.addcmul(by_mean, mean, by_square, value=-2)  # by way of the variance as well
+        # Of the covariances, what all have from the product of expectations.
+        by_score = torch.addcmul(by_normalizer + by_log_factor, log_factor, by_log_factor, value=-1)
+        by_score.addcmul_(mean, by_mean, value=-1).addcmul_(square, by_square, value=-1)
+        by_slope = (by_score * tr).addcmul_(by_mean, ttr)
+        by_slope.addcmul_(by_square, tttr).addcmul_(by_log_factor, tr_log)
+        by_offset = (by_score * r).addcmul_(by_mean, tr)
+        by_offset.addcmul_(by_square, ttr).addcmul_(by_log_factor, r_log)
         return by_slope, by_offset, None

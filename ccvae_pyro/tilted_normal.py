@@ -75,7 +75,7 @@ class TiltedNormal(TorchDistribution):
         """Slope and offset by the standardized variable, ``(z - loc) / scale``."""
         return self.slope * self.scale, self.slope * self.loc + self.offset
 
-    @property
+    @lazy_property
     def moments(self) -> Moments:
         """Integrals over the standardized variable, which most else is made of."""
         return find_moments(*self._standard, self._grid)

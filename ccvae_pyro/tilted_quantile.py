@@ -20,9 +20,8 @@ def find_quantile(slope: Tensor, offset: Tensor, grid: TiltedGrid, probability: 
 
     :param probability: shape ``sample_shape + batch_shape``.
     """
-    batch_dim = slope.dim()
     slope, offset = (array.expand_as(probability) for array in (slope, offset))
-    flat = probability.reshape((*probability.shape[: probability.dim() - batch_dim], -1))
+    flat = probability.reshape(-1, len(grid.slope))
     return _Quantile.apply(slope, offset, grid, flat)
 
 
@@ -45,87 +44,88 @@ class _Quantile(Function):
 
 
 def _solve(grid: TiltedGrid, probability: Tensor) -> tuple[Tensor, ...]:
-    """Quantiles and their derivatives, for probabilities of shape ``(..., num_densities)``."""
-    cell, *below = _find_cells(grid, probability)
-    cubics = _cubics(grid, cell, torch.stack(below))
+    """Quantiles and their derivatives, for probabilities of shape ``(num, num_densities)``."""
+    cell, of_density, of_score, of_score_t = _find_cells(grid, probability)
     x = torch.full_like(probability, 0.5)
     for _ in range(NEWTON_STEPS):
-        value, rate = _at(x, *(part[0] for part in cubics))
-        x = (x - (value - probability) / rate).clamp_(-0.1, 1.1)
-    t, _ = grid.t_at(torch.addcmul(grid.start, cell + x, grid.spacing))
-    (by_offset, by_slope), _ = _at(x, *(part[1:] for part in cubics))
-    density, _ = _density(grid, t)
+        error = _value_at(x, *of_density).sub_(probability)
+        x = x.sub_(error.div_(_rate_at(x, *of_density))).clamp_(-0.1, 1.1)
+    t = grid.t_at(cell + x)
+    by_offset, by_slope = _value_at(x, *of_score), _value_at(x, *of_score_t)
+    density = _density(grid, t)
     r, tr = grid.sums[1:3]
     return t, (tr * probability - by_slope) / density, (r * probability - by_offset) / density
 
 
-def _find_cells(grid: TiltedGrid, probability: Tensor) -> Tensor:
-    """As :func:`_find_cell`, for all nodes, whose other sums are kept when they are here."""
-    cells, sums = [], []
+def _find_cells(grid: TiltedGrid, probability: Tensor) -> tuple[Tensor, ...]:
+    """The cells between two nodes that answers are in; the grid keeps the sums of all nodes.
+
+    :returns: the number of the node at the cell's start, and the cubics that the integrals of the
+        density and of its scores by offset and slope are there.
+    """
+    rules, found, sums = _rules(grid), [], []
     for nodes in grid.nodes():
-        cells.append(_find_cell(nodes, probability[..., nodes.part]))
+        found.append(_find_cell(nodes, rules, probability[:, nodes.part]))
         sums.append(nodes.sums)
-    grid.sums = torch.cat(sums, dim=-1)
-    return torch.cat(cells, dim=-1)
+    grid.sums = grid.collect(sums)
+    cell, at_ends = (torch.cat(parts, dim=-1) for parts in zip(*found, strict=True))
+    density, score, of_density, of_score, of_tau = at_ends
+    # By t, which is tau and the centre.
+    of_score_t = torch.addcmul(of_tau, of_score, grid.centre)
+    score_t = score * grid.t_at(torch.stack([cell, cell + 1]))
+    values, rates = (of_density, of_score, of_score_t), (density, score, score_t)
+    return cell, *(_cubic(*both) for both in zip(values, rates, strict=True))
 
 
-def _find_cell(nodes: Nodes, probability: Tensor) -> Tensor:
-    """The cell between two nodes that an answer is in, and three sums up to its start.
+def _find_cell(nodes: Nodes, rules: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
+    """The cell that an answer is in, and what there is at its ends, shape ``(5, 2, ...)``.
 
-    The sums are of the density and of its two scores, over the nodes that are below.
+    That is the density, its score by the offset, and three integrals: of these, and of tau times
+    the latter.
     """
-    inner = [part[1:-1] for part in (nodes.mass, nodes.score, nodes.score_t)]
-    num_inner = len(inner[0])
-    # The trapezoid rule up to each node. A product with a matrix is faster than a running sum.
-    rule = torch.ones(num_inner, num_inner).to(nodes.mass).tril_().fill_diagonal_(0.5)
-    shape = (num_inner, *[1] * (probability.dim() - 1), -1)
-    running = (rule @ inner[0]).view(shape)
-    below = torch.empty(num_inner, *probability.shape).to(running)
-    torch.le(running, probability * nodes.total, out=below)
-    parts = [(below * part.view(shape)).sum(0) / nodes.total for part in inner]
-    return torch.stack([below.sum(0), *parts])
+    (num_nodes, num_densities), total = nodes.mass.shape, nodes.sums[0]
+    integrals = [rules[0] @ nodes.mass, *(rules.flatten(0, 1) @ nodes.score).chunk(2)]
+    below = probability.new_empty(num_nodes, *probability.shape)
+    torch.le(integrals[0][:, None], probability * total, out=below)  # the fastest into floats
+    cell = below.sum(0).sub_(1).clamp_(0, num_nodes - 2)
+    start = cell.long().mul_(num_densities).add_(torch.arange(num_densities, device=cell.device))
+    places = torch.stack([start, start + num_densities])
+    of_nodes = [nodes.mass, nodes.score, *integrals]
+    at_ends = [one.view(-1).index_select(0, places.view(-1)) for one in of_nodes]
+    return cell, torch.stack(at_ends).view(5, *places.shape).div_(total)
 
 
-def _cubics(grid: TiltedGrid, cell: Tensor, sums: Tensor) -> tuple[Tensor, ...]:
-    """The integrals up to both ends of a cell, of the density and of its two scores; their rates.
+def _rules(grid: TiltedGrid) -> Tensor:
+    """The integrals up to each node, of a function by its values there, and of tau times it.
 
-    What the trapezoid rule errs by up to an inner node is told by the derivatives at its two ends
-    (Euler and Maclaurin), and the first term of it is taken off.
-
-    :param sums: over the nodes below the cell.
+    Between two nodes, what is integrated is the quintic through the six next to them.
     """
-    nodes = torch.addcmul(grid.start, torch.stack([cell, cell + 1]), grid.spacing)
-    rates, bends = _rates(grid, nodes)
-    (start_rate, end_rate), (start_bend, end_bend) = rates.unbind(1), bends.unbind(1)
-    start = sums - start_rate / 2 - start_bend / 12
-    end = start + (start_rate + end_rate) / 2 + (start_bend - end_bend) / 12
-    return start, end, start_rate, end_rate
+    cells = torch.zeros(grid.num_nodes, grid.num_nodes).to(grid.powers)
+    for offset, weight in enumerate((11, -93, 802, 802, -93, 11), start=-2):
+        cells.diagonal(offset).fill_(weight / 1440)
+    rule = cells.cumsum(0) - cells
+    return torch.stack([rule, rule * grid.powers[1]])
 
 
-def _rates(grid: TiltedGrid, s: Tensor) -> tuple[Tensor, Tensor]:
-    """The integrands at nodes, for the density and its two scores, and their derivatives."""
-    t, dt_ds = grid.t_at(s)
-    density, r = _density(grid, t)
-    dr_ds = grid.slope * r * (r - 1) * dt_ds
-    weight = density * dt_ds * grid.spacing
-    log_weight_ds = (grid.slope * r - t) * dt_ds + s.tanh()
-    score = torch.stack([torch.ones_like(t), r, t * r])
-    score_ds = torch.stack([torch.zeros_like(t), dr_ds, torch.addcmul(r * dt_ds, t, dr_ds)])
-    return weight * score, weight * grid.spacing * (score * log_weight_ds + score_ds)
-
-
-def _density(grid: TiltedGrid, t: Tensor) -> tuple[Tensor, Tensor]:
-    """The density, and the derivative of its logarithm by the offset, but for a constant."""
-    log_density, r = grid.log_density(t)
-    log_density = log_density.sub_(grid.sums[0]).clamp_(min=LOG_NEGLIGIBLE)
-    return log_density.exp_() / math.sqrt(2 * math.pi), r
-
-
-def _at(
-    x: Tensor, start: Tensor, end: Tensor, start_rate: Tensor, end_rate: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The cubic with these values and rates at 0 and 1, and its rate, at ``x``."""
+def _cubic(values: Tensor, rates: Tensor) -> tuple[Tensor, ...]:
+    """The coefficients of the cubic with these values and rates at 0 and 1, from the lowest up."""
+    (start, end), (start_rate, end_rate) = values, rates
     rise = end - start
-    square, cube = 3 * rise - 2 * start_rate - end_rate, start_rate + end_rate - 2 * rise
-    value = start + x * (start_rate + x * (square + x * cube))
-    return value, start_rate + x * (2 * square + x * 3 * cube)
+    cube = (start_rate + end_rate).sub_(rise, alpha=2)
+    return start, start_rate, rise.sub_(start_rate).sub_(cube), cube
+
+
+def _value_at(x: Tensor, start: Tensor, linear: Tensor, square: Tensor, cube: Tensor) -> Tensor:
+    """The value of a cubic."""
+    return start + x * (linear + x * (square + x * cube))
+
+
+def _rate_at(x: Tensor, start: Tensor, linear: Tensor, square: Tensor, cube: Tensor) -> Tensor:
+    """The derivative of a cubic."""
+    return linear + x * (2 * square + x * (3 * cube))
+
+
+def _density(grid: TiltedGrid, t: Tensor) -> Tensor:
+    log_density, _ = grid.log_density(t)
+    log_density = log_density.sub_(grid.sums[0]).clamp_(min=LOG_NEGLIGIBLE)
+    return log_density.exp_() / math.sqrt(2 * math.pi)
