@@ -58,9 +58,10 @@ class _Moments(Function):
         mean, square, sums = ctx.saved_tensors
         _, r, tr, ttr, tttr, log_factor, r_log, tr_log = sums
         by_normalizer, by_mean, by_square, by_log_factor = grads
-        by_mean = torch.addcmul(by_mean, mean, by_square, value=-2)  # by way of the variance as well
-        # Of the covariances, what all have from the product of expectations.
-        by_score = torch.addcmul(by_normalizer + by_log_factor, log_factor, by_log_factor, value=-1)
+        # The mean bears on the variance as well.
+        by_mean = torch.addcmul(by_mean, mean, by_square, value=-2)
+        # What all covariances have, of the product of expectations.
+        by_score = by_normalizer + (1 - log_factor) * by_log_factor
         by_score.addcmul_(mean, by_mean, value=-1).addcmul_(square, by_square, value=-1)
         by_slope = (by_score * tr).addcmul_(by_mean, ttr)
         by_slope.addcmul_(by_square, tttr).addcmul_(by_log_factor, tr_log)

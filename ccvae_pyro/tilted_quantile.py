@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from ccvae_pyro.tilted_grid import LOG_NEGLIGIBLE, Nodes, TiltedGrid
 
-NEWTON_STEPS = 4  # of the inverse of a cubic, from a start that is close
+NEWTON_STEPS = 4  # of the inverse of a cubic, from the middle of its cell
 
 
 def find_quantile(slope: Tensor, offset: Tensor, grid: TiltedGrid, probability: Tensor) -> Tensor:
