@@ -110,7 +110,7 @@ def draw(rows: list[dict], titles: dict[str, str], path: Path) -> None:
         axes.grid(axis="y", alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_yticks(range(len(models)), [titles[model] for model in models])
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(models) - 0.5, -0.5)  # the first on top
     seen = "labels seen" if isinstance(numbers[-1], int) else "share of labels seen"
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=9, frameon=False, title=seen)
