@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from ccvae_pyro.tilted_grid import LOG_NEGLIGIBLE, Nodes, TiltedGrid
 
+Cubic = tuple[Tensor, Tensor, Tensor, Tensor]  # its coefficients, from the lowest up
 NEWTON_STEPS = 4  # of the inverse of a cubic, from the middle of its cell
 
 
@@ -45,7 +46,7 @@ class _Quantile(Function):
 
 def _solve(grid: TiltedGrid, probability: Tensor) -> tuple[Tensor, ...]:
     """Quantiles and their derivatives, for probabilities of shape ``(num, num_densities)``."""
-    cell, of_density, of_score, of_score_t = _find_cells(grid, probability)
+    cell, (of_density, of_score, of_score_t) = _find_cells(grid, probability)
     x = torch.full_like(probability, 0.5)
     for _ in range(NEWTON_STEPS):
         error = _value_at(x, *of_density).sub_(probability)
@@ -57,7 +58,7 @@ def _solve(grid: TiltedGrid, probability: Tensor) -> tuple[Tensor, ...]:
     return t, (tr * probability - by_slope) / density, (r * probability - by_offset) / density
 
 
-def _find_cells(grid: TiltedGrid, probability: Tensor) -> tuple[Tensor, ...]:
+def _find_cells(grid: TiltedGrid, probability: Tensor) -> tuple[Tensor, list[Cubic]]:
     """The cells between two nodes that answers are in; the grid keeps the sums of all nodes.
 
     :returns: the number of the node at the cell's start, and the cubics that the integrals of the
@@ -74,7 +75,7 @@ def _find_cells(grid: TiltedGrid, probability: Tensor) -> tuple[Tensor, ...]:
     of_score_t = torch.addcmul(of_tau, of_score, grid.centre)
     score_t = score * grid.t_at(torch.stack([cell, cell + 1]))
     values, rates = (of_density, of_score, of_score_t), (density, score, score_t)
-    return cell, *(_cubic(*both) for both in zip(values, rates, strict=True))
+    return cell, [_cubic(*both) for both in zip(values, rates, strict=True)]
 
 
 def _find_cell(nodes: Nodes, rules: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,8 +108,8 @@ def _rules(grid: TiltedGrid) -> Tensor:
     return torch.stack([rule, rule * grid.powers[1]])
 
 
-def _cubic(values: Tensor, rates: Tensor) -> tuple[Tensor, ...]:
-    """The coefficients of the cubic with these values and rates at 0 and 1, from the lowest up."""
+def _cubic(values: Tensor, rates: Tensor) -> Cubic:
+    """The cubic with these values and rates at 0 and 1."""
     (start, end), (start_rate, end_rate) = values, rates
     rise = end - start
     cube = (start_rate + end_rate).sub_(rise, alpha=2)
