@@ -11,7 +11,7 @@ from torch.distributions import Bernoulli, Distribution, Independent, Normal
 from ccvae_pyro.labels.reading import likeliest, log_prob_of_classes, num_classes_of
 from ccvae_pyro.labels.rows import LabelPart, MixedLabels, is_row_of, parts_of
 from ccvae_pyro.model import CCVAE
-from ccvae_pyro.prior_probe import of_values, prior_of_part, values_to_try, with_mixtures
+from ccvae_pyro.prior_rows import of_values, prior_of_part, values_to_try, with_mixtures
 
 
 class BayesClassifier(nn.Module):

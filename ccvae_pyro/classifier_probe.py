@@ -66,7 +66,8 @@ class ClassifierProbe(RowMessenger):
 
     def _probe(self, fn: TorchDistribution, like: Tensor) -> Tensor:
         """Rows that are the same in all of a batch, and stand there once."""
-        pattern = torch.linspace(-2, 3, fn.event_shape.numel()).to(like).view(fn.event_shape)
+        where: Any = {"dtype": like.dtype, "device": like.device}
+        pattern = torch.linspace(-2, 3, fn.event_shape.numel(), **where).view(fn.event_shape)
         rows = [torch.zeros_like(pattern), torch.ones_like(pattern), pattern]
         once = [1] * len(fn.batch_shape)
         return add_rows([row.view(*once, *row.shape) for row in rows], self.max_plate_nesting)

@@ -17,7 +17,7 @@ from ccvae_pyro.bayes import mixture_log_prob
 from ccvae_pyro.labels import Continuous, Label, are_plain, block_of, outcome_names
 from ccvae_pyro.labels.reading import log_probs_of_known, outcomes
 from ccvae_pyro.model import CCVAE
-from ccvae_pyro.prior_probe import values_to_try
+from ccvae_pyro.prior_rows import values_to_try
 from ccvae_pyro.traces import log_joint
 
 CHUNK = 20  # draws decoded at a time

@@ -78,8 +78,3 @@ def without_copies(rows: Tensor) -> Tensor:
     """
     dims = range(1, rows.dim() - 1)
     return rows[(slice(None), *(slice(None if rows.stride(dim) else 1) for dim in dims))]
-
-
-def first_of_batch(rows: Tensor) -> Tensor:
-    """Of rows of batches of events, the first of each batch, whose dimensions stay."""
-    return rows[(slice(None), *[slice(1)] * (rows.dim() - 2))]

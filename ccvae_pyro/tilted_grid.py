@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from ccvae_pyro.devices import is_free_to_read
 # up to slopes of 10, and by 1e-5 at 200.
 FINE = (0.11, 7.5, 4.0)
 COARSE = (0.18, 5.5, 3.5)  # in other types than float64: by up to 3e-5
-STEEPEST = 200.0  # slope that nodes are provided for
+STEEPEST = 200.0  # slope that nodes are provided for where their number must not depend on values
 LOG_NEGLIGIBLE = -36.0  # kept from falling further, to numbers that processors are slow on
 CHUNK = 2**17  # nodes at a time on a CPU: few enough for its cache
 
@@ -46,7 +47,8 @@ class TiltedGrid:
     def __init__(self, slope: Tensor, offset: Tensor) -> None:
         self.slope, self.offset = slope.flatten(), offset.flatten()
         spacing, reach, far = FINE if slope.dtype == torch.float64 else COARSE
-        self._lay_nodes(spacing, reach + self._find_centres(far))
+        self._find_centres(far)
+        self._lay_nodes(spacing, reach, far)
         self.reference, _ = self.log_density(self.middle)  # near the peak
         # About the centre, the logit is a line and the Normal's logarithm a parabola.
         offset = torch.addcmul(self.offset, self.slope, self.centre)
@@ -54,8 +56,8 @@ class TiltedGrid:
         constant = torch.addcmul(-self.reference, self.centre, self.centre, value=-0.5)
         self.parabola = torch.stack([constant, -self.centre, torch.ones_like(constant)])
 
-    def _find_centres(self, far: float) -> float:
-        """The middles of the densities and of their nodes, and how far these lie apart."""
+    def _find_centres(self, far: float) -> None:
+        """Chooses the middles of the densities, and of their nodes."""
         tiny = torch.finfo(self.slope.dtype).tiny
         step = -self.offset / torch.where(self.slope.abs() < tiny, tiny, self.slope)
         # The mode is between that of the Normal and that of its product with an exponential.
@@ -65,19 +67,19 @@ class TiltedGrid:
         # nodes to it.
         nearness = (2 - distance.abs() / far).clamp(0, 1)
         steepness = (self.slope.abs() / math.pi - 1).clamp(0, 1)
-        aside = distance.clamp(-far, far) * nearness * steepness
-        self.centre = self.middle + aside
-        self.steepest = STEEPEST
-        if is_free_to_read(aside) and aside.numel():  # on an accelerator no value is waited for
-            self.steepest = min(max(float(self.slope.abs().max()), 1.0), STEEPEST)
-            far = float(aside.abs().max())
-        return far
+        self.centre = self.middle + distance.clamp(-far, far) * nearness * steepness
 
-    def _lay_nodes(self, spacing: float, reach: float) -> None:
+    def _lay_nodes(self, spacing: float, reach: float, far: float) -> None:
         """Lays nodes about 0, as close there as the steepest slope asks for."""
-        self.spacing, self.sharpness = spacing, self.steepest / math.pi
-        self.half = math.ceil(math.asinh(reach * self.sharpness) / spacing)
-        s = spacing * torch.arange(-self.half, self.half + 1).to(self.slope)
+        steepest = STEEPEST
+        # On an accelerator no value is waited for.
+        if is_free_to_read(self.slope) and self.slope.numel():
+            steepest = max(float(self.slope.abs().max()), 1.0)
+            far = float((self.centre - self.middle).abs().max())
+        self.spacing, self.sharpness = spacing, steepest / math.pi
+        self.half = math.ceil(math.asinh((reach + far) * self.sharpness) / spacing)
+        where: Any = {"dtype": self.slope.dtype, "device": self.slope.device}
+        s = spacing * torch.arange(-self.half, self.half + 1, **where)
         tau = s.sinh() / self.sharpness
         self.powers = torch.stack([torch.ones_like(tau), tau, tau**2, tau**3])
         weight = s.cosh() * (spacing / self.sharpness / math.sqrt(2 * math.pi))
@@ -99,7 +101,6 @@ class TiltedGrid:
         """What :meth:`collect` makes of all nodes."""
         return self.collect([nodes.sums for nodes in self.nodes()])
 
-    @torch.no_grad()
     def collect(self, sums: list[Tensor]) -> Tensor:
         r"""The integrals, shape ``(8, num_densities)``, of the sums of all nodes.
 
@@ -121,9 +122,7 @@ class TiltedGrid:
     def t_at(self, place: Tensor) -> Tensor:
         """The point at a place among the nodes, which count as one each."""
         up = ((place - self.half) * self.spacing).exp_()
-        return torch.addcmul(
-            self.centre, up - up.reciprocal(), up.new_tensor(0.5 / self.sharpness)
-        )
+        return torch.add(self.centre, up - up.reciprocal(), alpha=0.5 / self.sharpness)
 
     def log_density(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The logarithm of the density, not normalized, and its derivative by the offset."""

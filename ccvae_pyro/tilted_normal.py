@@ -31,7 +31,7 @@ class TiltedNormal(TorchDistribution):
     :math:`Z = q(y = 1 \mid x)`; for :math:`y = 0` negate ``slope`` and ``offset``. A slope of 0
     leaves the Normal as it is.
 
-    :math:`Z`, the moments and the distribution function are sums over some thirty nodes:
+    :math:`Z`, the moments and the distribution function are sums over a few dozen nodes:
     see :class:`~ccvae_pyro.tilted_grid.TiltedGrid`.
 
     :param loc: :math:`\mu`, the Normal's mean.

@@ -101,7 +101,7 @@ def _rules(grid: TiltedGrid) -> Tensor:
 
     Between two nodes, what is integrated is the quintic through the six next to them.
     """
-    cells = torch.zeros(grid.num_nodes, grid.num_nodes).to(grid.powers)
+    cells = grid.powers.new_zeros(grid.num_nodes, grid.num_nodes)
     for offset, weight in enumerate((11, -93, 802, 802, -93, 11), start=-2):
         cells.diagonal(offset).fill_(weight / 1440)
     rule = cells.cumsum(0) - cells

@@ -326,6 +326,21 @@ def test_a_posterior_that_is_joint_is_an_error(ccvae, batch):
         TiltedCCVAE_ELBO().loss(ccvae.model, ccvae.guide, *batch)
 
 
+def test_characteristics_that_mix_labels_in_the_last_image_alone_are_an_error(ccvae, batch):
+    def model(x, y=None):
+        with pyro.plate("data", len(x)):
+            is_last = torch.arange(len(x))[:, None] == len(x) - 1
+            y = pyro.sample("y", ccvae.label_prior(), obs=y)
+            prior = ccvae.conditional_prior(y).base_dist
+            loc = prior.loc + torch.where(is_last, y.sum(-1, keepdim=True), 0.0)
+            z_c = pyro.sample("z_c", dist.Normal(loc, prior.scale).to_event(1))
+            z = torch.cat([z_c, pyro.sample("z_style", ccvae.style_prior())], -1)
+            pyro.sample("x", ccvae.decoder(z), obs=x)
+
+    with pytest.raises(NotFactorizedError, match=r"'z_c'.*depend on others.*CCVAE_ELBO"):
+        TiltedCCVAE_ELBO().loss(model, ccvae.guide, *batch)
+
+
 def test_an_image_that_depends_on_the_label_is_an_error(ccvae, batch):
     decoder = LabelDecoder(ccvae.decoder)
 
