@@ -66,8 +66,9 @@ class ClassifierProbe(RowMessenger):
 
     def _probe(self, fn: TorchDistribution, like: Tensor) -> Tensor:
         """Rows that are the same in all of a batch, and stand there once."""
-        where: Any = {"dtype": like.dtype, "device": like.device}
-        pattern = torch.linspace(-2, 3, fn.event_shape.numel(), **where).view(fn.event_shape)
+        num = fn.event_shape.numel()
+        pattern = torch.linspace(-2, 3, num, dtype=like.dtype, device=like.device)
+        pattern = pattern.view(fn.event_shape)
         rows = [torch.zeros_like(pattern), torch.ones_like(pattern), pattern]
         once = [1] * len(fn.batch_shape)
         return add_rows([row.view(*once, *row.shape) for row in rows], self.max_plate_nesting)

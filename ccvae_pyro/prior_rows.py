@@ -30,7 +30,8 @@ def values_to_try(fn: Any, y: Tensor | None = None) -> Tensor:
     if all(kinds):
         like = like[(slice(1),) * (like.dim() - 1)]
     rows = like.repeat(max(num_classes or 3 for num_classes in kinds), *[1] * like.dim())
-    count = torch.arange(len(rows)).to(rows).view(-1, *[1] * like.dim())
+    count = torch.arange(len(rows), dtype=rows.dtype, device=rows.device)
+    count = count.view(-1, *[1] * like.dim())
     for part, num_classes in zip(parts, kinds, strict=True):
         columns = slice(None) if part.columns is None else part.columns
         if num_classes:
@@ -64,8 +65,7 @@ def with_mixtures(rows: Tensor) -> Tensor:
     """
     if not is_validation_enabled():
         return rows
-    bits = _bits(rows.shape[-1]).to(rows.device)
-    bits = bits.view(-1, *[1] * (rows.dim() - 2), rows.shape[-1])
+    bits = _bits(rows).view(-1, *[1] * (rows.dim() - 2), rows.shape[-1])
     return torch.cat([rows, torch.where(bits, rows[1], rows[0])])
 
 
@@ -79,8 +79,9 @@ def of_values(fn: Any, values: Tensor, parts: Sequence[LabelPart]) -> Any:
         fn = _normal(without_copies(fn.loc), without_copies(fn.scale))
     if fn.batch_shape[0] == num_rows:
         return fn
-    log_p = fn.log_prob(torch.linspace(-1.3, 2.1, num_entries).to(values))
-    bits = is_second = _bits(values.shape[-1]).to(values.device)
+    dtype, device = values.dtype, values.device
+    log_p = fn.log_prob(torch.linspace(-1.3, 2.1, num_entries, dtype=dtype, device=device))
+    bits = is_second = _bits(values)
     if parts[0].latents is not None:
         is_second = bits.new_zeros(len(bits), num_entries)
         for part in parts:
@@ -94,10 +95,11 @@ def of_values(fn: Any, values: Tensor, parts: Sequence[LabelPart]) -> Any:
     return _FirstRows(fn, num_rows)
 
 
-def _bits(num: int) -> Tensor:
-    """The numbers below this one as binary digits, shape ``(num_digits, num)``."""
-    digits = torch.arange(max(0, num - 1).bit_length())
-    return (torch.arange(num) >> digits[:, None]) % 2 == 1
+def _bits(rows: Tensor) -> Tensor:
+    """The columns' numbers as binary digits, shape ``(num_digits, num_columns)``."""
+    columns = torch.arange(rows.shape[-1], device=rows.device)
+    digits = torch.arange(max(0, len(columns) - 1).bit_length(), device=rows.device)
+    return (columns >> digits[:, None]) % 2 == 1
 
 
 def prior_of_part(normal: Any, part: LabelPart) -> Normal:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,8 +77,8 @@ class TiltedGrid:
             far = float((self.centre - self.middle).abs().max())
         self.spacing, self.sharpness = spacing, steepest / math.pi
         self.half = math.ceil(math.asinh((reach + far) * self.sharpness) / spacing)
-        where: Any = {"dtype": self.slope.dtype, "device": self.slope.device}
-        s = spacing * torch.arange(-self.half, self.half + 1, **where)
+        dtype, device = self.slope.dtype, self.slope.device
+        s = spacing * torch.arange(-self.half, self.half + 1, dtype=dtype, device=device)
         tau = s.sinh() / self.sharpness
         self.powers = torch.stack([torch.ones_like(tau), tau, tau**2, tau**3])
         weight = s.cosh() * (spacing / self.sharpness / math.sqrt(2 * math.pi))
