@@ -1,42 +1,56 @@
 """Characteristic capturing VAEs in Pyro (Joy et al., ICLR 2021)."""
 
-from ccvae_pyro.bayes import BayesClassifier, with_bayes_classifier
-from ccvae_pyro.checkpoint import CheckpointError, load, save
-from ccvae_pyro.classification import classify, impute, predict
-from ccvae_pyro.elbo import CCVAE_ELBO
-from ccvae_pyro.evaluation import evaluate
-from ccvae_pyro.exactness import how_exact
-from ccvae_pyro.interventions import edit, generate, nudge, reconstruct, swap, vary
+from ccvae_pyro.components.bayes_classifier import BayesClassifier
+from ccvae_pyro.distributions.label_vector import LabelVector
+from ccvae_pyro.distributions.nested_categorical import NestedCategorical, sign_matrix
+from ccvae_pyro.distributions.tilted_normal import TiltedNormal
+from ccvae_pyro.errors import (
+    CCVAEError,
+    CheckpointError,
+    NotFactorizedError,
+    UnsupportedError,
+)
+from ccvae_pyro.evaluation.evaluate import evaluate
+from ccvae_pyro.evaluation.exactness import how_exact
+from ccvae_pyro.interventions.edit import (
+    edit,
+    generate,
+    reconstruct,
+    sample_variations,
+    shift,
+    swap,
+)
+from ccvae_pyro.interventions.predict import classify, impute, predict
+from ccvae_pyro.interventions.traverse import interpolate, interpolate_to_label, walk
+from ccvae_pyro.io.checkpoint import load, save
+from ccvae_pyro.io.pretrained import load_pretrained
 from ccvae_pyro.labels import Binary, Categorical, Continuous
-from ccvae_pyro.labels.nested import NestedCategorical, nested_paths
-from ccvae_pyro.labels.rows import MixedLabels
-from ccvae_pyro.layers import compile_networks, set_precision
-from ccvae_pyro.model import CCVAE
-from ccvae_pyro.optim import JointAdam, make_adam
-from ccvae_pyro.presets import celeba, mnist
-from ccvae_pyro.pretrained import load_pretrained
-from ccvae_pyro.row_messenger import NotFactorizedError
-from ccvae_pyro.tilted import TiltedCCVAE_ELBO
-from ccvae_pyro.tilted_normal import TiltedNormal
-from ccvae_pyro.training import train
-from ccvae_pyro.walks import approach, interpolate, walk
+from ccvae_pyro.models.ccvae import CCVAE, with_bayes_classifier
+from ccvae_pyro.models.presets import celeba, mnist
+from ccvae_pyro.networks.layers import compile_networks, set_precision
+from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
+from ccvae_pyro.objectives.exact_ccvae_elbo import ExactCCVAE_ELBO
+from ccvae_pyro.training.optimizers import JointAdam, make_adam
+from ccvae_pyro.training.train import train
 
 __version__ = "0.1.0"
+
 __all__ = [
     "CCVAE",
     "CCVAE_ELBO",
     "BayesClassifier",
     "Binary",
+    "CCVAEError",
     "Categorical",
     "CheckpointError",
     "Continuous",
+    "ExactCCVAE_ELBO",
     "JointAdam",
-    "MixedLabels",
+    "LabelVector",
     "NestedCategorical",
     "NotFactorizedError",
-    "TiltedCCVAE_ELBO",
     "TiltedNormal",
-    "approach",
+    "UnsupportedError",
     "celeba",
     "classify",
     "compile_networks",
@@ -46,19 +60,20 @@ __all__ = [
     "how_exact",
     "impute",
     "interpolate",
+    "interpolate_to_label",
     "load",
     "load_pretrained",
     "make_adam",
     "mnist",
-    "nested_paths",
-    "nudge",
     "predict",
     "reconstruct",
+    "sample_variations",
     "save",
     "set_precision",
+    "shift",
+    "sign_matrix",
     "swap",
     "train",
-    "vary",
     "walk",
     "with_bayes_classifier",
 ]

@@ -20,7 +20,7 @@ import options
 from PIL import Image
 
 from ccvae_pyro.data import LabeledImages, load_avatars
-from ccvae_pyro.files import written_whole
+from ccvae_pyro.data.files import atomic_write
 
 HAIR = ["Black_Hair", "Brown_Hair", "Blond_Hair", "Red_Hair", "Gray_Hair", "Pink_Hair"]
 GLASSES = ["Eyeglasses", "Sunglasses"]
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
         for face in truth
     ]
     for name, rows in (("truth.csv", truth), ("labels.csv", shown)):
-        with written_whole(args.out / name) as part, part.open("w", newline="") as file:
+        with atomic_write(args.out / name) as part, part.open("w", newline="") as file:
             csv.writer(file).writerows([HEADER, *rows])
     print(f"{args.num_images} faces and their labels.csv are in {args.out}")
 
@@ -61,7 +61,7 @@ def write_face(
     image = Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)
     image = image.rotate(-lean, Image.Resampling.BICUBIC, fillcolor=background)
     name = f"{row:05d}.jpg"
-    with written_whole(out / name) as part:
+    with atomic_write(out / name) as part:
         image.save(part, format="JPEG", quality=90)
     place = data.label_names.index("hair")
     hair = data.kinds[place].classes[int(data.labels[row, place])].removesuffix("_Hair").lower()

@@ -18,8 +18,8 @@ import options
 
 import ccvae_pyro
 from ccvae_pyro.data import LabeledImages, hide_labels, load_avatars, load_celeba
-from ccvae_pyro.data.avatar_tables import VISIBLE_ATTRIBUTES
-from ccvae_pyro.data.celeba import PAPER_ATTRIBUTES, download
+from ccvae_pyro.data.datasets._avatar_tables import VISIBLE_ATTRIBUTES
+from ccvae_pyro.data.datasets.celeba import PAPER_ATTRIBUTES, download
 
 # Small batches learn faster, for every image that a processor sees; a large set takes larger ones.
 BATCH_SIZE = {"avatars": 50, "celeba": 200}
@@ -98,7 +98,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--skip-unreadable", action="store_true",
         help="CelebA: leave out images that cannot be read, and count them")
     # fmt: on
-    options.add_objective_options(parser, z_dim="45", order="20 for avatars with tilted, else 0")
+    options.add_objective_options(parser, z_dim="45", order="20 for avatars with exact, else 0")
     options.add_training_options(
         parser,
         "runs/celeba",
@@ -107,8 +107,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     args = parser.parse_args(arguments)
     defaults: dict[str, Any] = {"epochs": EPOCHS[args.data], "batch_size": BATCH_SIZE[args.data]}
-    if args.data == "avatars" and args.objective == "tilted":
-        defaults["order_weight"] = ORDER_WEIGHT
+    if args.data == "avatars" and args.objective == "exact":
+        defaults["consistency_weight"] = ORDER_WEIGHT
     return options.fill_in(args, z_dim=45, **defaults)
 
 

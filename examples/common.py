@@ -15,12 +15,12 @@ from outcome import NOT_OF_THE_RESULT, check_config, conclude
 from pyro.infer import SVI, Trace_ELBO
 
 import ccvae_pyro
-from ccvae_pyro import ranks
 from ccvae_pyro.data import Batches, LabeledImages
-from ccvae_pyro.devices import pick_device, pick_precision
+from ccvae_pyro.training import distributed as ranks
+from ccvae_pyro.training.devices import pick_device, pick_precision
 
 # What to start from with each objective; docs/objective.md has what else was measured.
-CLASSIFICATION_WEIGHT = {"tilted": 300.0, "published": 0.0, "unstopped": 0.0}
+CLASSIFICATION_WEIGHT = {"exact": 300.0, "paper": 0.0, "paper-true-gradient": 0.0}
 
 
 def guarded(
@@ -98,7 +98,7 @@ def train(
     """Trains a model by the objective, the rate and the epochs of the settings."""
     adam, objective = ccvae_pyro.make_adam(settings.learning_rate), make_objective(settings)
     svi = SVI(ccvae.model, ccvae.guide, adam, loss=objective)
-    how = {"cool_down": settings.cool_down, "last_weight": settings.last_weight}
+    how = {"decay_fraction": settings.decay_fraction, "final_weight": settings.final_weight}
     return ccvae_pyro.train(ccvae, svi, batches, settings.epochs, out, resume=resume, **how)
 
 
@@ -111,13 +111,15 @@ def set_weight(args: argparse.Namespace, batches: Batches) -> None:
 
 def make_objective(args: argparse.Namespace) -> Trace_ELBO:
     """The bound to climb."""
-    if args.objective == "tilted":
-        weight = args.order_weight
-        return ccvae_pyro.TiltedCCVAE_ELBO(args.classification_weight, order_weight=weight)
-    if args.order_weight:
-        raise ValueError(f"--order-weight goes with the tilted objective, got {args.objective}")
+    if args.objective == "exact":
+        weight = args.consistency_weight
+        return ccvae_pyro.ExactCCVAE_ELBO(args.classification_weight, consistency_weight=weight)
+    if args.consistency_weight:
+        raise ValueError(
+            f"--consistency-weight goes with the exact objective, got {args.objective}"
+        )
     return ccvae_pyro.CCVAE_ELBO(
         num_label_samples=args.num_label_samples,
-        stop_gradient=args.objective == "published",
+        stop_gradient=args.objective == "paper",
         classification_weight=args.classification_weight,
     )

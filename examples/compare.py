@@ -1,8 +1,8 @@
 """Compares models, objectives, settings, shares of labels and seeds, and tabulates what comes out.
 
-    python examples/compare.py --models tilted published --attributes 40 --seeds 0 1
-    python examples/compare.py --models tilted m2 diva mvae classifier --label-fractions .02 1
-    python examples/compare.py --data fashion --models tilted m2 diva --num-labels 100 3000
+    python examples/compare.py --models exact paper --attributes 40 --seeds 0 1
+    python examples/compare.py --models exact m2 diva mvae classifier --label-fractions .02 1
+    python examples/compare.py --data fashion --models exact m2 diva --num-labels 100 3000
 
 A CCVAE is trained by one of three objectives; the others are its relatives. What is not given is
 as celeba.py has it with attributes, and mnist.py with classes.
@@ -31,7 +31,6 @@ from tables import draw, draw_images, write_table
 from tqdm import tqdm
 
 import ccvae_pyro
-from ccvae_pyro.baselines import CVAE, M1
 from ccvae_pyro.data import (
     Batches,
     LabeledImages,
@@ -39,16 +38,17 @@ from ccvae_pyro.data import (
     keep_labels_per_class,
     load_mnist,
 )
-from ccvae_pyro.devices import pick_device
-from ccvae_pyro.diagnostics import log_p_x
-from ccvae_pyro.family import ImageModel
-from ccvae_pyro.supervised import read_accuracy, train_classifier
+from ccvae_pyro.evaluation.importance import log_p_x
+from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models.baselines import CVAE, M1
+from ccvae_pyro.training.classifier import conditional_generation_accuracy, train_classifier
+from ccvae_pyro.training.devices import pick_device
 
 SETTINGS = ("model", "data", "attributes", "missing", "labels", "networks")
-SETTINGS += ("classification_weight", "order_weight", "likelihood_scale", "batch_size")
-SETTINGS += ("cool_down", "epochs", "seed")
+SETTINGS += ("classification_weight", "consistency_weight", "likelihood_scale", "batch_size")
+SETTINGS += ("decay_fraction", "epochs", "seed")
 FIGURES = ("accuracy", "balanced_accuracy", "average_precision", "reconstruction_error")
-FIGURES += ("read_accuracy", "bound", "log_p_x", "seconds")
+FIGURES += ("conditional_generation_accuracy", "bound", "log_p_x", "seconds")
 READER_BATCH_SIZE, NUM_CLASSES = 100, 10
 NUM_WEIGHED = 200  # test images whose log p(x) is estimated
 READER_EPOCHS = {"avatars": 10, "mnist": 5, "fashion": 5}
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     labels = args.num_labels or args.label_fractions
     choices = [args.models, [args.data], args.attributes, [args.missing], labels, [args.networks]]
     choices += [args.classification_weights, args.order_weights, args.likelihood_scales]
-    choices += [[args.batch_size], [args.cool_down], [args.epochs], args.seeds]
+    choices += [[args.batch_size], [args.decay_fraction], [args.epochs], args.seeds]
     cells = [dict(zip(SETTINGS, values, strict=True)) for values in itertools.product(*choices)]
     with tqdm(cells, desc="cells", unit="cell") as bar:
         for cell in bar:
@@ -90,7 +90,7 @@ def order(row: dict) -> list:
     """Rows on the same images and labels are next to each other, in the order of the models."""
     of_data = ("data", "attributes", "missing", "labels", "networks", "epochs")
     place_of_model = list(MODELS).index(row["model"])
-    return [*(row[key] for key in of_data), place_of_model, row["order_weight"], row["seed"]]
+    return [*(row[key] for key in of_data), place_of_model, row["consistency_weight"], row["seed"]]
 
 
 def place(args: argparse.Namespace, cell: dict) -> Path:
@@ -119,8 +119,10 @@ def measure(args: argparse.Namespace, cell: dict, folder: Path) -> dict:
     pyro.set_rng_seed(seed)
     figures = figures_of(model, batches, reader) | {"seconds": seconds}
     if cell["model"] == "classifier":  # it has learned of labels only
-        figures |= dict.fromkeys(("reconstruction_error", "read_accuracy", "bound", "log_p_x"))
-    keys = ("classification_weight", "order_weight", "likelihood_scale")
+        figures |= dict.fromkeys(
+            ("reconstruction_error", "conditional_generation_accuracy", "bound", "log_p_x")
+        )
+    keys = ("classification_weight", "consistency_weight", "likelihood_scale")
     used = {key: getattr(settings, key) for key in keys}
     return cell | used | {key: figures.get(key) for key in FIGURES}
 
@@ -130,10 +132,10 @@ def figures_of(
 ) -> dict[str, float | None]:
     """What a model comes to on the test images, as far as it has parts for it."""
     # The bound of a CCVAE is exact, whatever it was trained by.
-    bound = ccvae_pyro.TiltedCCVAE_ELBO() if isinstance(model, ccvae_pyro.CCVAE) else None
+    bound = ccvae_pyro.ExactCCVAE_ELBO() if isinstance(model, ccvae_pyro.CCVAE) else None
     figures = ccvae_pyro.evaluate(model, batches.held_out("test"), bound)
     y = torch.cat([y for _, y in batches.held_out("test")])
-    figures["read_accuracy"] = read_accuracy(model, reader, y)
+    figures["conditional_generation_accuracy"] = conditional_generation_accuracy(model, reader, y)
     x = torch.cat([x for x, _ in itertools.islice(batches.held_out("test"), 4)])[:NUM_WEIGHED]
     if type(model) is not CVAE:  # which knows no image without its labels
         whole = model.vae if isinstance(model, M1) else model
@@ -163,10 +165,10 @@ def hide(data: LabeledImages, cell: dict) -> LabeledImages:
 def settings_of(cell: dict) -> argparse.Namespace:
     """The settings that an example would start from, but for those that the cell has."""
     settings = settings_for(cell["data"], cell["model"], few_labels=cell["labels"] != 1)
-    for key in ("classification_weight", "likelihood_scale", "cool_down", "epochs"):
+    for key in ("classification_weight", "likelihood_scale", "decay_fraction", "epochs"):
         if cell[key] is not None:
             setattr(settings, key, cell[key])
-    settings.order_weight = cell["order_weight"] if cell["model"] == "tilted" else 0.0
+    settings.consistency_weight = cell["consistency_weight"] if cell["model"] == "exact" else 0.0
     return settings
 
 
@@ -203,8 +205,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--download", action="store_true", help="let torchvision download what is missing")
     add("--num-images", type=options.positive, metavar="N",
         help="how many images to use (default: 12000 avatars, or all)")
-    add("--models", nargs="+", choices=MODELS, default=["tilted", "published"], metavar="M",
-        help=f"any of {', '.join(MODELS)} (default: tilted published)")
+    add("--models", nargs="+", choices=MODELS, default=["exact", "paper"], metavar="M",
+        help=f"any of {', '.join(MODELS)} (default: exact paper)")
     add("--attributes", nargs="+", type=options.positive, default=[18], metavar="N",
         help="how many attributes of avatars (default: 18)")
     labels = parser.add_mutually_exclusive_group().add_argument
@@ -220,7 +222,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--classification-weights", nargs="+", type=float, default=[None], metavar="W",
         help="coefficients of a further log q(y|x) (default: as celeba.py or mnist.py)")
     add("--order-weights", nargs="+", type=float, default=[0.0], metavar="W",
-        help="with tilted, coefficients of the term that has generated images show their labels "
+        help="with exact, coefficients of the term that has generated images show their labels "
         "(default: 0)")
     add("--likelihood-scales", nargs="+", type=float, default=[None], metavar="B",
         help="scales of the Laplace at each pixel (default: as celeba.py)")

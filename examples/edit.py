@@ -24,11 +24,11 @@ from torch import Tensor
 
 import ccvae_pyro
 from ccvae_pyro.data import read_image
-from ccvae_pyro.devices import pick_device
-from ccvae_pyro.family import ImageModel
-from ccvae_pyro.files import written_whole
+from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.labels import Binary, outcome_names
+from ccvae_pyro.models.base import ImageModel
 from ccvae_pyro.plotting.grid import draw_grid, spaced
+from ccvae_pyro.training.devices import pick_device
 
 NUM_STEPS = 7
 
@@ -41,14 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Reads model and image, edits, and writes the picture."""
     model = load(args.model).to(pick_device(args.device)).eval()
-    x, alone = read_for(model, args.image), {"alone": args.alone}
+    x, alone = read_for(model, args.image), {"keep_conflicting": args.keep_conflicting}
     if args.walk:
         figure = walk(model, x, args.walk, **alone)
     elif args.swap_from:
         figure = swap(model, x, read_for(model, args.swap_from), args.label, **alone)
     else:
-        figure = edit(model, x, dict(args.set), deviations=args.deviations, **alone)
-    with written_whole(args.out) as part:
+        figure = edit(model, x, dict(args.set), num_std=args.num_std, **alone)
+    with atomic_write(args.out) as part:
         figure.savefig(part, dpi=150, format=args.out.suffix[1:] or "png")
     print(f"the picture is in {args.out}")
 
@@ -121,9 +121,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     action("--walk", nargs="+", metavar="NAME", help="go through the values of labels, a row each")
     add("--label", nargs="+", metavar="NAME",
         help="which labels' characteristics to take from the other image (default: all)")
-    add("--deviations", type=float, default=0.0, metavar="D",
+    add("--num-std", type=float, default=0.0, metavar="D",
         help="how far beyond the typical to set labels: 2 makes an edit plain (default: 0)")
-    add("--alone", action="store_true",
+    add("--keep-conflicting", action="store_true",
         help="leave labels that exclude these as they are: blond hair under a hat")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--out", type=Path, default=Path("edited.png"), help="the picture (default: edited.png)")

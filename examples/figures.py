@@ -12,7 +12,7 @@ from torch import Tensor
 import ccvae_pyro
 from ccvae_pyro import plotting
 from ccvae_pyro.data import Batches
-from ccvae_pyro.files import written_whole
+from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.labels import Binary, Categorical
 
 NUM_IMAGES, NUM_LABELS, NUM_PAIRS = 8, 18, 5  # that a figure shows of many
@@ -75,7 +75,7 @@ def draw(
     files = {}
     for name, figure in figures.items():
         files[captions[name]] = folder / f"{name}.png"
-        with written_whole(folder / f"{name}.png") as part:
+        with atomic_write(folder / f"{name}.png") as part:
             figure.savefig(part, dpi=110)
     return files
 

@@ -21,9 +21,9 @@ import options
 import torch
 
 import ccvae_pyro
-from ccvae_pyro import ranks
 from ccvae_pyro.data import LabeledImages, describe, load_folder, write_imputed
 from ccvae_pyro.labels import Continuous
+from ccvae_pyro.training import distributed as ranks
 
 NUM_STYLE = 27  # as the paper has for 64x64 images
 

@@ -1,7 +1,7 @@
 """Measures what one can do with trained models, side by side.
 
     python examples/measure.py runs/celeba
-    python examples/measure.py runs/exact runs/published --out runs/measured
+    python examples/measure.py runs/exact runs/paper --out runs/measured
 
 Each folder is what celeba.py or mnist.py left; all are about the same images, of which those held
 out are used. A reader, a classifier that has no part in any of the models, is trained first.
@@ -26,12 +26,12 @@ from tables import shown, write_rows
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
-from ccvae_pyro.devices import pick_device
-from ccvae_pyro.effects import EditEffects
-from ccvae_pyro.files import written_whole
-from ccvae_pyro.judging import Figure, judge
+from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.evaluation.benchmark import Figure, judge
+from ccvae_pyro.evaluation.edit_metrics import EditEffects
 from ccvae_pyro.plotting import plot_change
 from ccvae_pyro.plotting.grid import spaced
+from ccvae_pyro.training.devices import pick_device
 
 BATCH_SIZE, READER_EPOCHS = 100, 10
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
         pyro.set_rng_seed(0)
         name = folder.name
         figures[name], effects[name] = judge(model, reader, batches, num_images=args.num_edited)
-        with written_whole(args.out / f"change_{name}.png") as part:
+        with atomic_write(args.out / f"change_{name}.png") as part:
             figure = plot_change(data.label_names, effects[name].change)
             figure.savefig(part, dpi=110, format="png")
     write_figures(args.out / "measured", figures)

@@ -30,7 +30,7 @@ WITH_ALL_LABELS |= {"learning_rate": 2e-3, "shift": 1, "epochs": 12}
 WITH_FEW_LABELS: dict[str, Any] = {"classification_weight": 300, "z_dim": 20, "style_dim": 1}
 WITH_FEW_LABELS |= {"learning_rate": 1e-3, "shift": 1, "warp": 0.1, "epochs": 20}
 # Digits are written in more ways than garments are worn.
-FEW_DIGITS = WITH_FEW_LABELS | {"classification_weight": 100, "last_weight": 20}
+FEW_DIGITS = WITH_FEW_LABELS | {"classification_weight": 100, "final_weight": 20}
 FEW_DIGITS |= {"shift": 2, "warp": 0.3}
 
 
@@ -98,7 +98,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options.add_objective_options(
         parser,
         z_dim="30, with few labels 20",
-        weight="with tilted 300, with few digits 100; else 0",
+        weight="with exact 300, with few digits 100; else 0",
         last="the same, with few digits 20",
     )
     parser.add_argument("--style-dim", type=options.positive, metavar="D",
@@ -116,8 +116,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     few = FEW_DIGITS if args.data == "mnist" else WITH_FEW_LABELS
     defaults = WITH_ALL_LABELS if args.labels_per_class is None else few
-    if args.objective != "tilted" or args.classification_weight == 0:
-        defaults = defaults | {"classification_weight": 0.0, "last_weight": None}
+    if args.objective != "exact" or args.classification_weight == 0:
+        defaults = defaults | {"classification_weight": 0.0, "final_weight": None}
     return options.fill_in(args, batch_size=100, **defaults)
 
 

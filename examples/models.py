@@ -14,18 +14,18 @@ import mnist
 from pyro.infer import SVI, Trace_ELBO
 
 import ccvae_pyro
-from ccvae_pyro.baselines import DIVA_ELBO, M2_ELBO, MVAE_ELBO, relative
-from ccvae_pyro.baselines.presets import NAMES
 from ccvae_pyro.data import Batches, LabeledImages
-from ccvae_pyro.family import ImageModel
-from ccvae_pyro.supervised import train_classifier
+from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models.baselines import DIVA_ELBO, M2_ELBO, MVAE_ELBO, baseline
+from ccvae_pyro.models.baselines.presets import NAMES
+from ccvae_pyro.training.classifier import train_classifier
 
-CCVAE_OBJECTIVES = ("tilted", "published", "unstopped")
+CCVAE_OBJECTIVES = ("exact", "paper", "paper-true-gradient")
 JOINT = "m1_m2_joint"  # in two stages, the second of all parts
 MODELS = {
-    "tilted": "CCVAE, exact",
-    "published": "CCVAE, published",
-    "unstopped": "CCVAE, unstopped",
+    "exact": "CCVAE, exact",
+    "paper": "CCVAE, paper",
+    "paper-true-gradient": "CCVAE, paper (true gradient)",
     "classifier": "classifier alone",
     "vae": "VAE",
     "cvae": "CVAE",
@@ -43,14 +43,14 @@ TWO_STAGES = ("m1", "m1_m2", JOINT)
 
 def settings_for(data: str, model: str, few_labels: bool = False) -> argparse.Namespace:
     """What celeba.py or mnist.py starts from."""
-    objective = ["--objective", model if model in CCVAE_OBJECTIVES else "tilted"]
+    objective = ["--objective", model if model in CCVAE_OBJECTIVES else "exact"]
     if data in celeba.EPOCHS:
         settings = celeba.parse(["--data", data, *objective])
     else:
         few = ["--labels-per-class", "1"] if few_labels else []
         settings = mnist.parse(["--data", data, *objective, *few])
     if model not in WEIGHTED:  # these weights are theirs
-        settings.classification_weight = settings.last_weight = None
+        settings.classification_weight = settings.final_weight = None
     return settings
 
 
@@ -72,13 +72,13 @@ def new_model(
     name = "m1_m2" if name == JOINT else name
     labels, z_dim, channels = data.described(), settings.z_dim, data.images.shape[-1]
     if channels > 1:
-        make: Any = partial(relative, name) if name in NAMES else ccvae_pyro.celeba
+        make: Any = partial(baseline, name) if name in NAMES else ccvae_pyro.celeba
         scale = settings.likelihood_scale
         return make(labels=labels, z_dim=z_dim, likelihood_scale=scale, channels=channels)
     labels = mnist.with_characteristics(labels, z_dim, settings.style_dim)
     if name in NAMES:
         images = {"conv": "mnist", "mlp": "mlp"}[networks]
-        return relative(name, labels, z_dim, images=images)
+        return baseline(name, labels, z_dim, images=images)
     return ccvae_pyro.mnist(labels=labels, z_dim=z_dim, convolutions=networks == "conv")
 
 
@@ -121,7 +121,11 @@ def _fit(
     is_ccvae = hasattr(model, "conditional_prior")
     adam = (ccvae_pyro.make_adam if is_ccvae else _adam)(settings.learning_rate)
     svi = SVI(model.model, model.guide, adam, loss=objective)
-    how = {"cool_down": settings.cool_down, "last_weight": settings.last_weight, "resume": True}
+    how = {
+        "decay_fraction": settings.decay_fraction,
+        "final_weight": settings.final_weight,
+        "resume": True,
+    }
     return seconds_of(ccvae_pyro.train(model, svi, batches, settings.epochs, folder, **how))
 
 

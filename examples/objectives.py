@@ -28,9 +28,9 @@ from tables import write_csv
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ccvae_pyro import CCVAE, CCVAE_ELBO, TiltedCCVAE_ELBO, evaluate
-from ccvae_pyro import distributions as parts
-from ccvae_pyro.files import written_whole
+from ccvae_pyro import CCVAE, CCVAE_ELBO, ExactCCVAE_ELBO, evaluate
+from ccvae_pyro import components as parts
+from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.networks import mlp
 
 SIDE, NUM_STYLE, BATCH, ALPHA = 32, 5, 100, 30.0
@@ -42,7 +42,7 @@ def unweighted_loss(ccvae: CCVAE, x: Tensor, y: Tensor) -> Tensor:
     plain = Trace_ELBO().differentiable_loss(
         ccvae.model, poutine.block(ccvae.guide, hide=["y"]), x, y
     )
-    bounds = (TiltedCCVAE_ELBO(weight) for weight in (0.0, ALPHA))
+    bounds = (ExactCCVAE_ELBO(weight) for weight in (0.0, ALPHA))
     without, with_it = (b.differentiable_loss(ccvae.model, ccvae.guide, x, y) for b in bounds)
     return plain + with_it - without
 
@@ -55,8 +55,8 @@ def loss_of(objective: Trace_ELBO) -> Callable[[CCVAE, Tensor, Tensor], Tensor]:
 OBJECTIVES = {
     "one weighted draw, z detached in q(y given z)": loss_of(CCVAE_ELBO(100)),
     "the same, nothing detached": loss_of(CCVAE_ELBO(100, stop_gradient=False)),
-    "exact": loss_of(TiltedCCVAE_ELBO()),
-    "exact + 30 log q(y given x)": loss_of(TiltedCCVAE_ELBO(ALPHA)),
+    "exact": loss_of(ExactCCVAE_ELBO()),
+    "exact + 30 log q(y given x)": loss_of(ExactCCVAE_ELBO(ALPHA)),
     "w = 1, + 30 log q(y given x)": unweighted_loss,
 }
 
@@ -92,7 +92,7 @@ def measure(name: str, num_labels: int, seed: int, steps: int) -> dict[str, floa
         loss.backward()
         adam.step()
     pyro.set_rng_seed(1_000 + seed)
-    figures = evaluate(ccvae, [toy(1_000, num_labels)], TiltedCCVAE_ELBO())
+    figures = evaluate(ccvae, [toy(1_000, num_labels)], ExactCCVAE_ELBO())
     return {key: figures[key] for key in FIGURES}
 
 
@@ -152,7 +152,7 @@ def table(rows: list[dict], path: Path) -> None:
         ]
         lines.append(f"| {name} | {num_labels} | {' | '.join(cells)} |")
     text = "\n".join(lines) + "\n"
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text)
     print(text)
 
@@ -174,7 +174,7 @@ def draw(rows: list[dict], path: Path) -> None:
     figure.legend(
         *axes[0][0].get_legend_handles_labels(), loc="outside right center", frameon=False
     )
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=110, format="png")
     plt.close(figure)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-LIKELIHOOD_SCALE = {"tilted": 0.5, "published": 1.0, "unstopped": 1.0}
-WEIGHT = "with tilted 300, by the share of labels that are known in a batch; else 0"
+LIKELIHOOD_SCALE = {"exact": 0.5, "paper": 1.0, "paper-true-gradient": 1.0}
+WEIGHT = "with exact 300, by the share of labels that are known in a batch; else 0"
 
 
 # fmt: off
@@ -23,24 +23,24 @@ def add_objective_options(
 
     :param z_dim: what the default of ``--z-dim`` is, in words.
     :param weight: what that of ``--classification-weight`` is.
-    :param last: what that of ``--last-weight`` is.
-    :param order: what that of ``--order-weight`` is.
+    :param last: what that of ``--final-weight`` is.
+    :param order: what that of ``--consistency-weight`` is.
     """
     add = parser.add_argument_group("model and objective").add_argument
     add("--z-dim", type=positive, metavar="D",
         help=f"characteristics and style together (default: {z_dim})")
-    add("--objective", choices=["tilted", "published", "unstopped"], default="tilted",
+    add("--objective", choices=["exact", "paper", "paper-true-gradient"], default="exact",
         help="the bound, exact in its labels; or the paper's estimate of it, with the gradient "
-        "of the authors' code (z detached inside q(y|z_c)), or with its own (default: tilted)")
+        "of the authors' code (z detached inside q(y|z_c)), or with its own (default: exact)")
     add("--classification-weight", type=float, metavar="W",
         help=f"coefficient of a further log q(y|x) (default: {weight})")
-    add("--last-weight", type=float, metavar="W",
+    add("--final-weight", type=float, metavar="W",
         help=f"what that coefficient goes to over the first half of the steps (default: {last})")
-    add("--order-weight", type=float, metavar="W",
-        help="with tilted, coefficient of a term that has generated images show the labels that "
+    add("--consistency-weight", type=float, metavar="W",
+        help="with exact, coefficient of a term that has generated images show the labels that "
         f"they were generated to; it makes a step 1.3 times as long (default: {order})")
     add("--likelihood-scale", type=float, metavar="B",
-        help="scale of the Laplace at each pixel (default: 0.5 with tilted, else the paper's 1)")
+        help="scale of the Laplace at each pixel (default: 0.5 with exact, else the paper's 1)")
     add("--num-label-samples", type=positive, default=100, metavar="K",
         help="draws of z that the paper's estimate takes for q(y|x) (default: 100)")
 
@@ -93,7 +93,7 @@ def add_cool_down(add: Callable) -> None:
 
     :param add: ``add_argument`` of a parser or of a group of options.
     """
-    add("--cool-down", type=float, default=0.5, metavar="SHARE",
+    add("--decay-fraction", type=float, default=0.5, metavar="SHARE",
         help="share of the steps, the last, over which the rate falls to zero (default: 0.5)")
 # fmt: on
 
@@ -108,7 +108,7 @@ def new_parser(description: str | None) -> argparse.ArgumentParser:
 def fill_in(args: argparse.Namespace, **defaults: Any) -> argparse.Namespace:
     """Sets those of the options that were not given."""
     defaults |= {"likelihood_scale": LIKELIHOOD_SCALE[args.objective]}
-    usual = {"shift": 0, "warp": 0.0, "learning_rate": 2e-3, "order_weight": 0.0}
+    usual = {"shift": 0, "warp": 0.0, "learning_rate": 2e-3, "consistency_weight": 0.0}
     for name, value in (usual | defaults).items():
         if getattr(args, name) is None:
             setattr(args, name, value)

@@ -13,8 +13,8 @@ from figures import draw
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches
-from ccvae_pyro.evaluation import MEAN_FIGURES, label_figures
-from ccvae_pyro.files import written_whole
+from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.evaluation.evaluate import MEAN_FIGURES, label_figures
 from ccvae_pyro.plotting import write_report
 
 # Left out of the configuration: where things are is not what a run is made of.
@@ -30,7 +30,7 @@ def conclude(
 ) -> None:
     """Measures a trained model, and draws what it learned."""
     pyro.set_rng_seed(args.seed)  # so that what follows is the same after a resumed run
-    exact = ccvae_pyro.TiltedCCVAE_ELBO()  # the same bound, whatever the objective
+    exact = ccvae_pyro.ExactCCVAE_ELBO()  # the same bound, whatever the objective
     metrics = ccvae_pyro.evaluate(ccvae, batches.held_out("test"), exact)
     bayes = ccvae_pyro.with_bayes_classifier(ccvae)
     implied = label_figures(bayes, batches.held_out("test"))
@@ -80,7 +80,7 @@ def check_config(path: Path, config: dict, resume: bool) -> None:
 
 def write_json(path: Path, values: dict) -> None:
     """Writes a file that any reader of JSON takes."""
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps(without_nan(values), indent=2) + "\n")
 
 

@@ -21,8 +21,8 @@ import options
 import outcome
 
 import ccvae_pyro
-from ccvae_pyro.files import written_whole
-from ccvae_pyro.pretrained import FOLDER
+from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.io.pretrained import FOLDER
 
 # Not the avatars that are drawn by default: to a tutorial, these are new.
 SETTINGS = ("--num-images", "36000", "--avatar-seed", "1", "--epochs", "30", "--resume")
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
     measure.run(measure.parse([str(packed), "--root", str(args.root), "--out", str(measured)]))
     found = json.loads((measured / "measured.json").read_text())[packed.name]
     config = json.loads((packed / "config.json").read_text())
-    with written_whole(args.into / "avatars.pt") as part:
+    with atomic_write(args.into / "avatars.pt") as part:
         shutil.copyfile(packed / "checkpoint.pt", part)
     command = " ".join(["python examples/pretrained.py", *args.rest])
     outcome.write_json(args.into / "avatars.json", {"command": command, "config": config, **found})

@@ -28,11 +28,11 @@ from tables import write_rows
 from torch import Tensor, nn
 
 import ccvae_pyro
+from ccvae_pyro.components import GaussianConditionalPrior
 from ccvae_pyro.data import Batches, LabeledImages, load_avatars
-from ccvae_pyro.distributions import GaussianConditionalPrior
-from ccvae_pyro.files import written_whole
+from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.plotting.grid import draw_grid
-from ccvae_pyro.supervised import read_accuracy
+from ccvae_pyro.training.classifier import conditional_generation_accuracy
 
 ATTRIBUTES = ("Wearing_Hat", "Sunglasses", "Beard", "Long_Hair")
 NUM_DRAWN = 10  # images in the picture
@@ -89,11 +89,11 @@ def run(args: argparse.Namespace) -> None:
         ccvae = trained(name, data, batches, args)
         figures = ccvae_pyro.evaluate(ccvae, batches.held_out("test"))
         row = {"prior": name} | {k: figures[k] for k in ("accuracy", "reconstruction_error")}
-        rows.append(row | {"orders_met": read_accuracy(ccvae, reader, y)})
+        rows.append(row | {"orders_met": conditional_generation_accuracy(ccvae, reader, y)})
         images.append(ccvae_pyro.generate(ccvae, y[:NUM_DRAWN]))
     write_rows(args.out / "swap_prior", rows)
     figure = draw_grid(images, ["true images\nof these labels", *args.priors])
-    with written_whole(args.out / "swap_prior.png") as part:
+    with atomic_write(args.out / "swap_prior.png") as part:
         figure.savefig(part, dpi=110, format="png")
     print(f"images generated to the same labels are in {args.out / 'swap_prior.png'}")
 
@@ -102,7 +102,7 @@ def trained(
     name: str, data: LabeledImages, batches: Batches, args: argparse.Namespace
 ) -> ccvae_pyro.CCVAE:
     """The model of celeba.py, with another conditional prior, trained as there."""
-    command = ["--epochs", args.epochs, "--batch-size", args.batch_size, "--order-weight", 0]
+    command = ["--epochs", args.epochs, "--batch-size", args.batch_size, "--consistency-weight", 0]
     settings = celeba.parse([str(word) for word in command])
     common.set_weight(settings, batches)
     pyro.set_rng_seed(args.seed)

@@ -19,15 +19,15 @@ import torch
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
-from ccvae_pyro.family import CannotError
-from ccvae_pyro.files import written_whole
-from ccvae_pyro.label_scores import mean_of_known
+from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.errors import UnsupportedError
+from ccvae_pyro.evaluation.label_metrics import mean_of_known
 from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, draw_grid, spaced
 
 NUM_FACES = 10
 PANELS = {
     "balanced_accuracy": "labels read (balanced accuracy)",
-    "read_accuracy": "orders met (read accuracy)",
+    "conditional_generation_accuracy": "orders met (read accuracy)",
     "reconstruction_error": "reconstruction error",
 }
 MARKS = [(BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), ("black", "D")]
@@ -75,14 +75,14 @@ def write_rows(
     lines = [f"| {' | '.join(map(spaced, keys))} |", "|---" * len(keys) + "|"]
     lines += [f"| {' | '.join(cell(row[key]) for key in keys)} |" for row in rows]
     table = "\n".join(lines) + "\n" + below
-    with written_whole(path.with_suffix(".md")) as part:
+    with atomic_write(path.with_suffix(".md")) as part:
         part.write_text(table)
     print(table)
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
     """Writes rows that have the same keys."""
-    with written_whole(path) as part, part.open("w", newline="") as file:
+    with atomic_write(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
@@ -114,7 +114,7 @@ def draw(rows: list[dict], titles: dict[str, str], path: Path) -> None:
     seen = "labels seen" if isinstance(numbers[-1], int) else "share of labels seen"
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=9, frameon=False, title=seen)
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=110, format="png")
     plt.close(figure)
 
@@ -131,10 +131,10 @@ def draw_images(data: LabeledImages, checkpoints: dict[str, Path], path: Path) -
         if checkpoint.exists():
             model = ccvae_pyro.load(checkpoint)
             pyro.set_rng_seed(0)
-            with suppress(CannotError):
+            with suppress(UnsupportedError):
                 rows.append(ccvae_pyro.reconstruct(model, x))
                 names.append(f"{name}:\nreconstructed")
             rows.append(ccvae_pyro.generate(model, y))
             names.append(f"{name}:\nto their labels")
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         draw_grid(rows, names).savefig(part, dpi=110, format="png")

@@ -9,8 +9,8 @@ from helpers import BATCH, NUM_LABELS, NUM_PIXELS, make_ccvae
 from PIL import Image
 
 from ccvae_pyro import CCVAE
-from ccvae_pyro.data import avatars
-from ccvae_pyro.data.avatar_tables import ATTRIBUTES
+from ccvae_pyro.data.datasets import avatars
+from ccvae_pyro.data.datasets._avatar_tables import ATTRIBUTES
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ import pyro
 import pyro.distributions as dist
 import torch
 
-from ccvae_pyro import CCVAE, distributions, networks
+from ccvae_pyro import CCVAE, networks
+from ccvae_pyro import components as distributions
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NUM_LABELS, NUM_STYLE, NUM_PIXELS, BATCH = 3, 2, 8, 4

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccvae_pyro.data.feeding import Feed, make_feed
-from ccvae_pyro.data.images import LabeledImages
-from ccvae_pyro.data.warping import draw_moves, warped
+from ccvae_pyro.data.augmentation import draw_moves, warped
+from ccvae_pyro.data.labeled_images import LabeledImages
+from ccvae_pyro.data.prefetch import Feed, make_feed
 
 
 class Batches:

@@ -12,8 +12,8 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
 
-from ccvae_pyro.data.images import LabeledImages
-from ccvae_pyro.files import written_whole
+from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.labels import binaries
 
 FOLDER = "ccvae_cache"  # in the folder of the images
@@ -26,7 +26,7 @@ def write_images(
     """Writes uint8 images, one after the other, to an array file of a shape known beforehand."""
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     # Not through a memory map: on a full disk that would end the process with a bus error.
-    with closing(images), written_whole(path) as part, part.open("wb") as file:
+    with closing(images), atomic_write(path) as part, part.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for image in images:
             file.write(image.tobytes())
@@ -34,7 +34,7 @@ def write_images(
 
 def write_arrays(path: Path, **arrays: Any) -> None:
     """Writes what belongs to the images at ``path`` beside them: with it the cache is complete."""
-    with written_whole(path.with_suffix(".npz")) as part:
+    with atomic_write(path.with_suffix(".npz")) as part:
         np.savez(part, **arrays)
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from ccvae_pyro.data import cache as image_cache
-from ccvae_pyro.data.images import as_floats
+from ccvae_pyro.data.labeled_images import as_floats
 
 _GREY_MODES = {"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "F"}
 

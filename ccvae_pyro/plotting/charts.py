@@ -96,7 +96,7 @@ def plot_change(names: Sequence[str], change: np.ndarray) -> Figure:
     """A heat map of what setting one label changes in the others, as a reader sees them.
 
     :param names: what the labels are called.
-    :param change: as :class:`~ccvae_pyro.effects.EditEffects` has it.
+    :param change: as :class:`~ccvae_pyro.evaluation.edit_metrics.EditEffects` has it.
     """
     size = 2.2 + 0.3 * len(change)
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")

@@ -8,12 +8,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ccvae_pyro.classification import predict
-from ccvae_pyro.interventions import edit, generate, reconstruct
+from ccvae_pyro.interventions.edit import edit, generate, reconstruct
+from ccvae_pyro.interventions.predict import predict
+from ccvae_pyro.interventions.traverse import interpolate_to_label, walk
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
-from ccvae_pyro.model import CCVAE
+from ccvae_pyro.models.ccvae import CCVAE
 from ccvae_pyro.plotting.grid import draw_grid, spaced
-from ccvae_pyro.walks import approach, walk
 
 
 def plot_reconstructions(images: Tensor, reconstructions: dict[int, Tensor]) -> Figure:
@@ -45,7 +45,10 @@ def plot_class_walk(ccvae: CCVAE, x: Tensor, label: str | int, num_steps: int = 
     :param x: one image, shape ``(channels, height, width)``.
     """
     classes = ccvae.label_of(label).classes
-    rows = [approach(ccvae, x[None], label, name, num_steps=num_steps)[0] for name in classes]
+    rows = [
+        interpolate_to_label(ccvae, x[None], label, name, num_steps=num_steps)[0]
+        for name in classes
+    ]
     rows = [torch.cat([x[None].to(row), row]) for row in rows]
     titles = ["image", "recon-\nstruction", *[""] * (num_steps - 2), "as that\nclass"]
     return draw_grid(rows, [spaced(name) for name in classes], titles)
@@ -91,7 +94,7 @@ def plot_edits(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int]) -> Figure:
     for label in labels:
         kind = ccvae.label_of(label)
         if isinstance(kind, Binary):
-            removed, added = (edit(ccvae, x, label, value, deviations=2) for value in (0, 1))
+            removed, added = (edit(ccvae, x, label, value, num_std=2) for value in (0, 1))
             had = found[:, index_of(label, ccvae.label_names)] == 1
             rows.append(torch.where(had[:, None, None, None].to(x.device), removed, added))
             signs.append(torch.where(had, -1.0, 1.0))
@@ -106,7 +109,7 @@ def plot_edits(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int]) -> Figure:
 
 
 def _range(kind: Continuous) -> tuple[float, float]:
-    return kind.mean - 2 * kind.deviation, kind.mean + 2 * kind.deviation
+    return kind.mean - 2 * kind.std, kind.mean + 2 * kind.std
 
 
 def _said(kind: Label, value: float | str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from ccvae_pyro.files import written_whole
+from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.plotting.grid import spaced
 
 STYLE = """
@@ -58,7 +58,7 @@ def write_report(
         f'<!doctype html><html lang="en"><head>{head}<title>{escape(title)}</title>'
         f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
     )
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(page, encoding="utf-8")
 
 

@@ -8,10 +8,10 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ccvae_pyro.family import ImageModel
-from ccvae_pyro.interventions import swap
+from ccvae_pyro.interventions.edit import swap
+from ccvae_pyro.interventions.traverse import interpolate
+from ccvae_pyro.models.base import ImageModel
 from ccvae_pyro.plotting.grid import draw_grid, spaced
-from ccvae_pyro.walks import interpolate
 
 
 def plot_swaps(

@@ -8,9 +8,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ccvae_pyro.effects import pixel_variance
-from ccvae_pyro.family import ImageModel
-from ccvae_pyro.interventions import vary
+from ccvae_pyro.evaluation.edit_metrics import pixel_variance
+from ccvae_pyro.interventions.edit import sample_variations
+from ccvae_pyro.models.base import ImageModel
 from ccvae_pyro.plotting.grid import draw_grid, spaced
 
 
@@ -24,7 +24,9 @@ def plot_variations(
 
     :param x: one image, shape ``(channels, height, width)``.
     """
-    rows = [vary(model, x[None], label, 1.0, num_draws=num_draws)[0] for label in labels]
+    rows = [
+        sample_variations(model, x[None], label, 1.0, num_draws=num_draws)[0] for label in labels
+    ]
     spread = [pixel_variance(model, x[None], label, 1.0, num_draws=64).sqrt() for label in labels]
     brightest = torch.stack(spread).max()
     maps = [(each / brightest).expand_as(x)[None] for each in spread]

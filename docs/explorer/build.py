@@ -24,8 +24,8 @@ from torch import Tensor
 
 import ccvae_pyro
 from ccvae_pyro.data import load_avatars, read_image
-from ccvae_pyro.export import export_onnx
-from ccvae_pyro.family import ImageModel
+from ccvae_pyro.io.onnx import export_onnx
+from ccvae_pyro.models.base import ImageModel
 
 HERE = Path(__file__).parent
 PAGE = sorted(path for path in HERE.iterdir() if path.suffix in (".html", ".css", ".js"))
@@ -40,7 +40,7 @@ def build(
 ) -> None:
     """Writes the page of a model.
 
-    :param model: what :func:`~ccvae_pyro.export.export_onnx` takes, of square images.
+    :param model: what :func:`~ccvae_pyro.io.onnx.export_onnx` takes, of square images.
     :param out: the folder to write to; made if need be.
     :param faces: images to choose from, shape ``(num, channels, size, size)``.
     :param home: the page that a link leads back to, if any.

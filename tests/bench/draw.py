@@ -19,8 +19,8 @@ AXES = {
     "images in a batch": "images in a batch",
     "side of an image": "pixels along a side",
 }
-COLORS = {"published": "tab:orange", "exact": "tab:blue"}
-NAMES = {"published": "CCVAE_ELBO", "exact": "TiltedCCVAE_ELBO"}
+COLORS = {"paper": "tab:orange", "exact": "tab:blue"}
+NAMES = {"paper": "CCVAE_ELBO", "exact": "ExactCCVAE_ELBO"}
 
 
 def main(source: Path, target: Path) -> None:

@@ -7,10 +7,10 @@ from pyro.infer import SVI
 from torch.profiler import ProfilerActivity, profile
 
 import ccvae_pyro
-from ccvae_pyro import CCVAE_ELBO, JointAdam, TiltedCCVAE_ELBO, networks
-from ccvae_pyro.devices import pick_precision
+from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO, JointAdam, networks
+from ccvae_pyro.training.devices import pick_precision
 
-OBJECTIVES = {"published": CCVAE_ELBO, "exact": TiltedCCVAE_ELBO}
+OBJECTIVES = {"paper": CCVAE_ELBO, "exact": ExactCCVAE_ELBO}
 CPU = torch.device("cpu")
 
 

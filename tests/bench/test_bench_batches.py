@@ -11,8 +11,8 @@ from pyro.optim import Adam
 
 import ccvae_pyro
 from ccvae_pyro import CCVAE_ELBO
-from ccvae_pyro.data.feeding import ahead
-from ccvae_pyro.data.images import as_floats
+from ccvae_pyro.data.labeled_images import as_floats
+from ccvae_pyro.data.prefetch import ahead
 
 BATCH, NUM_STEPS, NUM_IMAGES, NUM_LABELS = 200, 8, 20_000, 18
 

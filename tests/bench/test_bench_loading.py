@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ccvae_pyro.data import Batches, LabeledImages, cache, load_avatars, load_celeba
-from ccvae_pyro.data.celeba import decode_image
+from ccvae_pyro.data.datasets.celeba import decode_image
 
 
 @pytest.fixture(scope="module")

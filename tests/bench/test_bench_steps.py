@@ -4,7 +4,7 @@ import pytest
 import torch
 from bench.steps import OBJECTIVES, Setting, step_of
 
-from ccvae_pyro import CCVAE_ELBO, TiltedCCVAE_ELBO
+from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -26,7 +26,7 @@ def test_step_of_compiled_networks(in_turn, objective):
 
 
 def test_step_with_the_term_about_orders(in_turn):
-    step = step_of(TiltedCCVAE_ELBO(order_weight=20.0), Setting())
+    step = step_of(ExactCCVAE_ELBO(consistency_weight=20.0), Setting())
     in_turn(step, Setting(), "a step of 200 images", "all labeled, with orders", "exact")
 
 
@@ -41,7 +41,7 @@ def test_number_of_labels(in_turn, objective, num_labels):
 @pytest.mark.parametrize("num_draws", [1, 10, 100, 1000])
 def test_number_of_draws(in_turn, num_draws):
     step = step_of(CCVAE_ELBO(num_label_samples=num_draws), Setting())
-    in_turn(step, Setting(), "draws K", num_draws, "published", rounds=9)
+    in_turn(step, Setting(), "draws K", num_draws, "paper", rounds=9)
 
 
 @pytest.mark.parametrize("batch_size", [10, 50, 200, 800])

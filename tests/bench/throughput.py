@@ -10,9 +10,10 @@ import pyro
 import torch
 from bench.steps import Setting, images, new_svi
 
-from ccvae_pyro import TiltedCCVAE_ELBO, ranks
-from ccvae_pyro.devices import pick_precision
-from ccvae_pyro.stepping import stepper
+from ccvae_pyro import ExactCCVAE_ELBO
+from ccvae_pyro.training import distributed as ranks
+from ccvae_pyro.training.devices import pick_precision
+from ccvae_pyro.training.step import stepper
 
 NUM_STEPS, WARMUP = 30, 8
 
@@ -22,7 +23,7 @@ def measure(device, batch_size):
     pyro.set_rng_seed(0)
     precision = pick_precision("auto", device)
     setting = Setting(batch_size=batch_size, device=device, precision=precision)
-    step = stepper(*new_svi(TiltedCCVAE_ELBO(), setting))
+    step = stepper(*new_svi(ExactCCVAE_ELBO(), setting))
     x, y = images(setting), torch.ones(batch_size, setting.num_labels, device=device)
     for i in range(NUM_STEPS):
         if i == WARMUP:

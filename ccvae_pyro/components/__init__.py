@@ -1,0 +1,66 @@
+"""The parts of a model: modules that return a distribution."""
+
+from ccvae_pyro.components._normal import MIN_SCALE, normal_of
+from ccvae_pyro.components.bayes_classifier import BayesClassifier
+from ccvae_pyro.components.classifiers import (
+    DiagonalClassifier,
+    LabelHead,
+    LinearRegressor,
+    NestedClassifier,
+    NetworkClassifier,
+)
+from ccvae_pyro.components.conditional_priors import (
+    ClassConditionalPrior,
+    GaussianConditionalPrior,
+    LinearConditionalPrior,
+)
+from ccvae_pyro.components.decoders import BernoulliDecoder, GaussianDecoder, LaplaceDecoder
+from ccvae_pyro.components.encoders import (
+    ConditionalEncoder,
+    GaussianEncoder,
+    LabelCode,
+    LabelExperts,
+    join,
+)
+from ccvae_pyro.components.factory import (
+    MixedClassifier,
+    MixedConditionalPrior,
+    MixedLabelPrior,
+    label_modules,
+)
+from ccvae_pyro.components.label_priors import (
+    BernoulliLabelPrior,
+    CategoricalLabelPrior,
+    NormalLabelPrior,
+)
+from ccvae_pyro.components.style_priors import StandardNormal
+
+__all__ = [
+    "MIN_SCALE",
+    "BayesClassifier",
+    "BernoulliDecoder",
+    "BernoulliLabelPrior",
+    "CategoricalLabelPrior",
+    "ClassConditionalPrior",
+    "ConditionalEncoder",
+    "DiagonalClassifier",
+    "GaussianConditionalPrior",
+    "GaussianDecoder",
+    "GaussianEncoder",
+    "LabelCode",
+    "LabelExperts",
+    "LabelHead",
+    "LaplaceDecoder",
+    "LinearConditionalPrior",
+    "LinearRegressor",
+    "MixedClassifier",
+    "MixedConditionalPrior",
+    "MixedLabelPrior",
+    "NestedClassifier",
+    "NetworkClassifier",
+    "NormalLabelPrior",
+    "StandardNormal",
+    "join",
+    "label_modules",
+    "normal_of",
+]

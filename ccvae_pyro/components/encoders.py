@@ -1,0 +1,126 @@
+"""Encoders: modules from an image to the posterior q(z|x), and from labels to features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyro.distributions as dist
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ccvae_pyro.components._normal import normal_of
+from ccvae_pyro.labels import Binary, Categorical, Label
+from ccvae_pyro.networks import mlp
+
+
+class GaussianEncoder(nn.Module):
+    r"""The posterior :math:`q_\phi(z \mid x)`: one diagonal Normal for each block of latents.
+
+    :param features: a network from ``x`` to shape ``(batch, 2 * sum(block_dims))``.
+    :param block_dims: the sizes of :math:`z_c` and :math:`z_{\setminus c}`.
+
+    Example:
+
+        >>> encoder = GaussianEncoder(nn.Linear(8, 10), block_dims=(3, 2))
+        >>> q_z_c, q_z_style = encoder(torch.zeros(4, 8))
+        >>> q_z_c.batch_shape, q_z_c.event_shape
+        (torch.Size([4]), torch.Size([3]))
+    """
+
+    def __init__(self, features: nn.Module, block_dims: tuple[int, ...]) -> None:
+        super().__init__()
+        self.features = features
+        self.block_dims = block_dims
+
+    def forward(self, x: Tensor) -> tuple[dist.Independent, ...]:
+        q_z = normal_of(self.features(x))
+        blocks = (parameter.split(self.block_dims, -1) for parameter in (q_z.loc, q_z.scale))
+        return tuple(dist.Normal(*block).to_event(1) for block in zip(*blocks, strict=True))
+
+
+class LabelCode(nn.Module):
+    """A row of labels as a network likes to read it.
+
+    A binary label is -1 or 1, or between them; one with classes has an entry for each, of which
+    one is 1; a number is in units of its deviation.
+
+    Example:
+
+        >>> code = LabelCode([Binary("Hat"), Categorical("Hair", ("black", "blond"))])
+        >>> code(torch.tensor([[1.0, 0.0]]))
+        tensor([[1., 1., 0.]])
+    """
+
+    def __init__(self, labels: Sequence[Label]) -> None:
+        super().__init__()
+        self.labels = tuple(labels)
+
+    @property
+    def num_features(self) -> int:
+        """How many entries the code has."""
+        return sum(map(_num_entries, self.labels))
+
+    def block(self, index: int) -> slice:
+        """Where a label is in the code."""
+        start = sum(map(_num_entries, self.labels[:index]))
+        return slice(start, start + _num_entries(self.labels[index]))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """From shape ``(..., num_labels)`` to ``(..., num_features)``."""
+        columns = []
+        for label, column in zip(self.labels, y.unbind(-1), strict=True):
+            if isinstance(label, Categorical):
+                columns.append(F.one_hot(column.long(), len(label.classes)).to(y))
+            elif isinstance(label, Binary):
+                columns.append(2 * column[..., None] - 1)
+            else:
+                columns.append((column[..., None] - label.mean) / label.std)
+        return torch.cat(columns, dim=-1)
+
+
+class ConditionalEncoder(nn.Module):
+    r"""The posterior :math:`q(z \mid x, y)`, of one reading of the image for all of its labels.
+
+    :param features: a network from ``x`` to shape ``(batch, num_features)``.
+    :param head: a network from the labels' code and these to shape ``(..., 2 * z_dim)``.
+    """
+
+    def __init__(self, features: nn.Module, head: nn.Module, z_dim: int) -> None:
+        super().__init__()
+        self.features, self.head = features, GaussianEncoder(head, (z_dim,))
+
+    def forward(self, x: Tensor, code: Tensor) -> dist.Independent:
+        (q_z,) = self.head(join(code, F.relu(self.features(x))))
+        return q_z
+
+
+class LabelExperts(nn.Module):
+    r"""What each label, by itself, makes of latents: :math:`\tilde q(z \mid y_i)`, a Normal each.
+
+    :param z_dim: the size of ``z``.
+    :param hidden: that of the one hidden layer behind each label.
+    """
+
+    def __init__(self, labels: Sequence[Label], z_dim: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.code = LabelCode(labels)
+        sizes = [_num_entries(label) for label in labels]
+        self.networks = nn.ModuleList(mlp(size, 2 * z_dim, hidden=hidden) for size in sizes)
+
+    def forward(self, y: Tensor) -> dist.Independent:
+        """From shape ``(batch, num_labels)`` to Normals of that batch shape."""
+        code = self.code(y)
+        blocks = [code[..., self.code.block(i)] for i in range(len(self.networks))]
+        read = [network(block) for network, block in zip(self.networks, blocks, strict=True)]
+        return normal_of(torch.stack(read, dim=-2)).to_event(1)
+
+
+def join(code: Tensor, features: Tensor) -> Tensor:
+    """Labels' code and what else a network reads, where each image may meet several codes."""
+    shape = torch.broadcast_shapes(code.shape[:-1], features.shape[:-1])
+    return torch.cat([code.expand(*shape, -1), features.expand(*shape, -1)], dim=-1)
+
+
+def _num_entries(label: Label) -> int:
+    return len(label.classes) if isinstance(label, Categorical) else 1

@@ -1,0 +1,1 @@
+"""Data sets: avatars, CelebA, MNIST, folders of images."""

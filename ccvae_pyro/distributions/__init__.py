@@ -1,0 +1,1 @@
+"""Distributions of this field, as PyTorch and Pyro have them."""

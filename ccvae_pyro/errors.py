@@ -1,0 +1,28 @@
+"""The package's errors, all of one base class."""
+
+from __future__ import annotations
+
+
+class CCVAEError(Exception):
+    """Base class of the errors that this package defines."""
+
+
+class CheckpointError(CCVAEError, ValueError):
+    """A checkpoint that cannot be read, or that belongs to another model."""
+
+
+class UnsupportedError(CCVAEError, ValueError):
+    """An operation that a model has no part for, such as to edit with a plain VAE."""
+
+
+class NotFactorizedError(CCVAEError, ValueError):
+    """A model or a guide that does not declare a factor for each label.
+
+    :param reason: what is not declared, in one line.
+    """
+
+    def __init__(self, reason: str) -> None:
+        hint = ": CCVAE_ELBO takes any model and guide"
+        # Pyro makes an error anew at each trace that it passes, the shapes of all sites below.
+        self.reason = reason.partition("\n")[0].removesuffix(hint)
+        super().__init__(self.reason + hint)

@@ -1,0 +1,27 @@
+"""Interventions on a trained model: predict, edit, swap, traverse."""
+
+from ccvae_pyro.interventions.edit import (
+    edit,
+    generate,
+    reconstruct,
+    sample_variations,
+    shift,
+    swap,
+)
+from ccvae_pyro.interventions.predict import classify, impute, predict
+from ccvae_pyro.interventions.traverse import interpolate, interpolate_to_label, walk
+
+__all__ = [
+    "classify",
+    "edit",
+    "generate",
+    "impute",
+    "interpolate",
+    "interpolate_to_label",
+    "predict",
+    "reconstruct",
+    "sample_variations",
+    "shift",
+    "swap",
+    "walk",
+]

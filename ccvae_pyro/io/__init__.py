@@ -1,0 +1,1 @@
+"""Files of models: checkpoints, pretrained weights, ONNX."""

@@ -1,0 +1,1 @@
+"""Models: the CCVAE, its presets and the baselines."""

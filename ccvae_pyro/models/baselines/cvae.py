@@ -1,0 +1,85 @@
+"""CVAE: images given their labels (Sohn et al., 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor, nn
+
+from ccvae_pyro.components import LabelCode, join
+from ccvae_pyro.labels import Label
+from ccvae_pyro.models.base import ImageModel, register
+
+
+class CVAE(ImageModel):
+    r"""The conditional VAE of Sohn et al. (2015), trained by Pyro's own objectives:
+
+    .. math:: \mathcal{L}(x \mid y) = \mathbb{E}_{q_\phi(z \mid x, y)} [\log p_\theta(x \mid y, z)]
+              - \operatorname{KL}(q_\phi(z \mid x, y) \,\|\, p(z))
+
+    It has to be told the labels: it cannot read them, and an image of which one is missing teaches
+    it nothing. A label is all that it knows of it: there is no characteristic.
+
+    :param encoder: :math:`q_\phi(z \mid x, y)`, called as ``encoder(x, code)``.
+    :param decoder: :math:`p_\theta(x \mid y, z)`, called with code and ``z`` in one tensor.
+    :param prior: :math:`p(z)`, called as ``prior()``.
+    :param labels: what the labels are; their code is that of
+        :class:`~ccvae_pyro.components.LabelCode`.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module, labels: Sequence[Label]
+    ) -> None:
+        super().__init__(labels)
+        self.encoder, self.decoder, self.prior = encoder, decoder, prior
+        self.code = LabelCode(labels)
+
+    def model(self, x: Tensor, y: Tensor) -> None:
+        """The generative model of images all of whose labels are known.
+
+        Site by site::
+
+            z ~ p(z)
+            x ~ p(x | y, z)
+        """
+        register("cvae", self)
+        with pyro.plate("data", len(x)), poutine.mask(mask=_complete(y)):
+            z = pyro.sample("z", self.prior())
+            pyro.sample("x", self.decoder(join(self.code(y.nan_to_num()), z)), obs=x)
+
+    def guide(self, x: Tensor, y: Tensor) -> None:
+        """The inference model.
+
+        Site by site::
+
+            z ~ q(z | x, y)
+        """
+        register("cvae", self)
+        with pyro.plate("data", len(x)), poutine.mask(mask=_complete(y)):
+            pyro.sample("z", self.encoder(x, self.code(y.nan_to_num())))
+
+    def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
+        """The mean image of the labels' code and ``z``."""
+        return self.decoder(join(of_labels, rest)).mean
+
+    def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The labels' code, and ``z`` from its prior."""
+        return self.code(y), self.prior().sample(y.shape[:-1])
+
+    def block(self, index: int) -> slice:
+        """Where a label is in the code."""
+        return self.code.block(index)
+
+    def prior_of(self, index: int, value: float) -> tuple[Tensor, Tensor]:
+        """The code of a label's value, with no deviation: there is one way to have it."""
+        code = self.code(self.row_with(index, value))[self.block(index)]
+        return code, torch.zeros_like(code)
+
+
+def _complete(y: Tensor) -> Any:
+    """Of which images all labels are known."""
+    return ~y.isnan().any(-1)

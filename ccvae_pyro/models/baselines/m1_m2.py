@@ -1,0 +1,104 @@
+"""M1+M2: an M2 of what a VAE makes of images (Kingma et al., 2014)."""
+
+from __future__ import annotations
+
+import pyro
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+
+from ccvae_pyro.components import join
+from ccvae_pyro.distributions.partially_observed import infer_labels, sample_labels
+from ccvae_pyro.models.base import ImageModel, register
+from ccvae_pyro.models.baselines.m2 import M2
+from ccvae_pyro.models.baselines.vae import VAE
+
+
+class M1M2(ImageModel):
+    r"""The stacked model of Kingma et al. (2014), trained by
+    :class:`~ccvae_pyro.models.baselines.M2_ELBO`, in two stages or at once.
+
+    For two stages, train the VAE on all images, then :meth:`freeze` it and train the rest. As in
+    :class:`M2`, there is no characteristic to edit.
+
+    :param vae: images and :math:`z_1`.
+    :param m2: labels, :math:`z_2` and :math:`z_1` in the place of images.
+    """
+
+    def __init__(self, vae: VAE, m2: M2) -> None:
+        super().__init__(m2.labels)
+        self.vae, self.m2 = vae, m2
+
+    def model(self, x: Tensor, y: Tensor | None = None) -> None:
+        """The generative model.
+
+        Site by site::
+
+            y   ~ p(y)                # observed where it is known
+            z_2 ~ p(z_2)
+            z_1 ~ p(z_1 | y, z_2)
+            x   ~ p(x | z_1)
+        """
+        vae, m2 = self._registered()
+        with pyro.plate("data", len(x)):
+            y = sample_labels(m2.label_prior().expand([len(x)]), y)
+            z_2 = pyro.sample("z_2", m2.prior())
+            z_1 = pyro.sample("z_1", m2.decoder(join(m2.code(y), z_2)))
+            pyro.sample("x", vae.decoder(z_1), obs=x)
+
+    def guide(self, x: Tensor, y: Tensor | None = None) -> None:
+        """The inference model.
+
+        Site by site::
+
+            z_1 ~ q(z_1 | x)
+            y   ~ q(y | z_1)          # scored where it is known
+            z_2 ~ q(z_2 | z_1, y)
+        """
+        vae, m2 = self._registered()
+        with pyro.plate("data", len(x)):
+            (q_z_1,) = vae.encoder(x)
+            z_1 = pyro.sample("z_1", q_z_1)
+            y = infer_labels(m2.classifier(z_1), y)
+            pyro.sample("z_2", m2.encoder(z_1, m2.code(y)))
+
+    def freeze(self) -> None:
+        """Keeps the VAE as it is from now on."""
+        self.vae.eval().requires_grad_(False)  # Pyro warns of a frozen module that trains
+
+    def _registered(self) -> tuple[VAE, M2]:
+        """The two models, each registered by itself, so that the one may be frozen."""
+        register("vae", self.vae)
+        register("m2", self.m2)
+        return self.vae, self.m2
+
+    def q_y_x(self, x: Tensor) -> TorchDistribution:
+        r""":math:`q_\varphi(y \mid z_1)` at the mean of :math:`z_1`."""
+        return self.m2.q_y_x(self.vae.encode(x)[1])
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The code of the likeliest labels, and all else: the mean of :math:`z_2` given these,
+        and in how many deviations :math:`z_1` differs from what both make likely.
+        """
+        z_1 = self.vae.encode(x)[1]
+        code, z_2 = self.m2.encode(z_1)
+        p_z_1 = self.m2.decoder(join(code, z_2))
+        return code, torch.cat([z_2, (z_1 - p_z_1.mean) / p_z_1.variance.sqrt()], dim=-1)
+
+    def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
+        """The mean image of :math:`z_1`."""
+        z_dim = self.m2.prior().event_shape[0]
+        p_z_1 = self.m2.decoder(join(of_labels, rest[..., :z_dim]))
+        return self.vae.decode(of_labels, p_z_1.mean + rest[..., z_dim:] * p_z_1.variance.sqrt())
+
+    def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The labels' code, :math:`z_2` from its prior, and deviations of :math:`z_1`."""
+        code, z_2 = self.m2.draw(y)
+        z_1 = self.m2.decoder(join(code, z_2)).mean
+        return code, torch.cat([z_2, torch.randn_like(z_1)], dim=-1)
+
+    def block(self, index: int) -> slice:
+        return self.m2.block(index)
+
+    def prior_of(self, index: int, value: float) -> tuple[Tensor, Tensor]:
+        return self.m2.prior_of(index, value)

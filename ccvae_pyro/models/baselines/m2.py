@@ -1,0 +1,81 @@
+"""M2: labels are latents, some of which are known (Kingma et al., 2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyro
+from pyro.distributions import TorchDistribution
+from torch import Tensor, nn
+
+from ccvae_pyro.components import join
+from ccvae_pyro.distributions.partially_observed import infer_labels, sample_labels
+from ccvae_pyro.distributions.reading import likeliest
+from ccvae_pyro.labels import Label
+from ccvae_pyro.models.base import register
+from ccvae_pyro.models.baselines.cvae import CVAE
+
+
+class M2(CVAE):
+    r"""The semi-supervised VAE of Kingma et al. (2014), trained by
+    :class:`~ccvae_pyro.models.baselines.M2_ELBO`.
+
+    It is a :class:`CVAE` that reads the labels off the image itself. It cannot edit *how* a label
+    is true: there is no characteristic between label and image.
+
+    :param classifier: :math:`q_\varphi(y \mid x)`, called as ``classifier(x)``.
+    :param encoder: :math:`q_\phi(z \mid x, y)`, called as ``encoder(x, code)``.
+    :param decoder: :math:`p_\theta(x \mid y, z)`, called with code and ``z`` in one tensor.
+    :param prior: :math:`p(z)`, called as ``prior()``.
+    :param label_prior: :math:`p(y)`, called as ``label_prior()``.
+    :param labels: what the labels are.
+    """
+
+    def __init__(
+        self,
+        classifier: nn.Module,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: nn.Module,
+        label_prior: nn.Module,
+        labels: Sequence[Label],
+    ) -> None:
+        super().__init__(encoder, decoder, prior, labels)
+        self.classifier, self.label_prior = classifier, label_prior
+
+    def model(self, x: Tensor, y: Tensor | None = None) -> None:
+        """The generative model.
+
+        Site by site::
+
+            y ~ p(y)                  # observed where it is known
+            z ~ p(z)
+            x ~ p(x | y, z)
+        """
+        register("m2", self)
+        with pyro.plate("data", len(x)):
+            y = sample_labels(self.label_prior().expand([len(x)]), y)
+            z = pyro.sample("z", self.prior())
+            pyro.sample("x", self.decoder(join(self.code(y), z)), obs=x)
+
+    def guide(self, x: Tensor, y: Tensor | None = None) -> None:
+        """The inference model.
+
+        Site by site::
+
+            y ~ q(y | x)              # scored where it is known
+            z ~ q(z | x, y)
+        """
+        register("m2", self)
+        with pyro.plate("data", len(x)):
+            y = infer_labels(self.classifier(x), y)
+            pyro.sample("z", self.encoder(x, self.code(y)))
+
+    def q_y_x(self, x: Tensor) -> TorchDistribution:
+        r""":math:`q_\varphi(y \mid x)`."""
+        return self.classifier(x)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The code of the likeliest labels, and the posterior mean of ``z`` given these."""
+        code = self.code(likeliest(self.q_y_x(x)))
+        return code, self.encoder(x, code).mean

@@ -1,0 +1,167 @@
+"""The characteristic capturing VAE as a Pyro model and guide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyro
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor, nn
+
+from ccvae_pyro.components.bayes_classifier import BayesClassifier
+from ccvae_pyro.distributions.reading import widened
+from ccvae_pyro.labels import Label, binaries, block_of
+from ccvae_pyro.models.base import ImageModel, register
+
+NUM_DRAWS = 500  # from a distribution that has no formula for its mean
+
+
+class CCVAE(ImageModel):
+    r"""Characteristic capturing VAE: its six distributions, as a model and a guide.
+
+    Each part is a module that returns a :class:`~pyro.distributions.Distribution`, so any of
+    them is swapped by passing another module with the same signature.
+
+    :param encoder: :math:`q_\phi(z \mid x)`, called as ``q_z_c, q_z_style = encoder(x)``.
+    :param decoder: :math:`p_\theta(x \mid z)`, called as ``decoder(z)``.
+    :param classifier: :math:`q_\varphi(y \mid z_c)`, called as ``classifier(z_c)``.
+    :param conditional_prior: :math:`p_\psi(z_c \mid y)`, called as ``conditional_prior(y)``.
+    :param style_prior: :math:`p(z_{\setminus c})`, called as ``style_prior()``.
+    :param label_prior: :math:`p(y)`, called as ``label_prior()``.
+    :param labels: what the labels are, in the order of the columns of ``y``: lets interventions
+        take a label by its name. By default, all are binary.
+    :param label_names: what binary labels are called, in place of ``labels``.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        classifier: nn.Module,
+        conditional_prior: nn.Module,
+        style_prior: nn.Module,
+        label_prior: nn.Module,
+        labels: Sequence[Label] = (),
+        *,
+        label_names: Sequence[str] = (),
+    ) -> None:
+        if not labels:  # binary ones, by their numbers where they have no names
+            (num_labels,) = label_prior().event_shape
+            labels = binaries(label_names or [str(i) for i in range(num_labels)])
+        super().__init__(labels)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.classifier = classifier
+        self.conditional_prior = conditional_prior
+        self.style_prior = style_prior
+        self.label_prior = label_prior
+
+    def model(self, x: Tensor, y: Tensor | None = None) -> None:
+        r"""The generative model, Joy et al. (2021), Section 4::
+
+            y       ~ p(y)                # observed where the data are labeled
+            z_c     ~ p(z_c | y)          # the characteristics behind the labels
+            z_style ~ p(z_style)          # all that no label describes
+            x       ~ p(x | z_c, z_style)
+
+        :param x: images, shape ``(batch, channels, height, width)``.
+        :param y: labels, shape ``(batch, num_labels)``, or None for an unlabeled batch.
+        """
+        register("ccvae", self)
+        with pyro.plate("data", len(x)):
+            y = pyro.sample("y", self.label_prior(), obs=y)
+            z_c = pyro.sample("z_c", self.conditional_prior(y))
+            z_style = pyro.sample("z_style", self.style_prior())
+            pyro.sample("x", self.decoder(torch.cat([z_c, z_style], dim=-1)), obs=x)
+
+    def guide(self, x: Tensor, y: Tensor | None = None) -> None:
+        r"""The inference model, with the arguments of :meth:`model`.
+
+        The label is scored rather than drawn where it is given::
+
+            z_c     ~ q(z_c | x)
+            y       ~ q(y | z_c)
+            z_style ~ q(z_style | x)
+
+        See :class:`CCVAE_ELBO` for the objective that compares the two.
+        """
+        register("ccvae", self)
+        with pyro.plate("data", len(x)):
+            q_z_c, q_z_style = self.encoder(x)
+            z_c = pyro.sample("z_c", q_z_c)
+            # Unmarked, a guide site that the model observes makes Pyro warn at every step.
+            is_labeled = y is not None
+            pyro.sample("y", self.classifier(z_c), obs=y, infer={"is_auxiliary": is_labeled})
+            pyro.sample("z_style", q_z_style)
+
+    def q_y_x(self, x: Tensor) -> TorchDistribution:
+        r""":math:`q_\varphi(y \mid z_c)` at the mean of :math:`q_\phi(z_c \mid x)`.
+
+        Of a label that is a number, with the deviation that :math:`z_c` lends to it.
+        """
+        mean, deviation = moments(self.encoder(x)[0])
+        return widened(*(self.classifier(mean + by) for by in (0, deviation)))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The posterior means of ``z_c`` and ``z_style``."""
+        q_z_c, q_z_style = self.encoder(x)
+        return moments(q_z_c)[0], moments(q_z_style)[0]
+
+    def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
+        """The mean image of ``z_c`` and ``z_style``."""
+        z = torch.cat([of_labels, rest], dim=-1)
+        if z.dim() == 2:
+            return self.decoder(z).mean
+        return self.decoder(z.flatten(0, -2)).mean.unflatten(0, z.shape[:-1])
+
+    def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """``z_c`` from the conditional prior, and ``z_style`` from its own."""
+        z_c = self.conditional_prior(y).sample()
+        return z_c, self.style_prior().sample(z_c.shape[:-1])
+
+    def block(self, index: int) -> slice:
+        """Where a label's characteristics are in ``z_c``."""
+        return block_of(self.labels, index)
+
+    def prior_of(self, index: int, value: float) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of the conditional prior of a label's characteristics."""
+        mean, deviation = moments(self.conditional_prior(self.row_with(index, value)))
+        block = self.block(index)
+        return mean[block], deviation[block]
+
+
+def with_bayes_classifier(ccvae: CCVAE) -> CCVAE:
+    """The same model, with the classifier that its priors imply: it shares all other parts.
+
+    What is read off images by it is the model's own opinion of them, and often the better one
+    where few labels are known.
+
+    Example:
+
+        >>> import torch
+        >>> from ccvae_pyro import celeba, classify
+        >>> ccvae = with_bayes_classifier(celeba())
+        >>> classify(ccvae, torch.zeros(2, 3, 64, 64)).shape
+        torch.Size([2, 18])
+    """
+    return CCVAE(
+        ccvae.encoder,
+        ccvae.decoder,
+        BayesClassifier(ccvae.label_prior, ccvae.conditional_prior),
+        ccvae.conditional_prior,
+        ccvae.style_prior,
+        ccvae.label_prior,
+        labels=ccvae.labels,
+    )
+
+
+def moments(fn: TorchDistribution) -> tuple[Tensor, Tensor]:
+    """Mean and deviation; where there is no formula for them, as of a flow, those of draws."""
+    try:
+        return fn.mean, fn.variance.sqrt()
+    except NotImplementedError:
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            torch.manual_seed(0)  # the same answer each time, at no cost to others' numbers
+            draws = fn(torch.Size((NUM_DRAWS,)))
+        return draws.mean(0), draws.std(0)

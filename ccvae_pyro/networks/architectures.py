@@ -1,0 +1,152 @@
+"""Networks: tensor in, tensor out. Nothing here knows of probability."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+from ccvae_pyro.networks.layers import FromPoint, Network, ToImage, ToPixels, ToPoint, Upsample
+
+
+def keep_signal(network: Network) -> Network:
+    """Starts weights so that a signal keeps its size from layer to layer (He et al., 2015).
+
+    PyTorch's own start lets it shrink, and through five convolutions that makes all images look
+    alike for the first epochs. Here the inputs of an output are counted as they are, and those of
+    a transposed convolution are fewer than its kernel has weights.
+    """
+    for layer in network:
+        if isinstance(layer, nn.ConvTranspose2d):
+            taps = math.prod(layer.kernel_size) // math.prod(layer.stride)
+            num_inputs = layer.in_channels * (1 if isinstance(layer, FromPoint) else taps)
+        elif isinstance(layer, nn.Conv2d | nn.Linear):
+            num_inputs = layer.weight[0].numel()
+        else:
+            continue
+        nn.init.normal_(layer.weight, std=(2 / num_inputs) ** 0.5)
+        nn.init.zeros_(layer.bias)
+    return network
+
+
+def encoder_64(out_features: int, *, in_channels: int = 3) -> Network:
+    """The paper's encoder of 64x64 images: five convolutions and one linear layer.
+
+    From shape ``(batch, in_channels, 64, 64)`` to ``(batch, out_features)``.
+    """
+    layers = (
+        nn.Conv2d(in_channels, 32, 4, stride=2, padding=1),  # 32 x 32
+        nn.ReLU(inplace=True),
+        nn.Conv2d(32, 32, 4, stride=2, padding=1),  # 16 x 16
+        nn.ReLU(inplace=True),
+        nn.Conv2d(32, 64, 4, stride=2, padding=1),  # 8 x 8
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 128, 4, stride=2, padding=1),  # 4 x 4
+        nn.ReLU(inplace=True),
+        ToPoint(128, 256, 4),  # 1 x 1
+        nn.ReLU(inplace=True),
+        nn.Flatten(),
+        nn.Linear(256, out_features),
+    )
+    return keep_signal(Network(*layers))
+
+
+def decoder_64(z_dim: int, *, out_channels: int = 3) -> Network:
+    """The mirror image of :func:`encoder_64`, up to the logit of each pixel.
+
+    From shape ``(batch, z_dim)`` to ``(batch, out_channels, 64, 64)``.
+    """
+    layers = (
+        nn.Linear(z_dim, 256),
+        ToImage(256, 1, 1),
+        nn.ReLU(inplace=True),
+        FromPoint(256, 128, 4),  # 4 x 4
+        nn.ReLU(inplace=True),
+        Upsample(128, 64, 4, stride=2, padding=1),  # 8 x 8
+        nn.ReLU(inplace=True),
+        Upsample(64, 32, 4, stride=2, padding=1),  # 16 x 16
+        nn.ReLU(inplace=True),
+        Upsample(32, 32, 4, stride=2, padding=1),  # 32 x 32
+        nn.ReLU(inplace=True),
+        ToPixels(32, out_channels),  # 64 x 64
+    )
+    return keep_signal(Network(*layers))
+
+
+def encoder_28(out_features: int, *, in_channels: int = 1) -> Network:
+    """An encoder of 28x28 images, such as MNIST's: three convolutions and two linear layers.
+
+    From shape ``(batch, in_channels, 28, 28)`` to ``(batch, out_features)``.
+    """
+    layers = (
+        nn.Conv2d(in_channels, 32, 4, stride=2, padding=1),  # 14 x 14
+        nn.ReLU(inplace=True),
+        nn.Conv2d(32, 64, 4, stride=2, padding=1),  # 7 x 7
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 128, 4, stride=2, padding=1),  # 3 x 3
+        nn.ReLU(inplace=True),
+        nn.Flatten(),
+        nn.Linear(128 * 3 * 3, 256),
+        nn.ReLU(inplace=True),
+        nn.Linear(256, out_features),
+    )
+    return keep_signal(Network(*layers))
+
+
+def decoder_28(z_dim: int, *, out_channels: int = 1) -> Network:
+    """The mirror image of :func:`encoder_28`, up to the logit of each pixel.
+
+    From shape ``(batch, z_dim)`` to ``(batch, out_channels, 28, 28)``.
+    """
+    layers = (
+        nn.Linear(z_dim, 256),
+        nn.ReLU(inplace=True),
+        nn.Linear(256, 128 * 3 * 3),
+        ToImage(128, 3, 3),
+        nn.ReLU(inplace=True),
+        Upsample(128, 64, 4, stride=2, padding=1, output_padding=1),  # 7 x 7
+        nn.ReLU(inplace=True),
+        Upsample(64, 32, 4, stride=2, padding=1),  # 14 x 14
+        nn.ReLU(inplace=True),
+        ToPixels(32, out_channels),  # 28 x 28
+    )
+    return keep_signal(Network(*layers))
+
+
+def encoder_mlp(out_features: int, *, side: int = 28, hidden: int = 500) -> Network:
+    """An encoder without convolutions of images of one channel: two hidden layers.
+
+    From shape ``(batch, 1, side, side)`` to ``(batch, out_features)``.
+    """
+    layers = (
+        nn.Flatten(),
+        nn.Linear(side**2, hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, out_features),
+    )
+    return keep_signal(Network(*layers))
+
+
+def decoder_mlp(z_dim: int, *, side: int = 28, hidden: int = 500) -> Network:
+    """The mirror image of :func:`encoder_mlp`, up to the logit of each pixel.
+
+    From shape ``(batch, z_dim)`` to ``(batch, 1, side, side)``.
+    """
+    layers = (
+        nn.Linear(z_dim, hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, side**2),
+        nn.Unflatten(-1, (1, side, side)),
+    )
+    return keep_signal(Network(*layers))
+
+
+def mlp(in_features: int, out_features: int, *, hidden: int = 256) -> Network:
+    """Two linear layers with a ReLU between them, for data that have no grid."""
+    return Network(
+        nn.Linear(in_features, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, out_features)
+    )

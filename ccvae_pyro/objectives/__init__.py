@@ -1,0 +1,1 @@
+"""Objectives: subclasses of Pyro's ELBO."""

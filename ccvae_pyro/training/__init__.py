@@ -1,0 +1,1 @@
+"""Training: Pyro's SVI over batches."""

@@ -1,0 +1,415 @@
+"""Parts of one's own: the page runs, its table holds, and others work at the first try."""
+
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers import BATCH, NUM_LABELS, NUM_STYLE, assert_refused, rows_of, run_example
+from PIL import Image
+from pyro.distributions import transforms
+from pyro.infer import SVI, Trace_ELBO
+from pyro.optim import Adam
+from torch import nn
+from torch.testing import assert_close
+
+import ccvae_pyro
+from ccvae_pyro import CCVAE, CCVAE_ELBO, ExactCCVAE_ELBO, with_bayes_classifier
+from ccvae_pyro.errors import NotFactorizedError
+from ccvae_pyro.evaluation import importance as diagnostics
+from ccvae_pyro.models.base import register
+
+PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
+CELL = r"```\{code-cell\}[^\n]*\n(?:---\n.*?\n---\n|(?::\w+:[^\n]*\n)+\n)?(.*?)```"
+NAN = torch.nan
+
+
+def cells():
+    """The page's cells, in order, each loop of steps a short one."""
+    code = re.findall(CELL, PAGE.read_text(), flags=re.S)
+    code = [re.sub(r"num_steps=\d+", "num_steps=3", cell) for cell in code]
+    return [re.sub(r"for _ in range\(\d+\)", "for _ in range(3)", cell) for cell in code]
+
+
+def test_the_page_runs_from_its_first_cell_to_its_last(tmp_path, monkeypatch, capsys):
+    torch.set_default_dtype(torch.float32)
+    monkeypatch.setattr(plt, "show", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    try:
+        for cell in cells():
+            exec(cell, names)
+    finally:
+        plt.close("all")
+        plt.rcdefaults()
+    said = capsys.readouterr().out
+    assert said.count(": CCVAE_ELBO takes any model and guide") == 5
+    assert "Trace Shapes" not in said
+    ours, hidden, seen, log_q_y_x = (
+        float(re.search(rf"^{name} +(-?[\d.]+)", said, flags=re.M)[1])
+        for name in ("CCVAE_ELBO", "Trace_ELBO, the site hidden", "Trace_ELBO", r"log q\(y \| x\)")
+    )
+    assert (ours, seen) == pytest.approx((hidden, hidden + log_q_y_x), abs=2e-3)
+
+
+class LogisticPrior(nn.Module):
+    """Heavier tails than a Normal's, label by label."""
+
+    def __init__(self):
+        super().__init__()
+        self.loc = nn.Parameter(torch.tensor([-2.0, 2.0])[:, None].repeat(1, NUM_LABELS))
+        self.raw_scale = nn.Parameter(torch.zeros(2, NUM_LABELS))
+
+    def forward(self, y):
+        loc, raw_scale = (torch.lerp(p[0], p[1], y) for p in (self.loc, self.raw_scale))
+        start = dist.Uniform(torch.zeros_like(loc), torch.ones_like(loc))
+        bend = [
+            transforms.SigmoidTransform().inv,
+            transforms.AffineTransform(loc, F.softplus(raw_scale)),
+        ]
+        return dist.TransformedDistribution(start, bend).to_event(1)
+
+
+class StudentPrior(LogisticPrior):
+    def forward(self, y):
+        loc, raw_scale = (torch.lerp(p[0], p[1], y) for p in (self.loc, self.raw_scale))
+        return dist.StudentT(3.0, loc, F.softplus(raw_scale)).to_event(1)
+
+
+class CovariancePrior(nn.Module):
+    """Characteristics that hang together whatever the labels."""
+
+    def __init__(self):
+        super().__init__()
+        self.loc = nn.Parameter(torch.tensor([-2.0, 2.0])[:, None].repeat(1, NUM_LABELS))
+        self.tril = nn.Parameter(torch.eye(NUM_LABELS))
+
+    def forward(self, y):
+        loc = torch.lerp(self.loc[0], self.loc[1], y)
+        return dist.MultivariateNormal(loc, scale_tril=self.tril.tril())
+
+
+class NetworkPrior(nn.Module):
+    """A row of Normals, each of which depends on all labels."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Linear(NUM_LABELS, 2 * NUM_LABELS)
+
+    def forward(self, y):
+        loc, raw_scale = self.network(y).chunk(2, dim=-1)
+        return dist.Normal(loc, F.softplus(raw_scale)).to_event(1)
+
+
+BY_LABEL, JOINT = (LogisticPrior, StudentPrior), (CovariancePrior, NetworkPrior)
+
+
+def missing(batch):
+    x, y = batch
+    y = y.clone()
+    y[0], y[1, 1] = NAN, NAN
+    return x, y
+
+
+def assert_trains(ccvae, part, objective, batch, num_steps=40):
+    """Every parameter of a part moves, and the loss falls."""
+    before = [p.clone() for p in part.parameters()]
+    svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": 1e-2}), loss=objective)
+    losses = [svi.step(*batch) for _ in range(num_steps)]
+    assert all(not torch.equal(p, old) for p, old in zip(part.parameters(), before, strict=True))
+    assert sum(losses[-10:]) < sum(losses[:10])
+
+
+@pytest.mark.parametrize("prior", BY_LABEL)
+@pytest.mark.parametrize("objective", [ExactCCVAE_ELBO(1.0), CCVAE_ELBO(10)])
+def test_a_prior_by_label_trains_by_either_objective(ccvae, batch, prior, objective):
+    ccvae.conditional_prior = prior()
+    assert_trains(ccvae, ccvae.conditional_prior, objective, missing(batch))
+
+
+@pytest.mark.parametrize("prior", BY_LABEL)
+def test_the_objectives_agree_on_a_prior_by_label(ccvae, batch, prior):
+    ccvae.conditional_prior, x = prior(), batch[0]
+    exact = ExactCCVAE_ELBO(num_particles=2_000, vectorize_particles=True)
+    drawn = CCVAE_ELBO(num_particles=2_000, vectorize_particles=True)
+    losses = [elbo.loss(ccvae.model, ccvae.guide, x) for elbo in (exact, drawn)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+@pytest.mark.parametrize("prior", JOINT)
+def test_a_joint_prior_trains_by_the_papers_objective_and_the_exact_one_refuses_it(
+    ccvae, batch, prior
+):
+    ccvae.conditional_prior = prior()
+    assert_trains(ccvae, ccvae.conditional_prior, CCVAE_ELBO(10), batch)
+    assert_trains(ccvae, ccvae.conditional_prior, CCVAE_ELBO(10), batch[:1], num_steps=60)
+    with pytest.raises(NotFactorizedError, match=r"'z_c' of the model.*label.*: CCVAE_ELBO takes"):
+        ExactCCVAE_ELBO().loss(ccvae.model, ccvae.guide, *batch)
+    with pytest.raises(
+        ValueError, match=r"cannot be summed out, as .*wanted all labels of a batch"
+    ):
+        CCVAE_ELBO().loss(ccvae.model, ccvae.guide, *missing(batch))
+
+
+def test_characteristics_of_classes_are_normals_where_they_are_dealt_with_one_by_one():
+    labels = [ccvae_pyro.Categorical("Hair", ("a", "b", "c")), ccvae_pyro.Binary("Hat")]
+    ccvae = ccvae_pyro.mnist(z_dim=8, labels=labels)
+    usual = ccvae.conditional_prior
+
+    class LaplacePrior(nn.Module):
+        def forward(self, y):
+            fn = usual(y).base_dist
+            return dist.Laplace(fn.loc, fn.scale).to_event(1)
+
+    ccvae.conditional_prior = LaplacePrior()
+    x, y = torch.rand(2, 1, 28, 28), torch.tensor([[0.0, 1.0], [2.0, 0.0]])
+    assert CCVAE_ELBO(5).loss(ccvae.model, ccvae.guide, x, y) > 0
+    with pytest.raises(
+        NotFactorizedError, match=r"is Laplace.*, not a row of Normals: CCVAE_ELBO"
+    ):
+        ExactCCVAE_ELBO().loss(ccvae.model, ccvae.guide, x, y)
+    y[0, 0] = NAN
+    with pytest.raises(ValueError, match="cannot be summed out, as 'z_c' of the model is Laplace"):
+        CCVAE_ELBO(5).loss(ccvae.model, ccvae.guide, x, y)
+
+
+@pytest.mark.parametrize("pair", [(0, 1), (0, 2), (1, 2), (2, 0)])
+def test_a_characteristic_that_depends_on_one_other_label_is_found_out(ccvae, batch, pair):
+    usual, (of, on) = ccvae.conditional_prior, pair
+
+    class Leaky(nn.Module):
+        def forward(self, y):
+            prior = usual(y).base_dist
+            shift = torch.zeros(NUM_LABELS).index_fill(0, torch.tensor(of), 1.0) * y[..., on, None]
+            return dist.Normal(prior.loc + shift, prior.scale).to_event(1)
+
+    ccvae.conditional_prior = Leaky()
+    with pytest.raises(NotFactorizedError, match="characteristics of a label depend on other"):
+        ExactCCVAE_ELBO().loss(ccvae.model, ccvae.guide, *batch)
+
+
+class FlowEncoder(nn.Module):
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder
+        self.of_labels = transforms.affine_autoregressive(NUM_LABELS, hidden_dims=[8])
+        self.of_style = transforms.affine_autoregressive(NUM_STYLE, hidden_dims=[8])
+
+    def forward(self, x):
+        q_z_c, q_z_style = self.encoder(x)
+        of_labels = dist.TransformedDistribution(q_z_c, [self.of_labels])
+        return of_labels, dist.TransformedDistribution(q_z_style, [self.of_style])
+
+
+def test_what_has_no_formula_for_its_mean_has_that_of_draws(ccvae, batch):
+    x = batch[0]
+    ccvae.encoder, ccvae.conditional_prior = FlowEncoder(ccvae.encoder), LogisticPrior()
+    state = torch.get_rng_state()
+    z_c, z_style = ccvae.encode(x)
+    mean, deviation = ccvae.prior_of(1, 1.0)
+    assert torch.equal(torch.get_rng_state(), state)
+    with torch.no_grad():
+        many = [q.sample((20_000,)).mean(0) for q in ccvae.encoder(x)]
+    assert_close(z_c, many[0], atol=0.25, rtol=0)
+    assert_close(z_style, many[1], atol=0.25, rtol=0)
+    scale = F.softplus(torch.tensor(0.0)).item()
+    assert_close(mean, torch.tensor([2.0]), atol=0.3, rtol=0)
+    assert_close(deviation, torch.tensor([scale * torch.pi / 3**0.5]), atol=0.2, rtol=0)
+    assert torch.equal(ccvae_pyro.edit(ccvae, x, 1, 1), ccvae_pyro.edit(ccvae, x, 1, 1))
+    assert ccvae_pyro.evaluate(ccvae, [batch])["accuracy"] >= 0
+
+
+class FlatDecoder(nn.Module):
+    """Takes one batch dimension, as most networks of images do."""
+
+    def __init__(self, decoder):
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, z):
+        assert z.dim() == 2
+        return self.decoder(z)
+
+
+def test_a_decoder_need_not_take_more_than_one_batch_dimension(ccvae, batch):
+    x, y = batch
+    expected = [ccvae_pyro.walk(ccvae, x, 0), ccvae_pyro.interpolate(ccvae, x, x.flip(0))]
+    pyro.set_rng_seed(1)
+    expected.append(diagnostics.importance_weights(ccvae, x, y, num_draws=30).images)
+    ccvae.decoder = FlatDecoder(ccvae.decoder)
+    found = [ccvae_pyro.walk(ccvae, x, 0), ccvae_pyro.interpolate(ccvae, x, x.flip(0))]
+    pyro.set_rng_seed(1)
+    found.append(diagnostics.importance_weights(ccvae, x, y, num_draws=30).images)
+    assert_close(found, expected)
+
+
+@pytest.mark.parametrize("prior", BY_LABEL)
+def test_bayes_rule_takes_any_prior_by_label(ccvae, prior):
+    ccvae.conditional_prior = prior()
+    z_c, y = torch.randn(6, NUM_LABELS), torch.tensor([0.0, 1.0])[:, None, None]
+    p_y = ccvae.label_prior().base_dist
+    p_z = ccvae.conditional_prior(y.expand(2, 6, NUM_LABELS)).base_dist
+    joint = (p_y.log_prob(y) + p_z.log_prob(z_c)).exp()
+    found = with_bayes_classifier(ccvae).classifier(z_c).base_dist.probs
+    assert_close(found, joint[1] / joint.sum(0))
+
+
+@pytest.mark.parametrize("prior", JOINT)
+def test_bayes_rule_refuses_a_joint_prior(ccvae, batch, prior):
+    ccvae.conditional_prior = prior()
+    with pytest.raises(ValueError, match="factor for each, that depends on it alone, got "):
+        diagnostics.log_p_x(ccvae, batch[0], 5)
+
+
+class ToldCCVAE(CCVAE):
+    """Its guide is q(y | x) q(z | x, y); what it computes of a label takes no rows of them."""
+
+    def guide(self, x, y=None):
+        register("ccvae", self)
+        with pyro.plate("data", len(x)):
+            is_labeled = y is not None
+            y = pyro.sample("y", self.classifier(x), obs=y, infer={"is_auxiliary": is_labeled})
+            q_z_c, q_z_style = self.encoder(torch.cat([x, y], dim=1))
+            pyro.sample("z_c", q_z_c)
+            pyro.sample("z_style", q_z_style)
+
+
+def make_told(ccvae):
+    class Classifier(nn.Linear):
+        def forward(self, x):
+            return dist.Bernoulli(logits=super().forward(x)).to_event(1)
+
+    size = 8 + NUM_LABELS
+    encoder = ccvae_pyro.components.GaussianEncoder(
+        nn.Linear(size, 2 * (NUM_LABELS + NUM_STYLE)), (NUM_LABELS, NUM_STYLE)
+    )
+    parts = (encoder, ccvae.decoder, Classifier(8, NUM_LABELS), ccvae.conditional_prior)
+    return ToldCCVAE(*parts, ccvae.style_prior, ccvae.label_prior)
+
+
+def test_a_guide_that_sees_the_label_trains_with_labels_and_without(ccvae, batch):
+    told = make_told(ccvae)
+    objective = CCVAE_ELBO(5, classification_weight=5.0)
+    assert_trains(told, told.classifier, objective, batch)
+    assert_trains(told, told.encoder, objective, batch[:1], num_steps=60)
+    with pytest.raises(ValueError, match="as the guide computes something of the label"):
+        objective.loss(told.model, told.guide, *missing(batch))
+    with pytest.raises(NotFactorizedError, match="has to come before it, got none"):
+        ExactCCVAE_ELBO().loss(told.model, told.guide, *batch)
+
+
+def test_with_labels_such_a_guide_has_the_plain_bound(ccvae, batch):
+    told = make_told(ccvae)
+    blind = pyro.poutine.block(told.guide, hide=["y"])
+    pyro.set_rng_seed(1)
+    expected = Trace_ELBO().loss(told.model, blind, *batch)
+    pyro.set_rng_seed(1)
+    assert CCVAE_ELBO().loss(told.model, told.guide, *batch) == pytest.approx(expected)
+
+
+def test_a_mistake_in_a_guide_is_not_hidden_by_what_it_cannot_do(ccvae, batch):
+    told = make_told(ccvae)
+    told.encoder.features = nn.Linear(5, 2 * (NUM_LABELS + NUM_STYLE))
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        CCVAE_ELBO(5).loss(told.model, told.guide, batch[0])
+
+
+def test_an_error_is_one_line_however_many_traces_it_passes(ccvae, batch):
+    ccvae.conditional_prior = CovariancePrior()
+    with pytest.raises(NotFactorizedError) as caught:
+        ExactCCVAE_ELBO().loss(ccvae.model, ccvae.guide, *batch)
+    assert str(caught.value) == (
+        "'z_c' of the model depends on all labels: CCVAE_ELBO takes any model and guide"
+    )
+
+
+def test_labels_that_are_no_row_cannot_be_read_and_it_says_so(ccvae, batch):
+    class OneHot(nn.Module):
+        def forward(self, z_c):
+            return dist.OneHotCategorical(logits=z_c)
+
+    ccvae.classifier = OneHot()
+    with pytest.raises(ValueError, match=r"wanted LabelVector or .*got OneHotCategorical"):
+        ccvae_pyro.classify(ccvae, batch[0])
+
+
+def test_weights_laid_out_for_images_train_all_the_same(batch):
+    ccvae = ccvae_pyro.celeba(num_labels=3, z_dim=5).to(memory_format=torch.channels_last)
+    before = {name: p.clone() for name, p in ccvae.named_parameters()}
+    svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": 1e-3}), loss=CCVAE_ELBO(5))
+    svi.step(torch.rand(4, 3, 64, 64), batch[1])
+    assert [n for n, p in ccvae.named_parameters() if torch.equal(p, before[n])] == []
+
+
+class Cautious(ccvae_pyro.components.DiagonalClassifier):
+    """The same parameters, another function of them."""
+
+    def forward(self, z_c):
+        return dist.Bernoulli(logits=(self.weight * z_c + self.bias).tanh()).to_event(1)
+
+
+def test_a_part_of_ones_own_is_not_silently_left_out_of_what_is_loaded(tmp_path):
+    def make():
+        ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5)
+        ccvae.classifier = Cautious(3)
+        return ccvae
+
+    saved, x = make(), torch.rand(2, 1, 28, 28)
+    ccvae_pyro.save(tmp_path / "own.pt", saved)
+    with pytest.raises(ccvae_pyro.CheckpointError, match="pass the model as `model`"):
+        ccvae_pyro.load(tmp_path / "own.pt")
+    loaded = ccvae_pyro.load(tmp_path / "own.pt", model=make())
+    assert torch.equal(ccvae_pyro.classify(loaded, x), ccvae_pyro.classify(saved, x))
+
+
+@pytest.mark.parametrize("leading", [(), (BATCH,), (2, BATCH)])
+def test_parts_have_the_shapes_of_the_table(ccvae, leading):
+    z_c, y = torch.randn(*leading, NUM_LABELS), torch.ones(*leading, NUM_LABELS)
+    of_rows = (ccvae.classifier(z_c), ccvae.conditional_prior(y))
+    assert {(fn.batch_shape, fn.event_shape) for fn in of_rows} == {(leading, (NUM_LABELS,))}
+    alone = (ccvae.style_prior(), ccvae.label_prior())
+    assert [(fn.batch_shape, fn.event_shape) for fn in alone] == [
+        ((), (NUM_STYLE,)),
+        ((), (NUM_LABELS,)),
+    ]
+
+
+def test_three_priors_are_compared(avatars_root, tmp_path):
+    small = ["--root", avatars_root, "--num-images", 120, "--epochs", 1, "--reader-epochs", 1]
+    small += ["--attributes", "Beard", "Sunglasses", "--batch-size", 25, "--out", tmp_path]
+    result = run_example("swap_prior.py", *small)
+    assert result.returncode == 0, result.stderr
+    rows = rows_of(tmp_path / "swap_prior.csv")
+    assert [row["prior"] for row in rows] == ["Normal", "mixture", "flow"]
+    figures = [list(map(float, list(row.values())[1:])) for row in rows]
+    assert all(0 <= figure <= 1 for row in figures for figure in row)
+    assert len({tuple(row) for row in figures}) == 3
+    assert "| flow |" in result.stdout
+    with Image.open(tmp_path / "swap_prior.png") as picture:
+        assert picture.width > 1_000
+    before = (tmp_path / "flow" / "checkpoint.pt").read_bytes()
+    assert run_example("swap_prior.py", *small).returncode == 0
+    assert (tmp_path / "flow" / "checkpoint.pt").read_bytes() == before
+    other = run_example("swap_prior.py", *small, "--attributes", "Beard", "Wearing_Hat")
+    assert other.returncode == 2
+    assert "was made with --attributes ['Beard', 'Sunglasses'], not" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--attributes", "Beart"], "no label is called 'Beart': did you mean Beard"),
+        (["--priors", "uniform"], "invalid choice: 'uniform'"),
+        (["--batch-size", "1000"], "the batch size must be between 1 and"),
+    ],
+)
+def test_a_comparison_of_priors_that_makes_no_sense_is_refused(
+    avatars_root, tmp_path, wrong, message
+):
+    out = tmp_path / "out"
+    places = ["--root", avatars_root, "--num-images", 120, "--out", out]
+    assert_refused(run_example("swap_prior.py", *places, *wrong), message, out)

@@ -1,0 +1,166 @@
+"""Effects of interventions, on models whose effects are known."""
+
+import numpy as np
+import pyro.distributions as dist
+import pytest
+import torch
+from torch.testing import assert_close
+
+from ccvae_pyro import Binary, Categorical, Continuous
+from ccvae_pyro.distributions.label_vector import LabelPart, LabelVector
+from ccvae_pyro.evaluation.edit_metrics import (
+    EditEffects,
+    composition,
+    edit_effects,
+    pixel_variance,
+    swap_distance,
+)
+from ccvae_pyro.models.base import ImageModel
+
+BATCH, SIDE = 40, 4
+
+
+class Strip(ImageModel):
+    """Images of one row of pixels a label, whose value they show, and of style below.
+
+    :param leak: how much of each label shows in the next one's row as well.
+    """
+
+    def __init__(self, labels, leak=0.0, std=0.1):
+        super().__init__(labels)
+        self.leak, self.std = torch.nn.Parameter(torch.tensor(leak)), std
+
+    def encode(self, x):
+        of_labels = x[:, 0, : len(self.labels), 0]
+        return of_labels.clone(), x[:, 0, len(self.labels) :, 0]
+
+    def decode(self, of_labels, rest):
+        shown = of_labels + self.leak.detach() * of_labels.roll(1, dims=-1)
+        rows = torch.cat([shown, rest], dim=-1)
+        return rows[..., None, :, None].expand(*rows.shape[:-1], 1, rows.shape[-1], SIDE)
+
+    def block(self, index):
+        return slice(index, index + 1)
+
+    def prior_of(self, index, value):
+        return torch.tensor([float(value)]), torch.tensor([self.std])
+
+    def draw(self, y):
+        return y + self.std * torch.randn_like(y), torch.randn(*y.shape[:-1], 2)
+
+
+class Reader(ImageModel):
+    """Reads labels off their rows, or guesses without a look."""
+
+    def __init__(self, labels, is_blind=False):
+        super().__init__(labels)
+        self.is_blind = is_blind
+
+    def q_y_x(self, x):
+        rows = torch.rand(len(x), 3) if self.is_blind else x[:, 0, :3, 0]
+        return dist.Bernoulli(logits=20 * (rows - 0.5)).to_event(1)
+
+
+LABELS = [Binary("Hat", 0.5), Binary("Beard", 0.5), Binary("Smile", 0.5)]
+
+
+@pytest.fixture
+def x():
+    """Images that a strip makes: every label is 0 or 1."""
+    rows = torch.cat([torch.randint(2, (BATCH, 3)), torch.rand(BATCH, 2)], dim=1)
+    return rows[:, None, :, None].expand(-1, 1, -1, SIDE)
+
+
+def test_edits_that_do_what_they_say_and_no_more(x):
+    effects = edit_effects(Strip(LABELS), Reader(LABELS), x)
+    assert effects.effectiveness["Beard"] == {"balanced_accuracy": 1.0, "f1": 1.0}
+    np.testing.assert_allclose(effects.change, np.eye(3), atol=1e-3)
+    assert effects.dominance > 1_000
+
+
+def test_a_label_that_shows_in_another_is_off_the_diagonal(x):
+    effects = edit_effects(Strip(LABELS, leak=1.0), Reader(LABELS), x)
+    is_own_or_next = np.eye(3, dtype=bool) | np.roll(np.eye(3, dtype=bool), 1, axis=1)
+    np.testing.assert_array_equal(effects.change > 0.1, is_own_or_next)
+
+
+def test_a_model_that_ignores_labels_is_at_chance(x):
+    labels = [Binary(str(i), 0.5) for i in range(3)]
+    model = Strip(labels)
+    model.decode = lambda of_labels, rest: x
+    effects = edit_effects(model, Reader(labels), x)
+    assert all(found["balanced_accuracy"] == 0.5 for found in effects.effectiveness.values())
+    np.testing.assert_allclose(effects.change, 0, atol=1e-9)
+
+
+def test_a_blind_reader_is_at_chance(x):
+    x = x.repeat(25, 1, 1, 1)
+    effects = edit_effects(Strip(LABELS), Reader(LABELS, is_blind=True), x)
+    for found in effects.effectiveness.values():
+        assert found["balanced_accuracy"] == pytest.approx(0.5, abs=0.05)
+    assert effects.dominance == pytest.approx(1, abs=0.1)
+
+
+class ReaderOfKinds(ImageModel):
+    """Reads three classes off the first row and a number off the second."""
+
+    def q_y_x(self, x):
+        classes = dist.Categorical(
+            logits=-20 * (x[:, 0, 0, :1] - torch.arange(3.0).to(x)).abs()[:, None]
+        )
+        number = dist.Normal(x[:, 0, 1, :1], 1.0)
+        columns = [torch.tensor([0]), torch.tensor([1])]
+        return LabelVector([LabelPart(classes, columns[0]), LabelPart(number, columns[1])])
+
+
+def test_classes_and_numbers_have_effects_too(x):
+    labels = [Categorical("Hair", ("black", "red", "grey")), Continuous("Age", 40.0, 10.0)]
+    x = torch.rand(BATCH, 1, 4, SIDE)
+    effects = edit_effects(Strip(labels), ReaderOfKinds(labels), x)
+    assert effects.effectiveness["Hair"] == {"balanced_accuracy": 1.0, "f1": 1.0}
+    assert effects.effectiveness["Age"]["r_squared"] == pytest.approx(1)
+    np.testing.assert_allclose(effects.change, np.eye(2), atol=1e-3)
+
+
+def test_a_swap_that_arrives_has_distance_0(x):
+    model, donor = Strip(LABELS), x.flip(0)
+    after, before = swap_distance(model, x, donor, "Beard")
+    assert after == 0
+    values = donor[:, 0, 1, 0]
+    expected = (x[:, 0, 1, 0] - values).abs().mean() / values.std()
+    assert before == pytest.approx(expected.item(), rel=1e-5)
+    assert swap_distance(model, x, donor, 1) == (after, before)
+
+
+def test_swaps_of_a_model_that_ignores_them_leave_the_distance(x):
+    model = Strip(LABELS)
+    model.decode = lambda of_labels, rest: x
+    after, before = swap_distance(model, x, x.flip(0), "Beard")
+    assert after == before > 0
+
+
+def test_composition_of_the_identity_is_0(x):
+    assert composition(Strip(LABELS), x) == [0.0] * 5
+
+
+def test_composition_counts_every_round(x):
+    fading = Strip(LABELS)
+    decode = fading.decode
+    fading.decode = lambda of_labels, rest: 0.9 * decode(of_labels, rest)
+    errors = composition(fading, x, num_rounds=3)
+    expected = [(1 - 0.9**n) * x.mean().item() for n in (1, 2, 3)]
+    assert errors == pytest.approx(expected, rel=1e-4)
+
+
+def test_variance_is_where_the_label_shows_and_as_large_as_the_priors(x):
+    variance = pixel_variance(Strip(LABELS, std=0.3), x, "Beard", 1, num_draws=4000)
+    assert variance.shape == (BATCH, 5, SIDE)
+    expected = torch.zeros(BATCH, 5, SIDE)
+    expected[:, 1] = 0.3**2
+    assert_close(variance, expected, atol=0.01, rtol=0)
+
+
+def test_one_label_alone_has_no_others_to_change():
+    effects = EditEffects({"Hat": {}}, np.array([[0.7]]))
+    assert effects.change_of_own == 0.7
+    assert np.isnan([effects.change_of_others, effects.dominance]).all()

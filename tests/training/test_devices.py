@@ -1,0 +1,143 @@
+"""Devices, and that nothing in a step waits for one.
+
+An accelerator computes on its own until someone asks it for a value. Where there is none, what
+would ask is caught as it is called.
+"""
+
+import pyro
+import pytest
+import torch
+from helpers import make_ccvae, seeded
+from pyro.infer import SVI
+from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import ccvae_pyro
+from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO, JointAdam
+from ccvae_pyro.training.devices import pick_device, pick_precision
+
+MODULES = (
+    "objectives._sampling",
+    "objectives._posterior",
+    "objectives.base",
+    "distributions._tilted_quadrature",
+)
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+class Waits(TorchDispatchMode):
+    """Collects the calls for which a host waits."""
+
+    NAMES = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal")
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        by_mask = name == "index" and any(i is not None and i.dtype == torch.bool for i in args[1])
+        if name in self.NAMES or by_mask:
+            self.calls.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def as_on_an_accelerator(monkeypatch):
+    for module in MODULES:
+        monkeypatch.setattr(f"ccvae_pyro.{module}.is_free_to_read", lambda value: False)
+
+
+def batch_of(ccvae, labels):
+    """Images with labels, with none, or with half of them."""
+    x, y = torch.rand(6, 8), torch.randint(2, (6, len(ccvae.labels))).double()
+    if labels == "half":
+        y[::2, 0] = y[1, 1:] = torch.nan
+    return (x,) if labels == "none" else (x, y)
+
+
+@pytest.mark.parametrize("labels", ["all", "half", "none"])
+@pytest.mark.parametrize(
+    "objective",
+    [
+        CCVAE_ELBO(num_label_samples=5),
+        ExactCCVAE_ELBO(3.0),
+        ExactCCVAE_ELBO(consistency_weight=2.0),
+    ],
+    ids=["paper", "exact", "orders"],
+)
+@pytest.mark.usefixtures("as_on_an_accelerator")
+def test_no_step_waits_for_an_accelerator(objective, labels):
+    ccvae = make_ccvae()
+    batch = batch_of(ccvae, labels)
+    with pyro.validation_enabled(False), Waits() as waits:
+        loss = objective.loss_and_grads(ccvae.model, ccvae.guide, *batch)
+    assert waits.calls == []
+    assert isinstance(loss, torch.Tensor)
+
+
+def test_what_waits_is_caught():
+    with Waits() as waits:
+        float(torch.ones(3).sum())
+        torch.ones(3)[torch.ones(3) > 0]
+    assert waits.calls == ["_local_scalar_dense", "index"]
+
+
+@pytest.mark.parametrize("labels", ["all", "half", "none"])
+@pytest.mark.parametrize("objective", [CCVAE_ELBO(num_label_samples=5), ExactCCVAE_ELBO(3.0)])
+def test_an_accelerator_takes_the_same_steps(objective, labels, monkeypatch):
+    ccvae = make_ccvae()
+    batch, losses, gradients = batch_of(ccvae, labels), [], []
+    # z is drawn in another way where all labels are known, so that noise has to be the same.
+    monkeypatch.setattr(torch, "rand_like", lambda x: torch.full_like(x, 0.3))
+    monkeypatch.setattr(torch, "rand", lambda shape, **kwargs: torch.full(shape, 0.3, **kwargs))
+    for is_accelerator in (False, True):
+        with monkeypatch.context() as patches:
+            for module in MODULES if is_accelerator else ():
+                patches.setattr(f"ccvae_pyro.{module}.is_free_to_read", lambda value: False)
+            loss = seeded(objective.loss_and_grads, ccvae.model, ccvae.guide, *batch)
+        losses.append(torch.as_tensor(loss))
+        gradients.append([p.grad for p in ccvae.parameters()])
+        ccvae.zero_grad()
+    # Integrals take another number of nodes, lest their number be waited for.
+    assert_close(*losses, rtol=1e-6, atol=0)
+    assert_close(*gradients, rtol=1e-4, atol=1e-4)
+
+
+@needs_gpu
+@pytest.mark.parametrize("labels", ["all", "half", "none"])
+@pytest.mark.parametrize("objective", [CCVAE_ELBO, ExactCCVAE_ELBO])
+def test_no_step_waits_for_a_gpu(objective, labels):
+    torch.set_default_dtype(torch.float32)
+    ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5).cuda()
+    x, y = torch.rand(6, 1, 28, 28).cuda(), torch.randint(2, (6, 3)).float().cuda()
+    if labels == "half":
+        y[::2, 0] = torch.nan
+    batch = (x,) if labels == "none" else (x, y)
+    svi = SVI(ccvae.model, ccvae.guide, JointAdam({"lr": 1e-3}), loss=objective())
+    step = ccvae_pyro.training.step.stepper(ccvae, svi)
+    step(*batch)
+    with pyro.validation_enabled(False):
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            step(*batch)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+def test_device_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match="there is no device 'abacus' here"):
+        pick_device("abacus")
+
+
+def test_cpu_is_always_there():
+    assert pick_device("cpu").type == "cpu"
+    assert pick_precision("bfloat16", torch.device("cpu")) == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("has", "dtype"), [("amx_bf16", "bfloat16"), ("avx512_bf16", "bfloat16"), ("avx2", "float32")]
+)
+def test_bfloat16_is_for_processors_that_are_faster_by_it(has, dtype, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {has: True}, raising=False)
+    assert pick_precision("auto", torch.device("cpu")) == getattr(torch, dtype)

@@ -1,0 +1,88 @@
+"""Several processes train what one would train."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import run_ranks
+from ranks_worker import make_data, no_noise, train
+from torch.testing import assert_close
+
+import ccvae_pyro
+from ccvae_pyro.data import Batches
+from ccvae_pyro.distributions import _tilted_quadrature as tilted_grid
+from ccvae_pyro.io import checkpoint
+from ccvae_pyro.training import distributed as ranks
+
+WORKER = Path(__file__).parents[1] / "ranks_worker.py"
+
+
+def start(*arguments):
+    """Two processes of the worker."""
+    return run_ranks(WORKER, *arguments, CUDA_VISIBLE_DEVICES="", timeout=100)
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """Without noise, put back after the test."""
+    for owner in (torch.distributions.normal, torch.distributions.utils):
+        monkeypatch.setattr(owner, "_standard_normal", owner._standard_normal)
+    monkeypatch.setattr(tilted_grid, "is_free_to_read", tilted_grid.is_free_to_read)
+    for name in ("rand", "rand_like"):
+        monkeypatch.setattr(torch, name, getattr(torch, name))
+    no_noise()
+
+
+def parameters(out):
+    return checkpoint.read(out / "checkpoint.pt")["model"]
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("objective", ["paper", "exact"])
+def test_two_processes_train_what_one_trains(objective, tmp_path):
+    alone = train(tmp_path / "one", objective, 3)
+    finished = start(tmp_path / "two", objective, 2)
+    assert finished.returncode == 0, finished.stderr
+    # And one process goes on with what two have begun.
+    together = train(tmp_path / "two", objective, 3)
+    losses = [[record["loss"] for record in run["history"]] for run in (alone, together)]
+    assert_close(*losses, rtol=1e-12, atol=0)
+    assert_close(parameters(tmp_path / "two"), parameters(tmp_path / "one"), rtol=0, atol=1e-11)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_two_processes_go_on_with_what_one_has_begun(tmp_path):
+    train(tmp_path / "one", "exact", 3)
+    train(tmp_path / "two", "exact", 1)
+    assert start(tmp_path / "two", "exact", 3).returncode == 0
+    assert_close(parameters(tmp_path / "two"), parameters(tmp_path / "one"), rtol=0, atol=1e-11)
+
+
+def test_a_killed_process_ends_the_run_with_an_error_and_leaves_a_good_checkpoint(tmp_path):
+    finished = start(tmp_path, "exact", 100, "SIGKILL")
+    assert finished.returncode != 0
+    assert "SIGKILL" in finished.stderr
+    assert checkpoint.read(tmp_path / "checkpoint.pt")["epoch"] == 1
+
+
+@pytest.mark.usefixtures("quiet")
+def test_ctrl_c_in_one_process_stops_all_where_they_look(tmp_path):
+    train(tmp_path / "one", "exact", 3)
+    assert start(tmp_path / "two", "exact", 100, "SIGINT").returncode != 0
+    saved = checkpoint.read(tmp_path / "two" / "checkpoint.pt")
+    assert (saved["epoch"], saved["step"], len(saved["rng"])) == (1, 5, 2)
+    train(tmp_path / "two", "exact", 3)
+    assert_close(parameters(tmp_path / "two"), parameters(tmp_path / "one"), rtol=0, atol=1e-11)
+
+
+def test_a_process_that_is_alone_is_the_first_of_one(tmp_path):
+    assert (ranks.rank(), ranks.num_ranks(), ranks.total(2.5, 1)) == (0, 1, [2.5, 1.0])
+    with ranks.joined(torch.device("cpu")) as device, ranks.first_on_machine():
+        assert device == torch.device("cpu")
+
+
+def test_batches_for_other_processes_than_there_are_are_refused(tmp_path):
+    ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5)
+    batches = Batches(make_data(), 10, rank=1, num_ranks=2)
+    with pytest.raises(ValueError, match="wanted batches shared by 1 ranks, as there are, got 2"):
+        ccvae_pyro.train(ccvae, None, batches, 1, tmp_path)
