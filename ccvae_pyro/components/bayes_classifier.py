@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
 from ccvae_pyro.distributions.label_vector import LabelPart, LabelVector, is_row_of, parts_of
-from ccvae_pyro.distributions.reading import likeliest, log_prob_of_classes, num_classes_of
+from ccvae_pyro.distributions.reading import class_log_probs, most_likely, num_classes_of
 from ccvae_pyro.objectives.prior_rows import of_values, prior_of_part, values_to_try, with_mixtures
 
 
@@ -66,7 +66,7 @@ def _posterior(part: LabelPart, priors: Any, z_c: Tensor) -> Any:
     if not num_classes_of(part.distribution):
         prior = prior_of_part(priors, part)
         return _posterior_of_numbers(part.distribution, prior, part.characteristics(z_c))
-    log_p_y = log_prob_of_classes(part.distribution)
+    log_p_y = class_log_probs(part.distribution)
     log_p_y = log_p_y.view(len(log_p_y), *[1] * (z_c.dim() - 1), -1)
     log_joint = log_p_y + _log_p_z(part, priors, z_c)
     if isinstance(part.distribution, Bernoulli):
@@ -99,6 +99,6 @@ def mixture_log_prob(label_prior: nn.Module, conditional_prior: nn.Module, z_c: 
     .. math:: \log p(z_c) = \log p(y) + \log p_\psi(z_c \mid y) - \log p(y \mid z_c) .
     """
     posterior = BayesClassifier(label_prior, conditional_prior)(z_c)
-    y = likeliest(posterior)
+    y = most_likely(posterior)
     log_joint = label_prior().log_prob(y) + conditional_prior(y).log_prob(z_c)
     return log_joint - posterior.log_prob(y)

@@ -61,7 +61,7 @@ class LabelCode(nn.Module):
         """How many entries the code has."""
         return sum(map(_num_entries, self.labels))
 
-    def block(self, index: int) -> slice:
+    def latent_slice(self, index: int) -> slice:
         """Where a label is in the code."""
         start = sum(map(_num_entries, self.labels[:index]))
         return slice(start, start + _num_entries(self.labels[index]))
@@ -111,7 +111,7 @@ class LabelExperts(nn.Module):
     def forward(self, y: Tensor) -> dist.Independent:
         """From shape ``(batch, num_labels)`` to Normals of that batch shape."""
         code = self.code(y)
-        blocks = [code[..., self.code.block(i)] for i in range(len(self.networks))]
+        blocks = [code[..., self.code.latent_slice(i)] for i in range(len(self.networks))]
         read = [network(block) for network, block in zip(self.networks, blocks, strict=True)]
         return normal_of(torch.stack(read, dim=-2)).to_event(1)
 

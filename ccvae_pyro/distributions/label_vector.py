@@ -110,7 +110,7 @@ def parts_to_read(fn: Any) -> tuple[LabelPart, ...]:
     return parts
 
 
-def unknown_labels(fn: Any) -> Tensor:
+def missing_labels(fn: Any) -> Tensor:
     """A row of labels none of which is known: all are NaN."""
     first = parts_of(fn)[0].distribution
     like = first.loc if isinstance(first, Normal) else first.logits

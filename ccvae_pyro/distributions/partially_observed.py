@@ -12,9 +12,9 @@ from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
 from torch.distributions import Normal
 
-from ccvae_pyro.distributions.label_vector import parts_of, unknown_labels
+from ccvae_pyro.distributions.label_vector import missing_labels, parts_of
 from ccvae_pyro.distributions.nested_categorical import Size
-from ccvae_pyro.distributions.reading import in_order, log_probs_of_known, num_classes_of
+from ccvae_pyro.distributions.reading import in_order, num_classes_of, observed_log_probs
 
 MAX_VALUES = 64  # that are summed over: as many passes of a decoder
 
@@ -27,7 +27,7 @@ def sample_labels(row: TorchDistribution, y: Tensor | None) -> Tensor:
     """
     if y is not None and not y.isnan().any():
         return pyro.sample("y", row, obs=y)
-    y = unknown_labels(row) if y is None else y
+    y = missing_labels(row) if y is None else y
     return pyro.sample("y", PartlyKnown(row, y, count_known=True))
 
 
@@ -39,7 +39,7 @@ def infer_labels(row: TorchDistribution, y: Tensor | None) -> Tensor:
     """
     if y is not None and not y.isnan().any():
         return pyro.sample("y", row, obs=y, infer={"is_auxiliary": True})
-    labels = PartlyKnown(row, unknown_labels(row) if y is None else y, count_known=False)
+    labels = PartlyKnown(row, missing_labels(row) if y is None else y, count_known=False)
     how: Any = {"enumerate": "parallel"} if labels.has_enumerate_support else {}
     return pyro.sample("y", labels, infer=how)
 
@@ -59,7 +59,7 @@ class KnownLabels(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Of the labels that are not NaN, together."""
-        return log_probs_of_known(self.row, value).sum(-1)
+        return observed_log_probs(self.row, value).sum(-1)
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
         return self.row.sample(torch.Size(sample_shape))
@@ -125,7 +125,7 @@ class PartlyKnown(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         known = ~self.y.isnan()
         counted = value if self.count_known else value.masked_fill(known, math.nan)
-        log_prob = log_probs_of_known(self.row, counted).sum(-1)
+        log_prob = observed_log_probs(self.row, counted).sum(-1)
         if self.has_enumerate_support:
             log_prob = log_prob - (known * self.num_values.log()).sum(-1)
         return log_prob

@@ -14,12 +14,12 @@ from torch.nn.functional import logsigmoid
 from ccvae_pyro.distributions.label_vector import (
     LabelPart,
     LabelVector,
+    missing_labels,
     parts_to_read,
-    unknown_labels,
 )
 
 
-def log_probs_of_known(fn: Any, y: Tensor) -> Tensor:
+def observed_log_probs(fn: Any, y: Tensor) -> Tensor:
     """The log-probability of each label that is known, and 0 of others; kind after kind.
 
     :param y: labels, NaN where missing, shape ``(batch, num_labels)``.
@@ -45,24 +45,24 @@ def outcomes(fn: Any) -> Tensor:
     return torch.cat(in_order(parts, columns), dim=-1)
 
 
-def likeliest(fn: Any) -> Tensor:
+def most_likely(fn: Any) -> Tensor:
     """The likeliest value of each of a row of labels, as ``y`` has them."""
     parts, values = parts_to_read(fn), []
     for part in parts:
         one = part.distribution
         is_number = isinstance(one, Normal)
-        values.append((one.loc if is_number else log_prob_of_classes(one).argmax(0)).unbind(-1))
-    like = unknown_labels(fn)
+        values.append((one.loc if is_number else class_log_probs(one).argmax(0)).unbind(-1))
+    like = missing_labels(fn)
     return torch.stack([value.to(like) for value in in_order(parts, values)], dim=-1)
 
 
-def certainty(fn: Any) -> Tensor:
+def confidence(fn: Any) -> Tensor:
     """How sure the likeliest values are: their probability, or a number's deviation."""
     parts, values = parts_to_read(fn), []
     for part in parts:
         one = part.distribution
         is_number = isinstance(one, Normal)
-        sure = one.scale if is_number else log_prob_of_classes(one).amax(0).exp()
+        sure = one.scale if is_number else class_log_probs(one).amax(0).exp()
         values.append(sure.unbind(-1))
     return torch.stack(in_order(parts, values), dim=-1)
 
@@ -93,7 +93,7 @@ def in_order(parts: Sequence[LabelPart], entries: Sequence[Sequence[Any]]) -> li
     return [placed[column] for column in sorted(placed)]
 
 
-def log_prob_of_classes(fn: Any) -> Tensor:
+def class_log_probs(fn: Any) -> Tensor:
     """The log-probability of every class, along a new dimension on the left."""
     if isinstance(fn, Bernoulli):
         return torch.stack([logsigmoid(-fn.logits), logsigmoid(fn.logits)])

@@ -145,7 +145,7 @@ def _of_latents(model: ImageModel, batches: Batches) -> dict[str, Figure]:
     train, test = (encode_all(model, batches.held_out(split)) for split in ("valid", "test"))
     read = leakage(model, train, test)
     numbers = [i for i, label in enumerate(model.labels) if isinstance(label, Continuous)]
-    z, z_test = (np.concatenate([codes.of_labels, codes.rest], axis=1) for codes in (train, test))
+    z, z_test = (np.concatenate([codes.z_c, codes.z_style], axis=1) for codes in (train, test))
     sap = separated_attribute_predictability(z, train.y, z_test, test.y, numbers=numbers)
     chance = _chance(model)
     parts = ("own", "others", "style")

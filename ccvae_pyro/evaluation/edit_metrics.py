@@ -92,7 +92,7 @@ def swap_distance(
 
     :returns: that distance after the swap, and, to compare it with, without one.
     """
-    block = model.block(index_of(label, model.label_names))
+    block = model.latent_slice(index_of(label, model.label_names))
     swapped = swap(model, x, donor, label)
     with torch.no_grad():
         after, before, wanted = (model.encode(e)[0][:, block] for e in (swapped, x, donor))

@@ -7,7 +7,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import Normal
 
-from ccvae_pyro.distributions.label_vector import parts_of, unknown_labels
+from ccvae_pyro.distributions.label_vector import missing_labels, parts_of
 from ccvae_pyro.distributions.nested_categorical import NestedCategorical
 from ccvae_pyro.distributions.reading import in_order
 from ccvae_pyro.errors import NotFactorizedError
@@ -31,7 +31,7 @@ def how_exact(ccvae: CCVAE, x: Tensor) -> dict[str, str]:
         {'Age': 'in closed form'}
     """
     label_prior = ccvae.label_prior()
-    y = unknown_labels(label_prior).expand(len(x), -1)
+    y = missing_labels(label_prior).expand(len(x), -1)
     try:
         ExactCCVAE_ELBO().loss(ccvae.model, ccvae.guide, x, y)
     except NotFactorizedError as error:

@@ -13,7 +13,7 @@ from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
 from ccvae_pyro.components.bayes_classifier import mixture_log_prob
-from ccvae_pyro.distributions.reading import log_probs_of_known, outcomes
+from ccvae_pyro.distributions.reading import observed_log_probs, outcomes
 from ccvae_pyro.evaluation import _arviz as arviz_bridge
 from ccvae_pyro.labels import Continuous, Label, are_plain, block_of, outcome_names
 from ccvae_pyro.models.ccvae import CCVAE
@@ -61,7 +61,7 @@ def importance_weights(
     images = log_p - q_z_c.log_prob(z_c) - q_z_style.log_prob(z_style)
     if y is None:
         return ImportanceWeights(images, None)
-    log_q_y_z = log_probs_of_known(ccvae.classifier(z_c), y)
+    log_q_y_z = observed_log_probs(ccvae.classifier(z_c), y)
     log_q_y_x = log_q_y_z.logsumexp(0) - math.log(num_draws)  # label by label
     return ImportanceWeights(images, (log_q_y_z - log_q_y_x).sum(-1))
 

@@ -21,13 +21,13 @@ from ccvae_pyro.models.base import ImageModel
 class Codes(NamedTuple):
     """Images as a model encodes them.
 
-    :param of_labels: characteristics, shape ``(num_images, ...)``.
-    :param rest: style.
+    :param z_c: characteristics, shape ``(num_images, ...)``.
+    :param z_style: style.
     :param y: true labels, NaN where missing.
     """
 
-    of_labels: np.ndarray
-    rest: np.ndarray
+    z_c: np.ndarray
+    z_style: np.ndarray
     y: np.ndarray
 
 
@@ -53,12 +53,12 @@ def leakage(model: ImageModel, train: Codes, test: Codes) -> dict[str, dict[str,
     """
     figures = {}
     for index, label in enumerate(model.labels):
-        own = np.zeros(train.of_labels.shape[1], dtype=bool)
-        own[model.block(index)] = True
+        own = np.zeros(train.z_c.shape[1], dtype=bool)
+        own[model.latent_slice(index)] = True
         parts = {
-            "own": [codes.of_labels[:, own] for codes in (train, test)],
-            "others": [codes.of_labels[:, ~own] for codes in (train, test)],
-            "style": [codes.rest for codes in (train, test)],
+            "own": [codes.z_c[:, own] for codes in (train, test)],
+            "others": [codes.z_c[:, ~own] for codes in (train, test)],
+            "style": [codes.z_style for codes in (train, test)],
         }
         truths = train.y[:, index], test.y[:, index]
         is_number = isinstance(label, Continuous)

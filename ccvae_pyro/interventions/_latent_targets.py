@@ -18,7 +18,7 @@ def characteristic(model: ImageModel, index: int, value: float, num_std: float =
 
     Beyond is away from where the label's other values are.
     """
-    mean, deviation = model.prior_of(index, value)
+    mean, deviation = model.latent_prior(index, value)
     if not num_std:
         return mean
     kind = model.labels[index]
@@ -28,14 +28,14 @@ def characteristic(model: ImageModel, index: int, value: float, num_std: float =
         others = [kind.mean]
     else:
         others = [float(i) for i in range(len(kind.classes))]
-    center = torch.stack([model.prior_of(index, other)[0] for other in others]).mean(0)
+    center = torch.stack([model.latent_prior(index, other)[0] for other in others]).mean(0)
     return mean + num_std * F.normalize(mean - center, dim=-1) * deviation
 
 
 def drawn(model: ImageModel, index: int, value: float, num_draws: int) -> Tensor:
     """Draws from a label's conditional prior, shape ``(num_draws, dim)``."""
-    of_labels, _ = model.draw(model.row_with(index, value).expand(num_draws, -1))
-    return of_labels[:, model.block(index)]
+    z_c, _ = model.sample_latents(model.label_vector_with(index, value).expand(num_draws, -1))
+    return z_c[:, model.latent_slice(index)]
 
 
 def step(model: ImageModel, index: int) -> Tensor:
@@ -50,7 +50,7 @@ def step(model: ImageModel, index: int) -> Tensor:
             "set it to a class, or approach one"
         )
     start = kind.mean if isinstance(kind, Continuous) else 0.0
-    before, after = (model.prior_of(index, value)[0] for value in (start, start + 1))
+    before, after = (model.latent_prior(index, value)[0] for value in (start, start + 1))
     return after - before
 
 
@@ -82,17 +82,17 @@ def excluded(model: ImageModel, orders: Mapping[int, float]) -> list[int]:
 
 
 def resolve_exclusions(
-    model: ImageModel, x: Tensor, of_labels: Tensor, orders: Mapping[int, float]
+    model: ImageModel, x: Tensor, z_c: Tensor, orders: Mapping[int, float]
 ) -> None:
     """Takes labels that orders exclude away, in place, from the images that have them.
 
-    :param of_labels: the latents of labels, ``(batch, ..., num)``.
+    :param z_c: the latents of labels, ``(batch, ..., num)``.
     """
     if not (indices := excluded(model, orders)):
         return
     held = predict(model, x)[0] == 1
     for index in indices:
-        of_labels[held[:, index], ..., model.block(index)] = characteristic(model, index, 0.0)
+        z_c[held[:, index], ..., model.latent_slice(index)] = characteristic(model, index, 0.0)
 
 
 def conflicting_in_swap(

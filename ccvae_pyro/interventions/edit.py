@@ -38,7 +38,7 @@ def generate(model: ImageModel, y: Tensor) -> Tensor:
 
     :param y: labels, shape ``(batch, num_labels)``; a binary one anywhere in [0, 1].
     """
-    return model.decode(*model.draw(y))
+    return model.decode(*model.sample_latents(y))
 
 
 @torch.no_grad()
@@ -72,9 +72,9 @@ def edit(
         resolve_exclusions(model, x, z_c, orders)
     for index, number in orders.items():
         if draw:
-            z_c[:, model.block(index)] = drawn(model, index, number, len(x))
+            z_c[:, model.latent_slice(index)] = drawn(model, index, number, len(x))
         else:
-            z_c[:, model.block(index)] = characteristic(model, index, number, num_std)
+            z_c[:, model.latent_slice(index)] = characteristic(model, index, number, num_std)
     return model.decode(z_c, z_style)
 
 
@@ -89,7 +89,7 @@ def shift(model: ImageModel, x: Tensor, label: str | int, amount: float) -> Tens
     """
     z_c, z_style = model.encode(x)
     index = index_of(label, model.label_names)
-    z_c[:, model.block(index)] += amount * step(model, index)
+    z_c[:, model.latent_slice(index)] += amount * step(model, index)
     return model.decode(z_c, z_style)
 
 
@@ -114,7 +114,7 @@ def sample_variations(
     if not keep_conflicting:
         resolve_exclusions(model, x, z_c, orders)
     ((index, number),) = orders.items()
-    z_c[..., model.block(index)] = drawn(model, index, number, num_draws)
+    z_c[..., model.latent_slice(index)] = drawn(model, index, number, num_draws)
     return model.decode(z_c, z_style)
 
 
@@ -147,7 +147,7 @@ def swap(
     if not keep_conflicting:
         is_taken |= conflicting_in_swap(model, x, donor, indices)
     for index, rows in enumerate(is_taken.T):
-        block = model.block(index)
+        block = model.latent_slice(index)
         z_c[rows, block] = of_donor[rows, block]
     return model.decode(z_c, z_style)
 

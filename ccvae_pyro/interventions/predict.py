@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ccvae_pyro.distributions.reading import certainty, likeliest, outcomes
+from ccvae_pyro.distributions.reading import confidence, most_likely, outcomes
 from ccvae_pyro.labels import Binary
 from ccvae_pyro.models.base import ImageModel
 
@@ -30,7 +30,7 @@ def predict(model: ImageModel, x: Tensor) -> tuple[Tensor, Tensor]:
         deviation of :math:`q(y \mid x)`. Both have shape ``(batch, num_labels)``.
     """
     row = model.q_y_x(x)
-    return likeliest(row), certainty(row)
+    return most_likely(row), confidence(row)
 
 
 @torch.no_grad()

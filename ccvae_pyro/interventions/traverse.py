@@ -45,7 +45,7 @@ def walk(
     places = torch.cartesian_prod(*[torch.arange(num_steps)] * len(paths)).view(-1, len(paths))
     z_c = z_c[:, None].repeat(1, len(places), 1)
     for way, index, place in zip(paths, indices, places.T, strict=True):
-        z_c[:, :, model.block(index)] = way[place]
+        z_c[:, :, model.latent_slice(index)] = way[place]
     z_style = z_style[:, None].expand(-1, len(places), -1)
     return model.decode(z_c, z_style).unflatten(1, (num_steps,) * len(indices))
 
@@ -73,7 +73,7 @@ def interpolate_to_label(
     end, goal = value_of(model.labels[index], value), z_c.clone()
     if not keep_conflicting:
         resolve_exclusions(model, x, goal, {index: end})
-    goal[:, model.block(index)] = characteristic(model, index, end)
+    goal[:, model.latent_slice(index)] = characteristic(model, index, end)
     share = torch.linspace(0, 1, num_steps).to(z_c)[:, None]
     z_c = torch.lerp(z_c[:, None], goal[:, None], share)
     return model.decode(z_c, z_style[:, None].expand(-1, num_steps, -1))

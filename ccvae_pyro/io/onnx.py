@@ -132,7 +132,7 @@ def _described(ccvae: CCVAE, image: torch.Size) -> dict[str, Any]:
     labels: list[dict[str, Any]] = []
     classifier, style = ccvae.classifier, ccvae.style_prior()
     for index, label in enumerate(ccvae.labels):
-        priors = [ccvae.prior_of(index, value) for value in (0.0, 1.0)]
+        priors = [ccvae.latent_prior(index, value) for value in (0.0, 1.0)]
         loc, scale = ([moment.item() for moment in pair] for pair in zip(*priors, strict=True))
         weight, bias = (getattr(classifier, name)[index].item() for name in ("weight", "bias"))
         described = {"name": label.name, "excludes": list(label.excludes)}

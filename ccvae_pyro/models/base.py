@@ -49,23 +49,23 @@ class ImageModel(nn.Module):
         """The means of the latents of labels, and of the rest."""
         raise self._cannot("encode images")
 
-    def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
+    def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
         """The mean image of latents of any leading shape."""
         raise self._cannot("decode images")
 
-    def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Latents from their priors, given labels."""
         raise self._cannot("generate to labels")
 
-    def block(self, index: int) -> slice:
+    def latent_slice(self, index: int) -> slice:
         """Where a label's latents are among those of labels."""
         raise self._cannot("change one label of an image")
 
-    def prior_of(self, index: int, value: float) -> tuple[Tensor, Tensor]:
+    def latent_prior(self, index: int, value: float) -> tuple[Tensor, Tensor]:
         """Mean and deviation of a label's latents, where it has a value."""
         raise self._cannot("change one label of an image")
 
-    def row_with(self, index: int, value: float) -> Tensor:
+    def label_vector_with(self, index: int, value: float) -> Tensor:
         """A row of labels in which one has a value, and the others are 0."""
         y = next(self.parameters()).new_zeros(len(self.labels))
         y[index] = value

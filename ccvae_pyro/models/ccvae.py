@@ -108,26 +108,26 @@ class CCVAE(ImageModel):
         q_z_c, q_z_style = self.encoder(x)
         return moments(q_z_c)[0], moments(q_z_style)[0]
 
-    def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
+    def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
         """The mean image of ``z_c`` and ``z_style``."""
-        z = torch.cat([of_labels, rest], dim=-1)
+        z = torch.cat([z_c, z_style], dim=-1)
         if z.dim() == 2:
             return self.decoder(z).mean
         return self.decoder(z.flatten(0, -2)).mean.unflatten(0, z.shape[:-1])
 
-    def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """``z_c`` from the conditional prior, and ``z_style`` from its own."""
         z_c = self.conditional_prior(y).sample()
         return z_c, self.style_prior().sample(z_c.shape[:-1])
 
-    def block(self, index: int) -> slice:
+    def latent_slice(self, index: int) -> slice:
         """Where a label's characteristics are in ``z_c``."""
         return block_of(self.labels, index)
 
-    def prior_of(self, index: int, value: float) -> tuple[Tensor, Tensor]:
+    def latent_prior(self, index: int, value: float) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the conditional prior of a label's characteristics."""
-        mean, deviation = moments(self.conditional_prior(self.row_with(index, value)))
-        block = self.block(index)
+        mean, deviation = moments(self.conditional_prior(self.label_vector_with(index, value)))
+        block = self.latent_slice(index)
         return mean[block], deviation[block]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ccvae_pyro.distributions.label_vector import LabelPart
-from ccvae_pyro.distributions.reading import log_prob_of_classes, num_classes_of
+from ccvae_pyro.distributions.reading import class_log_probs, num_classes_of
 from ccvae_pyro.errors import NotFactorizedError
 from ccvae_pyro.objectives._sampling import LabelDraws
 from ccvae_pyro.objectives.prior_probe import PriorProbe
@@ -60,8 +60,8 @@ def _of_classes(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The terms of labels with classes, and the chance of each, shape ``(num_classes, ...)``."""
     y = part.labels(draws.y)
-    log_q = log_prob_of_classes(part.distribution)
-    log_p = log_prob_of_classes(of_prior.distribution)
+    log_q = class_log_probs(part.distribution)
+    log_p = class_log_probs(of_prior.distribution)
     log_p = log_p.view(len(log_p), *[1] * (log_q.dim() - log_p.dim()), *log_p.shape[1:])
     classes = torch.arange(len(log_q), device=y.device).view(-1, *[1] * y.dim())
     given = (y == classes).to(log_q)

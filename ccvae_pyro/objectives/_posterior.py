@@ -10,7 +10,7 @@ from torch.distributions import Distribution, Normal, kl_divergence
 from torch.distributions.utils import clamp_probs
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.reading import log_prob_of_classes
+from ccvae_pyro.distributions.reading import class_log_probs
 from ccvae_pyro.distributions.tilted_normal import TiltedNormal
 
 
@@ -107,7 +107,7 @@ class ClassPosterior:
             log_q_y = weight * log_q
             log_q_y_x = (log_q_y * self.known).sum((0, -1))
             entropy = -(log_q_y * ~self.known).sum((0, -1))
-        log_p_y = (weight * log_prob_of_classes(label_prior)).sum((0, -1))
+        log_p_y = (weight * class_log_probs(label_prior)).sum((0, -1))
         kl = (weight * self._kl(prior)).sum((0, -1))
         return LabelTerms(log_p_y, kl, log_q_y_x, entropy)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.label_vector import LabelPart, parts_of, row_of, unknown_labels
+from ccvae_pyro.distributions.label_vector import LabelPart, missing_labels, parts_of, row_of
 from ccvae_pyro.errors import NotFactorizedError
 from ccvae_pyro.objectives.row_messenger import (
     RowMessenger,
@@ -126,7 +126,7 @@ class LabelDraws(RowMessenger):
         parts = labels_of(fn, "guide")
         used = fn if not depends_on_rows else row_of(fn, self._used)
         self.parts = parts_of(used)
-        self.y = msg["value"] if msg["is_observed"] else unknown_labels(used)
+        self.y = msg["value"] if msg["is_observed"] else missing_labels(used)
         self.filled, log_q_y_z = self.y.nan_to_num(), torch.zeros(())
         for part, of_used in zip(parts, self.parts, strict=True):
             y = part.labels(self.y)

@@ -12,7 +12,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal
 
-from ccvae_pyro.distributions.label_vector import LabelPart, is_row_of, row_of, unknown_labels
+from ccvae_pyro.distributions.label_vector import LabelPart, is_row_of, missing_labels, row_of
 from ccvae_pyro.distributions.nested_categorical import NestedCategorical
 from ccvae_pyro.errors import NotFactorizedError
 from ccvae_pyro.objectives._posterior import Line
@@ -53,7 +53,7 @@ class ClassifierProbe(RowMessenger):
         if msg["name"] == "y":
             self._read_lines(fn)
             has_rows = len(fn.batch_shape) > self.max_plate_nesting
-            y = unknown_labels(row_of(fn, 0) if has_rows else fn)
+            y = missing_labels(row_of(fn, 0) if has_rows else fn)
             y = msg["value"] if msg["is_observed"] else y
             msg["fn"], msg["value"], msg["done"] = dist.Delta(y, event_dim=1), y, True
             self._rows, self._is_before_y = add_rows([y] * 3, self.max_plate_nesting), False

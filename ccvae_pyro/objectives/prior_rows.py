@@ -10,7 +10,7 @@ from pyro.infer.util import is_validation_enabled
 from torch import Tensor
 from torch.distributions import Normal
 
-from ccvae_pyro.distributions.label_vector import LabelPart, parts_of, unknown_labels
+from ccvae_pyro.distributions.label_vector import LabelPart, missing_labels, parts_of
 from ccvae_pyro.distributions.reading import num_classes_of
 from ccvae_pyro.objectives.row_messenger import without_copies
 
@@ -26,7 +26,7 @@ def values_to_try(fn: Any, y: Tensor | None = None) -> Tensor:
     """
     parts = parts_of(fn)
     kinds = [num_classes_of(part.distribution) for part in parts]
-    like = unknown_labels(fn) if y is None else y
+    like = missing_labels(fn) if y is None else y
     if all(kinds):
         like = like[(slice(1),) * (like.dim() - 1)]
     rows = like.repeat(max(num_classes or 3 for num_classes in kinds), *[1] * like.dim())

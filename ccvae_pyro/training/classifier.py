@@ -7,7 +7,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ccvae_pyro.data.batches import Batches
-from ccvae_pyro.distributions.reading import log_probs_of_known
+from ccvae_pyro.distributions.reading import observed_log_probs
 from ccvae_pyro.evaluation.label_metrics import balanced, mean_of_known
 from ccvae_pyro.interventions.edit import generate
 from ccvae_pyro.interventions.predict import predict
@@ -39,7 +39,7 @@ def train_classifier(
                 num_known = (~y.isnan()).sum(dim=1)
                 x, y = x[num_known > 0], y[num_known > 0]
                 z_c, _ = ccvae.encoder(x + NOISE * torch.randn_like(x))
-                log_probs = log_probs_of_known(ccvae.classifier(z_c.mean), y)
+                log_probs = observed_log_probs(ccvae.classifier(z_c.mean), y)
                 loss = -log_probs.sum() / num_known.sum()
                 adam.zero_grad()
                 loss.backward()

@@ -196,13 +196,13 @@ class FlowEncoder(nn.Module):
     def __init__(self, encoder):
         super().__init__()
         self.encoder = encoder
-        self.of_labels = transforms.affine_autoregressive(NUM_LABELS, hidden_dims=[8])
+        self.z_c = transforms.affine_autoregressive(NUM_LABELS, hidden_dims=[8])
         self.of_style = transforms.affine_autoregressive(NUM_STYLE, hidden_dims=[8])
 
     def forward(self, x):
         q_z_c, q_z_style = self.encoder(x)
-        of_labels = dist.TransformedDistribution(q_z_c, [self.of_labels])
-        return of_labels, dist.TransformedDistribution(q_z_style, [self.of_style])
+        z_c = dist.TransformedDistribution(q_z_c, [self.z_c])
+        return z_c, dist.TransformedDistribution(q_z_style, [self.of_style])
 
 
 def test_what_has_no_formula_for_its_mean_has_that_of_draws(ccvae, batch):
@@ -210,7 +210,7 @@ def test_what_has_no_formula_for_its_mean_has_that_of_draws(ccvae, batch):
     ccvae.encoder, ccvae.conditional_prior = FlowEncoder(ccvae.encoder), LogisticPrior()
     state = torch.get_rng_state()
     z_c, z_style = ccvae.encode(x)
-    mean, deviation = ccvae.prior_of(1, 1.0)
+    mean, deviation = ccvae.latent_prior(1, 1.0)
     assert torch.equal(torch.get_rng_state(), state)
     with torch.no_grad():
         many = [q.sample((20_000,)).mean(0) for q in ccvae.encoder(x)]

@@ -31,21 +31,21 @@ class Strip(ImageModel):
         self.leak, self.std = torch.nn.Parameter(torch.tensor(leak)), std
 
     def encode(self, x):
-        of_labels = x[:, 0, : len(self.labels), 0]
-        return of_labels.clone(), x[:, 0, len(self.labels) :, 0]
+        z_c = x[:, 0, : len(self.labels), 0]
+        return z_c.clone(), x[:, 0, len(self.labels) :, 0]
 
-    def decode(self, of_labels, rest):
-        shown = of_labels + self.leak.detach() * of_labels.roll(1, dims=-1)
-        rows = torch.cat([shown, rest], dim=-1)
+    def decode(self, z_c, z_style):
+        shown = z_c + self.leak.detach() * z_c.roll(1, dims=-1)
+        rows = torch.cat([shown, z_style], dim=-1)
         return rows[..., None, :, None].expand(*rows.shape[:-1], 1, rows.shape[-1], SIDE)
 
-    def block(self, index):
+    def latent_slice(self, index):
         return slice(index, index + 1)
 
-    def prior_of(self, index, value):
+    def latent_prior(self, index, value):
         return torch.tensor([float(value)]), torch.tensor([self.std])
 
-    def draw(self, y):
+    def sample_latents(self, y):
         return y + self.std * torch.randn_like(y), torch.randn(*y.shape[:-1], 2)
 
 
@@ -87,7 +87,7 @@ def test_a_label_that_shows_in_another_is_off_the_diagonal(x):
 def test_a_model_that_ignores_labels_is_at_chance(x):
     labels = [Binary(str(i), 0.5) for i in range(3)]
     model = Strip(labels)
-    model.decode = lambda of_labels, rest: x
+    model.decode = lambda z_c, z_style: x
     effects = edit_effects(model, Reader(labels), x)
     assert all(found["balanced_accuracy"] == 0.5 for found in effects.effectiveness.values())
     np.testing.assert_allclose(effects.change, 0, atol=1e-9)
@@ -134,7 +134,7 @@ def test_a_swap_that_arrives_has_distance_0(x):
 
 def test_swaps_of_a_model_that_ignores_them_leave_the_distance(x):
     model = Strip(LABELS)
-    model.decode = lambda of_labels, rest: x
+    model.decode = lambda z_c, z_style: x
     after, before = swap_distance(model, x, x.flip(0), "Beard")
     assert after == before > 0
 
@@ -146,7 +146,7 @@ def test_composition_of_the_identity_is_0(x):
 def test_composition_counts_every_round(x):
     fading = Strip(LABELS)
     decode = fading.decode
-    fading.decode = lambda of_labels, rest: 0.9 * decode(of_labels, rest)
+    fading.decode = lambda z_c, z_style: 0.9 * decode(z_c, z_style)
     errors = composition(fading, x, num_rounds=3)
     expected = [(1 - 0.9**n) * x.mean().item() for n in (1, 2, 3)]
     assert errors == pytest.approx(expected, rel=1e-4)

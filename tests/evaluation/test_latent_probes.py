@@ -25,16 +25,16 @@ def codes(model, style_tells_hat=False, others_tell_age=False, num=600, seed=0):
     y = np.column_stack(
         [rng.integers(0, 2, num), rng.integers(0, 3, num), rng.normal(40, 10, num)]
     )
-    of_labels = rng.normal(size=(num, 4))
-    of_labels[:, 0] += 20 * y[:, 0]
-    of_labels[:, model.block(1)] += 20 * np.array([[0, 0], [0, 1], [1, 0]])[y[:, 1].astype(int)]
-    of_labels[:, model.block(2)] = 3 * y[:, 2:]
+    z_c = rng.normal(size=(num, 4))
+    z_c[:, 0] += 20 * y[:, 0]
+    z_c[:, model.latent_slice(1)] += 20 * np.array([[0, 0], [0, 1], [1, 0]])[y[:, 1].astype(int)]
+    z_c[:, model.latent_slice(2)] = 3 * y[:, 2:]
     if others_tell_age:
-        of_labels[:, :1] += y[:, 2:]
-    rest = rng.normal(size=(num, 4))
+        z_c[:, :1] += y[:, 2:]
+    z_style = rng.normal(size=(num, 4))
     if style_tells_hat:
-        rest[:, 1] += 20 * y[:, 0]
-    return Codes(of_labels, rest, y)
+        z_style[:, 1] += 20 * y[:, 0]
+    return Codes(z_c, z_style, y)
 
 
 def test_a_label_is_told_by_its_own_characteristics_alone(model):

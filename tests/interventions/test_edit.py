@@ -110,9 +110,9 @@ def test_a_nudge_of_a_number_is_in_its_unit():
     age, hair = Continuous("Age", 40.0, 10.0), Categorical("Hair", ("black", "red", "grey"))
     model = mnist(z_dim=8, labels=[age, hair])
     x = torch.rand(2, 1, 28, 28)
-    start, end = (model.prior_of(0, value)[0] for value in (40.0, 45.0))
+    start, end = (model.latent_prior(0, value)[0] for value in (40.0, 45.0))
     z_c, z_style = encode(model, x)
-    z_c[:, model.block(0)] += (end - start).detach()
+    z_c[:, model.latent_slice(0)] += (end - start).detach()
     assert_close(shift(model, x, "Age", 5), decode(model, z_c, z_style))
     with pytest.raises(ValueError, match="'Hair' has classes, in no line"):
         shift(model, x, "Hair", 1)

@@ -52,7 +52,7 @@ def encoded(model, x):
 
 
 def prior_mean(model, index, value):
-    return model.prior_of(index, value)[0].detach()
+    return model.latent_prior(index, value)[0].detach()
 
 
 def test_what_a_label_excludes_is_taken_away_with_it_from_those_that_have_it(bald_or_with_a_hat):
@@ -86,7 +86,7 @@ def test_ways_end_where_edits_do_and_walks_are_without_the_excluded(bald_or_with
 def end_of_walk(model, x):
     """Two deviations beyond the mean of those who are bald, and without the hat."""
     z_c, z_style = encoded(model, x)
-    mean, deviation = model.prior_of(0, 1.0)
+    mean, deviation = model.latent_prior(0, 1.0)
     sign = (mean - prior_mean(model, 0, 0.0)).sign()
     z_c[:, 0] = (mean + 2 * sign * deviation).detach()
     z_c[:, 2] = prior_mean(model, 2, 0.0)

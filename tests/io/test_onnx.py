@@ -94,7 +94,7 @@ def test_labels_are_read_and_set_by_what_is_written(exported, reference):
     for index, label in enumerate(written["labels"]):
         for value in (0, 1):
             moments = (label["loc"][value], label["scale"][value])
-            assert moments == pytest.approx([m.item() for m in model.prior_of(index, value)])
+            assert moments == pytest.approx([m.item() for m in model.latent_prior(index, value)])
 
 
 @pytest.mark.parametrize(

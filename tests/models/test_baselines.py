@@ -214,9 +214,9 @@ def test_m2_with_all_labels_is_a_cvae_with_a_prior_and_a_classifier_of_labels(ki
     m2, alpha, y = make_m2(KINDS[kind]), 7.0, some_labels(KINDS[kind])
     cvae = baselines.CVAE(m2.encoder, m2.decoder, m2.prior, m2.labels)
     bound = -with_mean_draws(Trace_ELBO().loss, cvae.model, cvae.guide, x, y)
-    of_labels = m2.label_prior().log_prob(y) + alpha * m2.q_y_x(x).log_prob(y)
+    z_c = m2.label_prior().log_prob(y) + alpha * m2.q_y_x(x).log_prob(y)
     actual = with_mean_draws(baselines.M2_ELBO(alpha).loss, m2.model, m2.guide, x, y)
-    assert_close(-actual, bound + of_labels.sum().item())
+    assert_close(-actual, bound + z_c.sum().item())
 
 
 @pytest.mark.parametrize(

@@ -62,21 +62,21 @@ class CVAE(ImageModel):
         with pyro.plate("data", len(x)), poutine.mask(mask=_complete(y)):
             pyro.sample("z", self.encoder(x, self.code(y.nan_to_num())))
 
-    def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
+    def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
         """The mean image of the labels' code and ``z``."""
-        return self.decoder(join(of_labels, rest)).mean
+        return self.decoder(join(z_c, z_style)).mean
 
-    def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """The labels' code, and ``z`` from its prior."""
         return self.code(y), self.prior().sample(y.shape[:-1])
 
-    def block(self, index: int) -> slice:
+    def latent_slice(self, index: int) -> slice:
         """Where a label is in the code."""
-        return self.code.block(index)
+        return self.code.latent_slice(index)
 
-    def prior_of(self, index: int, value: float) -> tuple[Tensor, Tensor]:
+    def latent_prior(self, index: int, value: float) -> tuple[Tensor, Tensor]:
         """The code of a label's value, with no deviation: there is one way to have it."""
-        code = self.code(self.row_with(index, value))[self.block(index)]
+        code = self.code(self.label_vector_with(index, value))[self.latent_slice(index)]
         return code, torch.zeros_like(code)
 
 

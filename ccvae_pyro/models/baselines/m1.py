@@ -54,10 +54,10 @@ class M1(ImageModel):
         """As the VAE does."""
         return self.vae.encode(x)
 
-    def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
+    def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
         """As the VAE does."""
-        return self.vae.decode(of_labels, rest)
+        return self.vae.decode(z_c, z_style)
 
-    def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """As the VAE does, whatever the labels are."""
-        return self.vae.draw(y)
+        return self.vae.sample_latents(y)

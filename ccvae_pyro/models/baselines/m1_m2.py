@@ -85,20 +85,20 @@ class M1M2(ImageModel):
         p_z_1 = self.m2.decoder(join(code, z_2))
         return code, torch.cat([z_2, (z_1 - p_z_1.mean) / p_z_1.variance.sqrt()], dim=-1)
 
-    def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
+    def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
         """The mean image of :math:`z_1`."""
         z_dim = self.m2.prior().event_shape[0]
-        p_z_1 = self.m2.decoder(join(of_labels, rest[..., :z_dim]))
-        return self.vae.decode(of_labels, p_z_1.mean + rest[..., z_dim:] * p_z_1.variance.sqrt())
+        p_z_1 = self.m2.decoder(join(z_c, z_style[..., :z_dim]))
+        return self.vae.decode(z_c, p_z_1.mean + z_style[..., z_dim:] * p_z_1.variance.sqrt())
 
-    def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """The labels' code, :math:`z_2` from its prior, and deviations of :math:`z_1`."""
-        code, z_2 = self.m2.draw(y)
+        code, z_2 = self.m2.sample_latents(y)
         z_1 = self.m2.decoder(join(code, z_2)).mean
         return code, torch.cat([z_2, torch.randn_like(z_1)], dim=-1)
 
-    def block(self, index: int) -> slice:
-        return self.m2.block(index)
+    def latent_slice(self, index: int) -> slice:
+        return self.m2.latent_slice(index)
 
-    def prior_of(self, index: int, value: float) -> tuple[Tensor, Tensor]:
-        return self.m2.prior_of(index, value)
+    def latent_prior(self, index: int, value: float) -> tuple[Tensor, Tensor]:
+        return self.m2.latent_prior(index, value)

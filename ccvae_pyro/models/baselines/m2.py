@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ccvae_pyro.components import join
 from ccvae_pyro.distributions.partially_observed import infer_labels, sample_labels
-from ccvae_pyro.distributions.reading import likeliest
+from ccvae_pyro.distributions.reading import most_likely
 from ccvae_pyro.labels import Label
 from ccvae_pyro.models.base import register
 from ccvae_pyro.models.baselines.cvae import CVAE
@@ -77,5 +77,5 @@ class M2(CVAE):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The code of the likeliest labels, and the posterior mean of ``z`` given these."""
-        code = self.code(likeliest(self.q_y_x(x)))
+        code = self.code(most_likely(self.q_y_x(x)))
         return code, self.encoder(x, code).mean

@@ -105,11 +105,11 @@ class MVAE(ImageModel):
         z = self.posterior(x).mean
         return z[..., :0], z
 
-    def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
+    def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
         """The mean image of ``z``."""
-        return self.decoder(rest).mean
+        return self.decoder(z_style).mean
 
-    def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """No latents of labels alone, and ``z`` given the labels."""
         z = self.posterior(y=y).sample()
         return z[..., :0], z

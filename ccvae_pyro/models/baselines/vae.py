@@ -61,11 +61,11 @@ class VAE(ImageModel):
         z = self.encoder(x)[0].mean
         return z[..., :0], z
 
-    def decode(self, of_labels: Tensor, rest: Tensor) -> Tensor:
+    def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
         """The mean image of ``z``."""
-        return self.decoder(rest).mean
+        return self.decoder(z_style).mean
 
-    def draw(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """As many ``z`` as there are rows of labels, whatever these are."""
         z = self.prior().sample(y.shape[:-1])
         return z[..., :0], z
