@@ -15,9 +15,9 @@ from pyro.infer import SVI, Trace_ELBO
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
+from ccvae_pyro.models import BASELINES, baseline
 from ccvae_pyro.models.base import ImageModel
-from ccvae_pyro.models.baselines import DIVA_ELBO, M2_ELBO, MVAE_ELBO, baseline
-from ccvae_pyro.models.baselines.presets import NAMES
+from ccvae_pyro.objectives.baseline_elbos import DIVA_ELBO, M2_ELBO, MVAE_ELBO
 from ccvae_pyro.training.classifier import train_classifier
 
 CCVAE_OBJECTIVES = ("exact", "paper", "paper-true-gradient")
@@ -72,11 +72,11 @@ def new_model(
     name = "m1_m2" if name == JOINT else name
     labels, z_dim, channels = data.described(), settings.z_dim, data.images.shape[-1]
     if channels > 1:
-        make: Any = partial(baseline, name) if name in NAMES else ccvae_pyro.celeba
+        make: Any = partial(baseline, name) if name in BASELINES else ccvae_pyro.celeba
         scale = settings.likelihood_scale
         return make(labels=labels, z_dim=z_dim, likelihood_scale=scale, channels=channels)
     labels = mnist.with_characteristics(labels, z_dim, settings.style_dim)
-    if name in NAMES:
+    if name in BASELINES:
         images = {"conv": "mnist", "mlp": "mlp"}[networks]
         return baseline(name, labels, z_dim, images=images)
     return ccvae_pyro.mnist(labels=labels, z_dim=z_dim, convolutions=networks == "conv")

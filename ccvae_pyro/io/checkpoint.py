@@ -13,7 +13,7 @@ from torch import nn
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.errors import CheckpointError
 from ccvae_pyro.models.base import ImageModel
-from ccvae_pyro.models.config import from_config
+from ccvae_pyro.models.presets import from_config
 
 
 def save(path: Path | str, model: ImageModel, **values: Any) -> None:

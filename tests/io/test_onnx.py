@@ -8,10 +8,9 @@ from helpers import make_ccvae
 from torch.testing import assert_close
 
 import ccvae_pyro
-from ccvae_pyro import Binary, Categorical
+from ccvae_pyro import Binary, Categorical, models
 from ccvae_pyro.io import onnx as export
 from ccvae_pyro.io.onnx import export_onnx
-from ccvae_pyro.models import baselines
 from ccvae_pyro.networks.layers import Network
 
 EXCLUSIVE = (Binary("Bald", 0.3, excludes=("Red_Hair",)), Binary("Red_Hair", 0.6), Binary("Hat"))
@@ -100,7 +99,7 @@ def test_labels_are_read_and_set_by_what_is_written(exported, reference):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: baselines.baseline("vae", [Binary("Hat")], 3), "wanted a CCVAE, got a VAE"),
+        (lambda: models.baseline("vae", [Binary("Hat")], 3), "wanted a CCVAE, got a VAE"),
         (
             lambda: ccvae_pyro.mnist(labels=[Binary("Hat"), Categorical("Hair", ("red", "no"))]),
             r"got others: Hair \(Categorical\)",

@@ -11,7 +11,7 @@ from pyro.optim import Adam
 from torch.testing import assert_close
 
 import ccvae_pyro
-from ccvae_pyro import CCVAE_ELBO, Binary, Categorical, networks
+from ccvae_pyro import CCVAE_ELBO, Binary, Categorical, models, networks
 from ccvae_pyro import components as distributions
 from ccvae_pyro import components as parts
 from ccvae_pyro.components import label_modules
@@ -20,6 +20,7 @@ from ccvae_pyro.distributions.partially_observed import PartlyKnown
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation.importance import log_p_x
 from ccvae_pyro.models import baselines
+from ccvae_pyro.objectives import baseline_elbos
 
 KINDS = {
     "binary": [Binary("Hat", 0.3), Binary("Beard", 0.6)],
@@ -146,7 +147,7 @@ def with_mean_draws(function, *args):
 @pytest.mark.parametrize("kind", KINDS)
 def test_m2_without_labels_is_enumerated(kind, x):
     m2 = make_m2(KINDS[kind])
-    actual = with_mean_draws(baselines.M2_ELBO().loss, m2.model, m2.guide, x)
+    actual = with_mean_draws(baseline_elbos.M2_ELBO().loss, m2.model, m2.guide, x)
     by_hand = enumerated_by_hand(m2)
     expected = with_mean_draws(TraceEnum_ELBO(max_plate_nesting=1).loss, *by_hand, x)
     assert_close(actual, expected)
@@ -155,7 +156,7 @@ def test_m2_without_labels_is_enumerated(kind, x):
 def test_m2_sums_over_the_labels_of_an_image_that_are_missing(x):
     m2 = make_m2(KINDS["both"])
     y = torch.tensor([[1.0, torch.nan]]).repeat(BATCH, 1)
-    actual = with_mean_draws(baselines.M2_ELBO().loss, m2.model, m2.guide, x, y)
+    actual = with_mean_draws(baseline_elbos.M2_ELBO().loss, m2.model, m2.guide, x, y)
     model, guide = enumerated_by_hand(m2)
     known = {"y_0": torch.ones(BATCH)}
     by_hand = (
@@ -203,7 +204,7 @@ def test_m2_with_all_labels_is_a_ccvae_whose_labels_say_nothing_of_the_image(bat
         ccvae.label_prior,
         ccvae.labels,
     )
-    actual = with_mean_draws(baselines.M2_ELBO(alpha).loss, m2.model, m2.guide, x, y)
+    actual = with_mean_draws(baseline_elbos.M2_ELBO(alpha).loss, m2.model, m2.guide, x, y)
     objective = CCVAE_ELBO(1, classification_weight=alpha)
     expected = with_mean_draws(objective.loss, ccvae.model, ccvae.guide, x, y)
     assert_close(actual, expected)
@@ -215,7 +216,7 @@ def test_m2_with_all_labels_is_a_cvae_with_a_prior_and_a_classifier_of_labels(ki
     cvae = baselines.CVAE(m2.encoder, m2.decoder, m2.prior, m2.labels)
     bound = -with_mean_draws(Trace_ELBO().loss, cvae.model, cvae.guide, x, y)
     z_c = m2.label_prior().log_prob(y) + alpha * m2.q_y_x(x).log_prob(y)
-    actual = with_mean_draws(baselines.M2_ELBO(alpha).loss, m2.model, m2.guide, x, y)
+    actual = with_mean_draws(baseline_elbos.M2_ELBO(alpha).loss, m2.model, m2.guide, x, y)
     assert_close(-actual, bound + z_c.sum().item())
 
 
@@ -258,7 +259,7 @@ def test_log_p_x_of_a_linear_m2_is_a_mixture_of_normals(label, prior):
 def test_labels_of_m2_have_the_gradient_of_their_weight_alone(x):
     m2, alpha = make_m2(KINDS["classes"]), 7.0
     y = some_labels(m2.labels)
-    with_mean_draws(baselines.M2_ELBO(alpha).loss_and_grads, m2.model, m2.guide, x, y)
+    with_mean_draws(baseline_elbos.M2_ELBO(alpha).loss_and_grads, m2.model, m2.guide, x, y)
     actual = [parameter.grad for parameter in m2.classifier.parameters()]
     loss = -alpha * m2.classifier(x).log_prob(y).sum()
     expected = torch.autograd.grad(loss, list(m2.classifier.parameters()))
@@ -268,7 +269,7 @@ def test_labels_of_m2_have_the_gradient_of_their_weight_alone(x):
 @pytest.mark.parametrize("kind", KINDS)
 def test_m1_m2_without_labels_is_enumerated(kind, x):
     m1_m2 = make_m1_m2(KINDS[kind])
-    actual = with_mean_draws(baselines.M2_ELBO().loss, m1_m2.model, m1_m2.guide, x)
+    actual = with_mean_draws(baseline_elbos.M2_ELBO().loss, m1_m2.model, m1_m2.guide, x)
     vae, (of_latents, guide_of_latents) = m1_m2.vae, enumerated_by_hand(m1_m2.m2)
     z_1 = vae.encoder(x)[0].mean
     # The terms of z_1 as an image, and what is left of the bound.
@@ -283,7 +284,7 @@ def test_a_frozen_vae_stays_as_it_is(x):
     m1_m2 = make_m1_m2(KINDS["classes"])
     m1_m2.freeze()
     before = [parameter.clone() for parameter in m1_m2.parameters()]
-    svi = SVI(m1_m2.model, m1_m2.guide, Adam({"lr": 0.01}), loss=baselines.M2_ELBO())
+    svi = SVI(m1_m2.model, m1_m2.guide, Adam({"lr": 0.01}), loss=baseline_elbos.M2_ELBO())
     svi.step(x)
     same = [torch.equal(a, b) for a, b in zip(before, m1_m2.parameters(), strict=True)]
     num_frozen = len(list(m1_m2.vae.parameters()))
@@ -349,7 +350,7 @@ def without_labels_in_the_guide(model):
 
 def test_diva_with_beta_1_and_alpha_0_is_the_elbo_with_the_conditional_prior(batch):
     diva = make_diva()
-    actual = seeded(baselines.DIVA_ELBO(0.0).loss, diva.model, diva.guide, *batch)
+    actual = seeded(baseline_elbos.DIVA_ELBO(0.0).loss, diva.model, diva.guide, *batch)
     expected = seeded(Trace_ELBO().loss, diva.model, without_labels_in_the_guide(diva), *batch)
     assert_close(actual, expected)
 
@@ -359,7 +360,7 @@ def test_diva_is_its_equation(batch, is_labeled):
     (x, y), alpha, beta = batch, 30.0, 4.0
     diva = make_diva(beta)
     args = (x, y) if is_labeled else (x,)
-    actual = with_mean_draws(baselines.DIVA_ELBO(alpha).loss, diva.model, diva.guide, *args)
+    actual = with_mean_draws(baseline_elbos.DIVA_ELBO(alpha).loss, diva.model, diva.guide, *args)
     q_z_c, q_z_style = diva.encoder(x)
     z_c, z_style = q_z_c.mean, q_z_style.mean
     image = diva.decoder(torch.cat([z_c, z_style], -1)).log_prob(x)
@@ -380,7 +381,7 @@ def test_diva_is_its_equation(batch, is_labeled):
 def test_diva_imputes_labels_as_a_ccvae_does(batch):
     diva, ccvae = make_diva(), make_ccvae()
     ccvae.load_state_dict(diva.state_dict())
-    actual = seeded(baselines.DIVA_ELBO(30.0).loss, diva.model, diva.guide, batch[0])
+    actual = seeded(baseline_elbos.DIVA_ELBO(30.0).loss, diva.model, diva.guide, batch[0])
     objective = CCVAE_ELBO(1, share_sample=True, stop_gradient=False)
     assert_close(actual, seeded(objective.loss, ccvae.model, ccvae.guide, batch[0]))
 
@@ -401,7 +402,9 @@ def test_mvae_without_labels_is_a_vae(x):
     expected = seeded(Trace_ELBO().loss, vae.model, vae.guide, x)
     missing = torch.full((BATCH, 2), torch.nan)
     for args in ((x,), (x, missing)):
-        assert_close(seeded(baselines.MVAE_ELBO().loss, mvae.model, mvae.guide, *args), expected)
+        assert_close(
+            seeded(baseline_elbos.MVAE_ELBO().loss, mvae.model, mvae.guide, *args), expected
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -422,7 +425,7 @@ def test_the_objective_of_mvae_has_three_views(x):
     mvae = make_mvae(KINDS["both"])
     y = some_labels(mvae.labels)
     y[0] = torch.nan
-    objective = baselines.MVAE_ELBO()
+    objective = baseline_elbos.MVAE_ELBO()
     actual = with_mean_draws(objective.loss, mvae.model, mvae.guide, x, y)
     views = [(x,), (x[1:], y[1:]), (None, y[1:])]
     losses = [with_mean_draws(Trace_ELBO().loss, mvae.model, mvae.guide, *view) for view in views]
@@ -448,10 +451,10 @@ OBJECTIVES = {
     "vae": Trace_ELBO,
     "cvae": Trace_ELBO,
     "m1": Trace_ELBO,
-    "m2": baselines.M2_ELBO,
-    "m1_m2": baselines.M2_ELBO,
-    "diva": lambda: baselines.DIVA_ELBO(1.0),
-    "mvae": baselines.MVAE_ELBO,
+    "m2": baseline_elbos.M2_ELBO,
+    "m1_m2": baseline_elbos.M2_ELBO,
+    "diva": lambda: baseline_elbos.DIVA_ELBO(1.0),
+    "mvae": baseline_elbos.MVAE_ELBO,
 }
 
 
@@ -459,7 +462,7 @@ OBJECTIVES = {
 @pytest.mark.parametrize("images", ["mnist", "mlp"])
 def test_each_is_trained_saved_and_loaded_by_what_trains_a_ccvae(name, images, data, tmp_path):
     torch.set_default_dtype(torch.float32)
-    model = baselines.baseline(name, data.described(), 5, images=images)
+    model = models.baseline(name, data.described(), 5, images=images)
     before = [parameter.clone() for parameter in model.parameters()]
     svi = SVI(model.model, model.guide, Adam({"lr": 1e-3}), loss=OBJECTIVES[name]())
     ccvae_pyro.train(model, svi, Batches(data, 10), 1, tmp_path)
@@ -487,7 +490,7 @@ CAN = {
 @pytest.mark.parametrize("what", ["classify", "reconstruct", "generate", "edit", "swap", "walk"])
 def test_each_does_what_it_can_and_refuses_what_it_cannot(name, what, data):
     torch.set_default_dtype(torch.float32)
-    model = baselines.baseline(name, data.described(), 5, images="mlp")
+    model = models.baseline(name, data.described(), 5, images="mlp")
     x, y = data.batch(data.splits["valid"])
     arguments = {
         "classify": (x,),
@@ -508,7 +511,7 @@ def test_each_does_what_it_can_and_refuses_what_it_cannot(name, what, data):
 
 def test_an_edit_of_m2_is_another_label_and_the_same_rest(data):
     torch.set_default_dtype(torch.float32)
-    m2 = baselines.baseline("m2", data.described(), 5, images="mlp")
+    m2 = models.baseline("m2", data.described(), 5, images="mlp")
     x, _ = data.batch(data.splits["valid"])
     y, _ = ccvae_pyro.predict(m2, x)
     z = m2.encoder(x, m2.code(y)).mean
@@ -519,7 +522,7 @@ def test_an_edit_of_m2_is_another_label_and_the_same_rest(data):
 
 def test_figures_of_what_a_model_cannot_do_are_missing(data):
     torch.set_default_dtype(torch.float32)
-    vae = baselines.baseline("vae", data.described(), 5, images="mlp")
+    vae = models.baseline("vae", data.described(), 5, images="mlp")
     figures = ccvae_pyro.evaluate(vae, Batches(data, 10).held_out("test"), Trace_ELBO())
     assert np.isnan(figures["accuracy"])
     assert figures["reconstruction_error"] > 0
@@ -527,6 +530,6 @@ def test_figures_of_what_a_model_cannot_do_are_missing(data):
 
 def test_an_unknown_relative_is_refused():
     with pytest.raises(ValueError, match=r"wanted one of vae, cvae, .*, got 'gan'"):
-        baselines.baseline("gan", [Binary("Hat")])
-    with pytest.raises(ValueError, match="wanted images as celeba, mnist or mlp, got 'cifar'"):
-        baselines.baseline("vae", [Binary("Hat")], images="cifar")
+        models.baseline("gan", [Binary("Hat")])
+    with pytest.raises(ValueError, match="images must be celeba, mnist or mlp, got 'cifar'"):
+        models.baseline("vae", [Binary("Hat")], images="cifar")
