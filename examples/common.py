@@ -16,8 +16,8 @@ from pyro.infer import SVI, Trace_ELBO
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
-from ccvae_pyro.training import distributed as ranks
-from ccvae_pyro.training.devices import pick_device, pick_precision
+from ccvae_pyro.training import distributed
+from ccvae_pyro.training import pick_device, pick_precision
 
 # What to start from with each objective; docs/objective.md has what else was measured.
 CLASSIFICATION_WEIGHT = {"exact": 300.0, "paper": 0.0, "paper-true-gradient": 0.0}
@@ -53,7 +53,7 @@ def fit(
 
     Of processes that ``torchrun`` started, the first one does, and the others return nothing.
     """
-    with ranks.joined(pick_device(args.device)) as device:
+    with distributed.process_group(pick_device(args.device)) as device:
         return fit_on(args, load, make_model, device)
 
 
@@ -66,9 +66,9 @@ def fit_on(
     """As :func:`fit`, as one of the processes that train the model."""
     precision = pick_precision(args.precision, device)
     pyro.set_rng_seed(args.seed)
-    with ranks.first_on_machine():
+    with distributed.local_main_process_first():
         data = load(args)
-    shares = {"rank": ranks.rank(), "num_ranks": ranks.num_ranks()}
+    shares = {"rank": distributed.rank(), "num_ranks": distributed.world_size()}
     how = {"shift": args.shift, "warp": args.warp, "device": device, "seed": args.seed}
     batches = Batches(data, args.batch_size, **how, **shares)
     set_weight(args, batches)
@@ -78,10 +78,10 @@ def fit_on(
     ccvae_pyro.set_precision(ccvae, precision)
     if args.compile:
         ccvae_pyro.compile_networks(ccvae)
-    if ranks.rank() == 0:
+    if distributed.rank() == 0:
         check_config(args.out / "config.json", config, args.resume)
     state = train(args, ccvae, batches, args.out, resume=args.resume)
-    if ranks.rank():
+    if distributed.rank():
         return None
     conclude(args, ccvae, batches, state, config)
     return ccvae, data

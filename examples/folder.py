@@ -23,7 +23,7 @@ import torch
 import ccvae_pyro
 from ccvae_pyro.data import LabeledImages, describe, load_folder, write_imputed
 from ccvae_pyro.labels import Continuous
-from ccvae_pyro.training import distributed as ranks
+from ccvae_pyro.training import distributed
 
 NUM_STYLE = 27  # as the paper has for 64x64 images
 
@@ -56,7 +56,7 @@ def load(args: argparse.Namespace) -> LabeledImages:
         seed=args.seed,
         skip_unreadable=args.skip_unreadable,
     )
-    if ranks.rank() == 0:
+    if distributed.rank() == 0:
         print(*describe(data.kinds, data.labels), sep="\n")
     return data
 

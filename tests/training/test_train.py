@@ -54,7 +54,7 @@ def assert_same(first, second):
 
 
 def interrupt_after(svi, num_steps, action):
-    """Makes a run meet something at the end of a step."""
+    """Calls a function with the loss at the end of a step, whose loss it returns."""
     step, taken = svi.step, []
 
     def counted(*batch):
@@ -72,14 +72,15 @@ def press_ctrl_c(loss):
 
 def test_training_lowers_the_loss_and_leaves_its_history(data, tmp_path):
     ccvae, svi, batches = start(data)
-    state = ccvae_pyro.train(ccvae, svi, batches, 5, tmp_path)
-    assert state["history"][-1]["loss"] < state["history"][0]["loss"]
+    result = ccvae_pyro.train(ccvae, svi, batches, 5, tmp_path)
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+    assert result.seconds == sum(record["seconds"] for record in result.history) > 0
     with (tmp_path / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4, 5]
     assert {"loss", "accuracy", "reconstruction_error", "seconds"} < rows[0].keys()
-    assert list(state["reconstructions"]) == [1, 2, 4, 5]
-    assert state["reconstructions"][5].shape == (10, 1, 28, 28)
+    assert list(result.reconstructions) == [1, 2, 4, 5]
+    assert result.reconstructions[5].shape == (10, 1, 28, 28)
     assert not list(tmp_path.glob(".*"))
 
 
@@ -112,16 +113,16 @@ def test_ctrl_c_saves_and_resuming_goes_on_to_the_same_end(
 
     ccvae, svi, batches = start(data, seed=0)
     for parameter in ccvae.parameters():
-        parameter.data.zero_()  # so that only the checkpoint can tell
+        parameter.data.zero_()  # so that they must come from the checkpoint
     options["resume"] = True
-    state = ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path / "stopped", **options)
+    resumed = ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path / "stopped", **options)
     assert_same(parameters(tmp_path / "stopped"), parameters(tmp_path / "undisturbed"))
     undisturbed = checkpoint.read(tmp_path / "undisturbed" / "checkpoint.pt")["history"]
-    losses = [[record["loss"] for record in h] for h in (state["history"], undisturbed)]
+    losses = [[record["loss"] for record in h] for h in (resumed.history, undisturbed)]
     assert losses[0] == losses[1]
 
 
-def test_the_rate_stays_and_then_falls_to_zero(data, tmp_path):
+def test_the_learning_rate_is_constant_and_then_falls_to_zero(data, tmp_path):
     ccvae, svi, batches = start(data)
     rates, step = [], svi.step
 
@@ -132,14 +133,14 @@ def test_the_rate_stays_and_then_falls_to_zero(data, tmp_path):
 
     svi.step = noted
     ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, decay_fraction=0.5)  # eight steps
-    expected = [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]  # of each step
+    expected = [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]
     assert [len(of_step) for of_step in rates] == [1] * 8
     assert [min(of_step) for of_step in rates] == pytest.approx([1e-3 * r for r in expected])
     with pytest.raises(ValueError, match=r"decay_fraction must be between 0 and 1, got 1\.5"):
         ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, decay_fraction=1.5)
 
 
-def test_the_weight_goes_to_the_last_one_over_the_first_half(data, tmp_path):
+def test_the_weight_reaches_the_final_one_after_the_first_half(data, tmp_path):
     ccvae, _, batches = start(data)
     objective, weights = ccvae_pyro.ExactCCVAE_ELBO(16.0), []
     svi = SVI(ccvae.model, ccvae.guide, ccvae_pyro.make_adam(1e-3), loss=objective)
@@ -154,7 +155,7 @@ def test_the_weight_goes_to_the_last_one_over_the_first_half(data, tmp_path):
     svi.step = noted
     with pytest.raises(KeyboardInterrupt):
         ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, final_weight=1.0)  # three of eight
-    objective.classification_weight = 16.0  # as one that is made anew
+    objective.classification_weight = 16.0  # as that of a new objective
     ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, final_weight=1.0, resume=True)
     assert weights == pytest.approx([16, 8, 4, 2, 1, 1, 1, 1])
     objective.classification_weight = 0.0
@@ -162,7 +163,7 @@ def test_the_weight_goes_to_the_last_one_over_the_first_half(data, tmp_path):
         ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, final_weight=1.0)
 
 
-def test_a_rate_of_the_callers_own_making_is_left_alone(data, tmp_path):
+def test_the_learning_rate_of_the_users_optimizer_is_kept_without_decay(data, tmp_path):
     ccvae, svi, batches = start(data)
     svi.optim = ClippedAdam({"lr": 1e-3, "lrd": 0.5})
     ccvae_pyro.train(ccvae, svi, batches, 1, tmp_path)
@@ -177,7 +178,7 @@ def test_resuming_a_finished_run_changes_nothing(data, tmp_path):
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
-def test_resuming_where_nothing_is_starts_anew(data, tmp_path):
+def test_resuming_without_a_checkpoint_starts_a_run(data, tmp_path):
     ccvae_pyro.train(*start(data), 1, tmp_path / "a", resume=True)
     ccvae_pyro.train(*start(data), 1, tmp_path / "b")
     assert_same(parameters(tmp_path / "a"), parameters(tmp_path / "b"))
@@ -209,7 +210,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(data, tmp_path, monkeypatch):
 @pytest.mark.parametrize("label_fraction", [0.0, 1.0])
 def test_all_or_none_of_the_images_may_be_labeled(data, tmp_path, label_fraction):
     ccvae, svi, batches = start(data, label_fraction=label_fraction)
-    history = ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path)["history"]
+    history = ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path).history
     assert all(np.isfinite(record["loss"]) for record in history)
 
 
@@ -226,7 +227,7 @@ def test_a_model_is_loaded_as_it_was_saved(data, tmp_path):
     assert torch.equal(ccvae_pyro.classify(loaded, x), ccvae_pyro.classify(ccvae, x))
 
 
-def test_a_model_put_together_by_hand_is_loaded_into_its_like(ccvae, tmp_path):
+def test_a_model_without_a_preset_is_loaded_into_another_of_its_kind(ccvae, tmp_path):
     ccvae_pyro.save(tmp_path / "a.pt", ccvae)
     with pytest.raises(CheckpointError, match="pass the model"):
         ccvae_pyro.load(tmp_path / "a.pt")
@@ -265,7 +266,7 @@ def test_another_file_is_no_checkpoint(tmp_path):
         ccvae_pyro.load(tmp_path / "b.pt")
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+def test_a_file_is_written_atomically(tmp_path):
     path = tmp_path / "deep" / "a.txt"
     with files.atomic_write(path) as part:
         part.write_text("first")
@@ -279,6 +280,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 def test_bfloat16_trains(data, tmp_path):
     ccvae, svi, batches = start(data)
     ccvae_pyro.set_precision(ccvae, torch.bfloat16)
-    history = ccvae_pyro.train(ccvae, svi, batches, 4, tmp_path)["history"]
+    history = ccvae_pyro.train(ccvae, svi, batches, 4, tmp_path).history
     assert history[-1]["loss"] < history[0]["loss"]
     assert {p.dtype for p in ccvae.parameters()} == {torch.float32}
