@@ -34,9 +34,7 @@ def measure(device, batch_size):
 
 
 if __name__ == "__main__":
-    with distributed.process_group(
-        torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    ) as device:
+    with distributed.process_group(pick_device()) as device:
         images_a_second = measure(device, int(sys.argv[1]))
         if distributed.rank() == 0:
             print(images_a_second)

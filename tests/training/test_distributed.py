@@ -76,16 +76,12 @@ def test_ctrl_c_in_one_process_stops_all_when_they_read_the_loss(tmp_path):
 
 
 def test_a_single_process_has_rank_0_in_a_world_of_size_1():
-    assert (distributed.rank(), distributed.world_size(), distributed.all_reduce_sum(2.5, 1)) == (
-        0,
-        1,
-        [2.5, 1.0],
-    )
-    with (
-        distributed.process_group(torch.device("cpu")) as device,
-        distributed.local_main_process_first(),
-    ):
-        assert device == torch.device("cpu")
+    assert (distributed.rank(), distributed.world_size()) == (0, 1)
+    assert distributed.all_reduce_sum(2.5, 1) == [2.5, 1.0]
+    assert distributed.all_gather("mine") == ["mine"]
+    cpu = torch.device("cpu")
+    with distributed.process_group(cpu) as device, distributed.local_main_process_first():
+        assert device == cpu
 
 
 def test_batches_for_another_world_size_are_refused(tmp_path):
