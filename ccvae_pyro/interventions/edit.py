@@ -168,9 +168,7 @@ def _target_values(
             raise ValueError(f"wanted a value for {label!r}, got none")
         label = {label: value}
     elif value is not None:
-        raise ValueError(
-            f"a mapping has the values of its labels, got the value {value!r} besides"
-        )
+        raise ValueError(f"a mapping holds the values of its labels, got another: {value!r}")
     targets = {}
     for name, wanted in label.items():
         index = index_of(name, model.label_names)

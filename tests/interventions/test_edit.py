@@ -210,6 +210,6 @@ def test_bad_arguments_are_named_in_the_error(ccvae, x):
     with pytest.raises(ValueError, match="wanted a value for 'Beard', got none"):
         edit(ccvae, x, "Beard")
     with pytest.raises(
-        ValueError, match="a mapping holds the values of its labels, got another: 1"
+        ValueError, match="a mapping holds the values .* got another: 1"
     ):
         edit(ccvae, x, {"Beard": 1}, 1)

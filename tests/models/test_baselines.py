@@ -309,16 +309,16 @@ def test_m1_m2_reconstructs_as_its_vae_does_and_generates_as_its_model_does(x):
 
 
 def test_labels_of_too_many_values_are_sampled():
-    row = dist.Bernoulli(torch.full((5, 7), 0.3)).to_event(1)
+    q_y = dist.Bernoulli(torch.full((5, 7), 0.3)).to_event(1)
     y = torch.full((5, 7), torch.nan)
     y[:, 0] = 1
-    labels = PartlyKnown(row, y, count_known=False)
+    labels = PartlyKnown(q_y, y, count_known=False)
     assert labels.has_rsample
-    draws = labels.rsample((4000,))
-    assert (draws[..., 0] == 1).all()
-    assert_close(draws[..., 1:].mean(0), torch.full((5, 6), 0.3), atol=0.04, rtol=0)
-    expected = dist.Bernoulli(0.3).log_prob(draws[..., 1:]).sum(-1)
-    assert_close(labels.log_prob(draws), expected)
+    samples = labels.rsample((4000,))
+    assert (samples[..., 0] == 1).all()
+    assert_close(samples[..., 1:].mean(0), torch.full((5, 6), 0.3), atol=0.04, rtol=0)
+    expected = dist.Bernoulli(0.3).log_prob(samples[..., 1:]).sum(-1)
+    assert_close(labels.log_prob(samples), expected)
 
 
 def test_the_gradient_of_a_sampled_label_is_exact_for_linear_functions_of_it():
@@ -326,8 +326,8 @@ def test_the_gradient_of_a_sampled_label_is_exact_for_linear_functions_of_it():
     other = torch.randn(1, 7)
     guide = dist.Bernoulli(logits=logits).to_event(1)
     labels = PartlyKnown(guide, torch.full((1, 7), torch.nan), count_known=False)
-    draws = labels.rsample((200_000,))
-    bound = (dist.Bernoulli(logits=other).log_prob(draws).sum(-1) - labels.log_prob(draws)).mean()
+    samples = labels.rsample((200_000,))
+    bound = (dist.Bernoulli(logits=other).log_prob(samples).sum(-1) - labels.log_prob(samples)).mean()
     (actual,) = torch.autograd.grad(bound, logits)
     p, q = dist.Bernoulli(logits=other), dist.Bernoulli(logits=logits)
     (expected,) = torch.autograd.grad(-torch.distributions.kl_divergence(q, p).sum(), logits)
@@ -336,9 +336,9 @@ def test_the_gradient_of_a_sampled_label_is_exact_for_linear_functions_of_it():
 
 def test_classes_of_too_many_values_are_refused():
     labels = [Categorical("Hair", tuple("abcdefghi")), Categorical("Hat", tuple("abcdefghi"))]
-    row = label_modules(labels)["label_prior"]().expand([4])
+    p_y = label_modules(labels)["label_prior"]().expand([4])
     with pytest.raises(ValueError, match=r"at most 64 values together.*got \[9, 9\] values"):
-        PartlyKnown(row, torch.full((4, 2), torch.nan), count_known=False)
+        PartlyKnown(p_y, torch.full((4, 2), torch.nan), count_known=False)
 
 
 # DIVA
