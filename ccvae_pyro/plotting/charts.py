@@ -63,7 +63,8 @@ def plot_confusion(per_label: Mapping[str, LabelMetrics]) -> Figure:
     axes.set_yticks(range(len(rates)), names, fontsize=8)
     axes.set_xticks([0, 1], ["label is false\n(ideal: 0%)", "label is true\n(ideal: 100%)"])
     axes.xaxis.tick_top()
-    axes.set_title("Share of images for which a label (prevalence) is predicted", fontsize=10)
+    axes.set_title("Share of images for which the label is predicted", fontsize=10)
+    axes.set_ylabel("label (prevalence)")
     figure.colorbar(image, ax=axes, shrink=0.6)
     return figure
 
@@ -102,7 +103,7 @@ def plot_change(names: Sequence[str], change: np.ndarray) -> Figure:
         axes, change, spaced_names, spaced_names, is_annotated=len(change) <= MAX_ANNOTATED
     )
     axes.set_ylabel("label that is edited")
-    axes.set_xlabel("mean change in the oracle's output for each label")
+    axes.set_xlabel("mean change in the oracle classifier's output for each label")
     figure.colorbar(image, ax=axes, shrink=0.6)
     return figure
 

@@ -89,7 +89,7 @@ def plot_swaps(
     rows = [head, *(torch.cat([image[None], row]) for image, row in zip(x, swapped, strict=True))]
     labels = [label] if isinstance(label, str | int) else label or []
     names = "\n".join(spaced(model.label_of(name).name) for name in labels) or "all labels"
-    return draw_grid(rows, [f"{names}\nfrom:", *[""] * len(x)], ["image", *[""] * len(donors)])
+    return draw_grid(rows, [f"donors of\n{names}", *[""] * len(x)], ["image", *[""] * len(donors)])
 
 
 def plot_interpolations(

@@ -62,6 +62,7 @@ def test_confusion_has_a_row_for_each_label():
     figure = plotting.plot_confusion(per_label)
     assert np.allclose(figure.axes[0].images[0].get_array(), [[0.1, 0.75]] * 2)
     assert {"Bald (20%)", "Big Beard (40%)", "75.0%", "10.0%"} < set(texts(figure))
+    assert "label (prevalence)" in texts(figure)
 
 
 def test_reconstructions_have_a_row_for_each_epoch(faces):
@@ -203,8 +204,8 @@ def test_swaps_have_a_row_for_each_image_and_a_column_for_each_donor(faces):
     donor, changed = x[2], ccvae_pyro.swap(ccvae, x[1:2], x[2:3], "Big_Beard")[0]
     for place, shown in {(0, 2): donor, (2, 0): x[1], (2, 2): changed}.items():
         assert np.allclose(image(figure, *place), shown.permute(1, 2, 0), atol=1e-6)
-    assert "Big Beard\nfrom:" in texts(figure)
-    assert "all labels\nfrom:" in texts(plotting.plot_swaps(ccvae, x[:2], x[1:]))
+    assert "donors of\nBig Beard" in texts(figure)
+    assert "donors of\nall labels" in texts(plotting.plot_swaps(ccvae, x[:2], x[1:]))
 
 
 def test_interpolations_start_and_end_at_the_images(faces):
