@@ -107,7 +107,7 @@ def test_single_entries_may_be_missing(avatars_root, tmp_path):
     assert (config["objective"], config["likelihood_scale"]) == ("exact", 0.5)
 
 
-# What a comparison has no figure of.
+# The columns without a value, by model.
 SETTINGS = {"classification_weight", "consistency_weight", "likelihood_scale"}
 MISSING = {
     "exact": set(),
@@ -155,7 +155,7 @@ def test_settings_are_compared_on_mnist(tmp_path):
     assert "FashionMNIST is not in" in again.stderr
 
 
-def test_relatives_are_compared_by_how_many_of_each_class_have_labels(tmp_path):
+def test_baselines_are_compared_by_the_number_of_labels_of_each_class(tmp_path):
     write_mnist(tmp_path, num_images=300)
     arguments = ["--data", "fashion", "--root", tmp_path, "--out", tmp_path / "out", "--epochs", 1]
     arguments += ["--models", "m2", "paper", "--num-labels", "10", "20", "--networks", "mlp"]
@@ -174,11 +174,11 @@ def test_relatives_are_compared_by_how_many_of_each_class_have_labels(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--num-labels", "100"], "--num-labels is of classes, and avatars have attributes"),
+        (["--num-labels", "100"], "--num-labels needs a label with classes"),
         (["--data", "mnist", "--num-labels", "15"], "--num-labels are multiples of 10, got [15]"),
     ],
 )
-def test_numbers_of_labels_that_make_no_sense_are_refused(arguments, message):
+def test_invalid_numbers_of_labels_are_an_error(arguments, message):
     result = run_example("compare.py", *arguments)
     assert result.returncode == 2
     assert message in result.stderr
@@ -187,7 +187,7 @@ def test_numbers_of_labels_that_make_no_sense_are_refused(arguments, message):
 def test_a_run_leaves_one_page_of_all(finished):
     page = (finished / "report.html").read_text()
     assert page.count("data:image/webp;base64,") == len(FIGURES)
-    assert "<summary>How the run was made</summary>" in page
+    assert "<summary>Settings</summary>" in page
     assert len(page) < 10_000_000
 
 
