@@ -129,9 +129,7 @@ def make_objective(args: argparse.Namespace) -> Trace_ELBO:
         weight = args.consistency_weight
         return ccvae_pyro.ExactCCVAE_ELBO(args.classification_weight, consistency_weight=weight)
     if args.consistency_weight:
-        raise ValueError(
-            f"--consistency-weight needs --objective exact, got {args.objective}"
-        )
+        raise ValueError(f"--consistency-weight needs --objective exact, got {args.objective}")
     return ccvae_pyro.CCVAE_ELBO(
         num_label_samples=args.num_label_samples,
         stop_gradient=args.objective == "paper",

@@ -36,10 +36,11 @@ def add_objective_options(
     add("--classification-weight", type=float, metavar="W",
         help=f"coefficient of an additional log q(y|x) (default: {weight})")
     add("--final-weight", type=float, metavar="W",
-        help=f"value of that coefficient after the first half of the steps (default: {final_weight})")
+        help="value of that coefficient after the first half of the steps "
+        f"(default: {final_weight})")
     add("--consistency-weight", type=float, metavar="W",
-        help="coefficient of the label-consistency term, log q(y|x) of generated images; only with "
-        f"exact; makes a step 1.3 times as long (default: {consistency_weight})")
+        help="coefficient of the label-consistency term, log q(y|x) of generated images; only "
+        f"with exact; makes a step 1.3 times as long (default: {consistency_weight})")
     add("--likelihood-scale", type=float, metavar="B",
         help="scale of the Laplace likelihood of a pixel (default: 0.5 with exact, else the "
         "paper's 1)")
@@ -72,7 +73,8 @@ def add_training_options(
     add("--batch-size", type=positive, metavar="N",
         help=f"images per step (default: {batch_size})")
     add("--learning-rate", type=float, metavar="LR",
-        help=f"of Adam; ten times that for conditional prior and classifier (default: {learning_rate})")
+        help="of Adam; ten times that for conditional prior and classifier "
+        f"(default: {learning_rate})")
     add_decay_fraction(add)
     add("--shift", type=count, metavar="N",
         help=f"augmentation: random shifts of up to N pixels (default: {shift})")

@@ -210,10 +210,9 @@ def _end_epoch(model: ImageModel, batches: Batches, state: _State, is_last: bool
     state.epoch, state.step, state.loss, state.seconds = epoch, 0, 0.0, 0.0
     if distributed.rank():
         return
-    metrics = evaluate(model, batches.held_out("valid"))
-    record = {"epoch": epoch, "loss": loss / batches.num_images}
-    record |= {name: value for name, value in metrics.items() if name != "per_label"}
-    record["seconds"] = seconds
+    metrics = evaluate(model, batches.held_out("valid")).to_dict()
+    del metrics["per_label"]
+    record = {"epoch": epoch, "loss": loss / batches.num_images, **metrics, "seconds": seconds}
     state.history.append(record)
     tqdm.write(f"epoch {epoch}: " + ", ".join(f"{k} {v:.4g}" for k, v in list(record.items())[1:]))
     if is_last or epoch.bit_count() == 1:  # 1, 2, 4, 8, ...: most changes in the first epochs
