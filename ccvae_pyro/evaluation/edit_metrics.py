@@ -129,7 +129,7 @@ def pixel_variance(
 
     :returns: shape ``(batch, height, width)``, averaged over channels.
     """
-    images = sample_variations(model, x, label, value, num_draws=num_samples)
+    images = sample_variations(model, x, label, value, num_samples=num_samples)
     return images.var(dim=1).mean(dim=1)
 
 
