@@ -229,7 +229,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="scales of the Laplace likelihood (default: as celeba.py)")
     add("--batch-size", type=options.positive, default=50, metavar="N",
         help="images in a batch (default: 50)")
-    options.add_cool_down(add)
+    options.add_decay_fraction(add)
     add("--epochs", type=options.positive, default=20, metavar="N",
         help="epochs of training each model (default: 20)")
     add("--seeds", nargs="+", type=int, default=[0], metavar="N", help="random seeds (default: 0)")

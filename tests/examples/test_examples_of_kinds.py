@@ -63,7 +63,7 @@ def test_every_empty_cell_is_filled_in_and_no_other_is_touched(folder, finished)
         assert after["glasses"] in ("yes", "no")
         if not before["hair"]:
             assert 1 / len(hair) <= float(certainty["hair"]) <= 1
-    assert f"{num_filled} empty cells are filled in" in said
+    assert f"{num_filled} missing labels are imputed in" in said
 
 
 BAD_INPUT = {
@@ -104,13 +104,13 @@ def test_classes_are_learned_from_few_labels(tmp_path, folder, data):
     assert "| change of other labels |  | .000 |  |" in result.stdout  # there is one label only
 
 
-def test_too_few_dimensions_are_told(tmp_path):
+def test_too_few_dimensions_are_refused(tmp_path):
     write_mnist(tmp_path / "data", num_images=30, name="mnist")
     options = ["--root", tmp_path / "data", "--z-dim", 9, "--batch-size", 9]
     options += ["--out", tmp_path / "run"]
     result = run_example("mnist.py", *options)
     assert result.returncode == 2
-    assert "need --z-dim 20 at least, got 9" in result.stderr.splitlines()[-1]
+    assert "need a --z-dim of at least 20, got 9" in result.stderr.splitlines()[-1]
 
 
 def test_few_labels_are_tabulated_beside_published_results(tmp_path):
