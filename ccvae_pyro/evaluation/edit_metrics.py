@@ -17,10 +17,9 @@ from sklearn.metrics import f1_score, r2_score
 from torch import Tensor
 
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
-from ccvae_pyro.interventions.edit import edit, reconstruct, sample_variations, swap
-from ccvae_pyro.interventions.predict import classify
+from ccvae_pyro.interventions import classify, edit, reconstruct, sample_variations, swap
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of, num_outcomes
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 
 
 @dataclass(frozen=True)
