@@ -24,7 +24,7 @@ from ccvae_pyro.interventions._latent_targets import (
     unit_shift,
 )
 from ccvae_pyro.labels import index_of, value_of
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 
 
 @torch.no_grad()
