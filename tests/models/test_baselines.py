@@ -526,8 +526,8 @@ def test_metrics_that_a_model_does_not_support_are_missing(data):
     torch.set_default_dtype(torch.float32)
     vae = models.baseline("vae", data.described(), 5, images="mlp")
     metrics = ccvae_pyro.evaluate(vae, Batches(data, 10).held_out("test"), Trace_ELBO())
-    assert np.isnan(metrics["accuracy"])
-    assert metrics["reconstruction_error"] > 0
+    assert np.isnan(metrics.accuracy)
+    assert metrics.reconstruction_error > 0
 
 
 def test_an_unknown_baseline_is_refused():
