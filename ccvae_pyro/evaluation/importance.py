@@ -13,12 +13,11 @@ from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
 from ccvae_pyro.components.bayes_classifier import mixture_log_prob
-from ccvae_pyro.distributions.reading import observed_log_probs, outcomes
+from ccvae_pyro.distributions.label_vector import expectations, observed_log_probs
 from ccvae_pyro.evaluation import _arviz as arviz_bridge
 from ccvae_pyro.labels import Continuous, Label, are_plain, block_of, outcome_names
 from ccvae_pyro.models.ccvae import CCVAE
-from ccvae_pyro.objectives.prior_rows import values_to_try
-from ccvae_pyro.objectives.traces import log_joint
+from ccvae_pyro.objectives.base import log_joint
 
 CHUNK = 20  # draws decoded at a time
 
@@ -132,7 +131,7 @@ def inference_data(ccvae: CCVAE, x: Tensor, y: Tensor | None = None, num_draws: 
     """
     q_z_c, q_z_style = ccvae.encoder(x)
     z_c, z_style = (q.sample((num_draws,)) for q in (q_z_c, q_z_style))
-    y_probability = outcomes(ccvae.classifier(z_c))
+    y_probability = expectations(ccvae.classifier(z_c))
     posterior = {"z_c": z_c, "z_style": z_style, "y_probability": y_probability}
     groups = {"posterior": _arrays(posterior), "prior": _prior_draws(ccvae, num_draws)}
     if y is not None:
@@ -149,8 +148,7 @@ def plot_prior_forest(ccvae: CCVAE, num_draws: int = 4000) -> Figure:
 @torch.no_grad()
 def _prior_draws(ccvae: CCVAE, num_draws: int) -> dict[str, np.ndarray]:
     """Of ``z_c_given_y`` of all labels, or by label, if they differ in what they need."""
-    label_prior = ccvae.label_prior()
-    z_c = ccvae.conditional_prior(values_to_try(label_prior)).sample((num_draws,))
+    z_c = ccvae.conditional_prior(_values_of_labels(ccvae)).sample((num_draws,))
     if are_plain(ccvae.labels):
         return _arrays({"z_c_given_y": z_c.transpose(1, 2)})
     draws = {}
@@ -191,3 +189,17 @@ def _values(label: Label) -> list[str]:
     if isinstance(label, Continuous):
         return [f"{label.mean + count * label.std:.3g}" for count in range(3)]
     return list(label.classes)
+
+
+def _values_of_labels(ccvae: CCVAE) -> Tensor:
+    """Label vectors in which each label takes each of its values, the last one repeated."""
+    columns = []
+    for label in ccvae.labels:
+        if isinstance(label, Continuous):
+            columns.append([label.mean + count * label.std for count in range(3)])
+        else:
+            columns.append([float(i) for i in range(len(label.classes))])
+    num_rows = max(map(len, columns))
+    padded = [column + column[-1:] * (num_rows - len(column)) for column in columns]
+    like = next(ccvae.parameters())
+    return torch.tensor(padded, dtype=like.dtype, device=like.device).T

@@ -148,7 +148,7 @@ def assemble(
         decoder=networks.decoder(z_dim),
         style_prior=StandardNormal(z_dim - dim),
         labels=labels,
-        **label_modules(labels),
+        **label_modules(labels)._asdict(),
     )
     ccvae.config = config | {"labels": to_plain(labels), "z_dim": z_dim}
     return ccvae

@@ -9,9 +9,8 @@ from pyro.infer import TraceEnum_ELBO
 from pyro.poutine import Trace
 from torch import Tensor
 
-from ccvae_pyro.objectives.base import TensorELBO
+from ccvae_pyro.objectives.base import TensorELBO, scaled
 from ccvae_pyro.objectives.sum_of_elbos import SumOfELBOs
-from ccvae_pyro.objectives.traces import scaled
 
 
 class M2_ELBO(SumOfELBOs):

@@ -7,7 +7,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ccvae_pyro.data.batches import Batches
-from ccvae_pyro.distributions.reading import observed_log_probs
+from ccvae_pyro.distributions.label_vector import observed_log_probs
 from ccvae_pyro.evaluation.label_metrics import balanced, mean_of_known
 from ccvae_pyro.interventions.edit import generate
 from ccvae_pyro.interventions.predict import predict

@@ -85,7 +85,7 @@ def _m1(images: Images, labels: Sequence[Label], z_dim: int) -> M1:
 def _m2(images: Images, labels: Sequence[Label], z_dim: int) -> M2:
     classifier = _classifier(images.encoder, labels)
     parts = _given_labels(images, labels, z_dim)
-    return M2(classifier, *parts, label_modules(labels)["label_prior"], labels)
+    return M2(classifier, *parts, label_modules(labels).label_prior, labels)
 
 
 def _m1_m2(images: Images, labels: Sequence[Label], z_dim: int) -> M1M2:
