@@ -2,10 +2,12 @@
 
 from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
 from ccvae_pyro.objectives.exact_ccvae_elbo import ExactCCVAE_ELBO
+from ccvae_pyro.objectives.factorization import check_factorization
 from ccvae_pyro.objectives.label_consistency import label_consistency
 
 __all__ = [
     "CCVAE_ELBO",
     "ExactCCVAE_ELBO",
+    "check_factorization",
     "label_consistency",
 ]

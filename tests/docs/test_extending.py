@@ -252,9 +252,9 @@ def test_bayes_rule_takes_any_prior_by_label(ccvae, prior):
     ccvae.conditional_prior = prior()
     z_c, y = torch.randn(6, NUM_LABELS), torch.tensor([0.0, 1.0])[:, None, None]
     p_y = ccvae.label_prior().base_dist
-    p_z = ccvae.conditional_prior(y.expand(2, 6, NUM_LABELS)).base_dist
+    p_z = ccvae.conditional_prior(y.expand(2, 6, NUM_LABELS)).at_y.base_dist
     joint = (p_y.log_prob(y) + p_z.log_prob(z_c)).exp()
-    found = with_bayes_classifier(ccvae).classifier(z_c).base_dist.probs
+    found = with_bayes_classifier(ccvae).classifier(z_c).groups[0].distribution.probs
     assert_close(found, joint[1] / joint.sum(0))
 
 

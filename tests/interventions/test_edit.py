@@ -91,7 +91,7 @@ def shows_its_latents(ccvae):
 def test_how_an_edited_label_holds_may_be_drawn(ccvae, x):
     x = x[:1].expand(4000, -1)
     image = edit(shows_its_latents(ccvae), x, "Beard", 1, draw=True).logit()
-    prior = ccvae.conditional_prior(torch.ones(3)).base_dist
+    prior = ccvae.conditional_prior(torch.ones(3)).at_y.base_dist
     assert_close(image[:, 1].mean(), prior.loc[1].detach(), atol=0.1, rtol=0)
     assert_close(image[:, 1].std(), prior.scale[1].detach(), atol=0.1, rtol=0.1)
     rest = [0, 2, 3, 4]
@@ -123,7 +123,7 @@ def test_variations_differ_in_one_characteristic_as_its_prior_does(ccvae, x):
         shows_its_latents(ccvae), x, "Wearing_Hat", 0, num_draws=4000
     ).logit()
     assert images.shape == (BATCH, 4000, NUM_PIXELS)
-    prior = ccvae.conditional_prior(torch.zeros(3)).base_dist
+    prior = ccvae.conditional_prior(torch.zeros(3)).at_y.base_dist
     assert_close(images[0, :, 2].mean(), prior.loc[2].detach(), atol=0.1, rtol=0)
     assert_close(images[0, :, 2].std(), prior.scale[2].detach(), atol=0.1, rtol=0.1)
     rest = [0, 1, 3, 4]

@@ -58,7 +58,7 @@ def make_vae(labels=KINDS["binary"]):
 
 def make_m2(labels, num_pixels=NUM_PIXELS, of_images=decoder):
     encoder, prior, size = given_labels(labels, num_pixels)
-    label_prior = label_modules(labels)["label_prior"]
+    label_prior = label_modules(labels).label_prior
     read = classifier(labels, num_pixels)
     return baselines.M2(read, encoder, of_images(size), prior, label_prior, labels)
 
@@ -99,7 +99,7 @@ def x():
 
 def some_labels(labels):
     """Rows of labels, all known."""
-    return label_modules(labels)["label_prior"]().sample((BATCH,)).to(torch.get_default_dtype())
+    return label_modules(labels).label_prior().sample((BATCH,)).to(torch.get_default_dtype())
 
 
 # M2
@@ -236,7 +236,7 @@ def test_log_p_x_of_a_linear_m2_is_a_mixture_of_normals(label, prior):
             1
         )
 
-    label_prior = label_modules([label])["label_prior"]
+    label_prior = label_modules([label]).label_prior
     m2 = baselines.M2(
         Constant(lambda x: label_prior().expand([len(x)])),
         Constant(posterior),
@@ -335,7 +335,7 @@ def test_the_gradient_of_a_drawn_label_is_exact_for_what_is_linear_in_it():
 
 def test_classes_that_are_too_many_are_refused():
     labels = [Categorical("Hair", tuple("abcdefghi")), Categorical("Hat", tuple("abcdefghi"))]
-    row = label_modules(labels)["label_prior"]().expand([4])
+    row = label_modules(labels).label_prior().expand([4])
     with pytest.raises(ValueError, match=r"at most 64 values together.*got \[9, 9\] values"):
         PartlyKnown(row, torch.full((4, 2), torch.nan), count_known=False)
 
@@ -369,10 +369,10 @@ def test_diva_is_its_equation(batch, is_labeled):
         latents = latents + diva.conditional_prior(y).log_prob(z_c)
         labels = diva.label_prior().log_prob(y) + alpha * diva.classifier(z_c).log_prob(y)
     else:
-        q_y, p_y = diva.classifier(z_c).base_dist, diva.label_prior().base_dist
+        q_y, p_y = diva.classifier(z_c).groups[0].distribution, diva.label_prior().base_dist
         labels = -torch.distributions.kl_divergence(q_y, p_y.expand(q_y.batch_shape)).sum(-1)
         for value, chance in ((0.0, 1 - q_y.probs), (1.0, q_y.probs)):
-            prior = diva.conditional_prior(torch.full_like(y, value)).base_dist
+            prior = diva.conditional_prior(torch.full_like(y, value)).at_y.base_dist
             latents = latents + (chance * prior.log_prob(z_c)).sum(-1)
     assert_close(actual, -(image + beta * latents + labels).sum().item())
 

@@ -54,7 +54,7 @@ def bound_by_quadrature(ccvae, x, y):
     total = ccvae.decoder(torch.zeros(1, NUM_LABELS + 2)).log_prob(x).item()
     total -= torch.distributions.kl_divergence(q_z_style.base_dist, p_style).sum().item()
     total += ccvae.label_prior().log_prob(y).item()
-    prior = ccvae.conditional_prior(y).base_dist
+    prior = ccvae.conditional_prior(y).at_y.base_dist
     for i in range(NUM_LABELS):
         loc, scale = q_z_c.base_dist.loc[0, i], q_z_c.base_dist.scale[0, i]
         q, p = dist.Normal(loc, scale), dist.Normal(prior.loc[0, i], prior.scale[0, i])
@@ -331,7 +331,7 @@ def test_characteristics_that_mix_labels_in_the_last_image_alone_are_an_error(cc
         with pyro.plate("data", len(x)):
             is_last = torch.arange(len(x))[:, None] == len(x) - 1
             y = pyro.sample("y", ccvae.label_prior(), obs=y)
-            prior = ccvae.conditional_prior(y).base_dist
+            prior = ccvae.conditional_prior(y).at_y.base_dist
             loc = prior.loc + torch.where(is_last, y.sum(-1, keepdim=True), 0.0)
             z_c = pyro.sample("z_c", dist.Normal(loc, prior.scale).to_event(1))
             z = torch.cat([z_c, pyro.sample("z_style", ccvae.style_prior())], -1)

@@ -6,7 +6,6 @@ import numpy as np
 import pyro
 import pytest
 import torch
-from ccvae_pyro.distributions.reading import outcomes
 from ccvae_pyro.objectives._row_posterior import RowPosterior
 from ccvae_pyro.objectives.classifier_probe import ClassifierProbe
 from helpers import BATCH, NUM_PIXELS, NUM_STYLE, assert_mean_close, seeded
@@ -33,6 +32,7 @@ from ccvae_pyro import (
 )
 from ccvae_pyro.components import label_modules
 from ccvae_pyro.data import LabeledImages
+from ccvae_pyro.distributions.label_vector import expectations
 from ccvae_pyro.errors import NotFactorizedError
 from ccvae_pyro.labels import block_of
 
@@ -64,7 +64,7 @@ def make_mixed(labels=LABELS, still=False):
         decoder,
         style_prior=distributions.StandardNormal(NUM_STYLE),
         labels=labels,
-        **label_modules(labels),
+        **label_modules(labels)._asdict(),
     )
     for parameter in ccvae.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)
@@ -156,7 +156,7 @@ def test_a_row_of_labels_is_drawn_as_it_is_scored(mixed):
 
 def test_outcomes_are_in_the_order_of_labels(mixed, x):
     z_c = mixed.encoder(x)[0].mean
-    expected = outcomes(mixed.classifier(z_c))
+    expected = expectations(mixed.classifier(z_c))
     assert expected.shape == (BATCH, 3 + 4)
     assert_close(expected[:, :3].sum(1), torch.ones(BATCH))
     assert (expected[:, 4] > 2).all()  # an age, in years
@@ -196,7 +196,7 @@ def grid_terms(ccvae, label, x, y):
         log_q_y_z = of(ccvae.classifier(z_c), value)
         log_q = log_q_z + log_q_y_z
         log_q_y = log_q.logsumexp(0) + math.log(cell)
-        prior = ccvae.conditional_prior(row(value)).base_dist
+        prior = ccvae.conditional_prior(row(value)).at_y.base_dist
         log_p_z = Normal(prior.loc[block], prior.scale[block]).log_prob(z).sum(-1)
         weight = (log_q - log_q_y).exp() * cell
         return log_q_y, (weight * (log_q - log_q_y - log_p_z)).sum()
