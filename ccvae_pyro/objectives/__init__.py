@@ -1,1 +1,11 @@
-"""Objectives: subclasses of Pyro's ELBO."""
+"""Objectives: subclasses of Pyro's ELBO, called with the model, the guide and a batch."""
+
+from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
+from ccvae_pyro.objectives.exact_ccvae_elbo import ExactCCVAE_ELBO
+from ccvae_pyro.objectives.label_consistency import label_consistency
+
+__all__ = [
+    "CCVAE_ELBO",
+    "ExactCCVAE_ELBO",
+    "label_consistency",
+]

@@ -59,7 +59,7 @@ def make_vae(labels=KINDS["binary"]):
 
 def make_m2(labels, num_pixels=NUM_PIXELS, of_images=decoder):
     encoder, prior, size = given_labels(labels, num_pixels)
-    label_prior = label_modules(labels)["label_prior"]
+    label_prior = label_modules(labels).label_prior
     read = classifier(labels, num_pixels)
     return baselines.M2(read, encoder, of_images(size), prior, label_prior, labels)
 
@@ -100,7 +100,7 @@ def x():
 
 def some_labels(labels):
     """Label vectors, all known."""
-    return label_modules(labels)["label_prior"]().sample((BATCH,)).to(torch.get_default_dtype())
+    return label_modules(labels).label_prior().sample((BATCH,)).to(torch.get_default_dtype())
 
 
 # M2
@@ -112,7 +112,7 @@ def enumerated_by_hand(m2):
     def sites(q_y, infer):
         columns = []
         for i, label in enumerate(m2.labels):
-            one = q_y.parts[i].distribution if hasattr(q_y, "parts") else q_y.base_dist
+            one = q_y.groups[i].distribution if hasattr(q_y, "groups") else q_y.base_dist
             if isinstance(label, Categorical):
                 fn = dist.Categorical(logits=one.logits[..., 0, :])
             else:
@@ -237,7 +237,7 @@ def test_log_p_x_of_a_linear_m2_is_a_mixture_of_normals(label, prior):
             1
         )
 
-    label_prior = label_modules([label])["label_prior"]
+    label_prior = label_modules([label]).label_prior
     m2 = baselines.M2(
         Constant(lambda x: label_prior().expand([len(x)])),
         Constant(posterior),
@@ -337,7 +337,7 @@ def test_the_gradient_of_a_sampled_label_is_exact_for_linear_functions_of_it():
 
 def test_classes_of_too_many_values_are_refused():
     labels = [Categorical("Hair", tuple("abcdefghi")), Categorical("Hat", tuple("abcdefghi"))]
-    p_y = label_modules(labels)["label_prior"]().expand([4])
+    p_y = label_modules(labels).label_prior().expand([4])
     with pytest.raises(ValueError, match=r"at most 64 values together.*got \[9, 9\] values"):
         PartlyKnown(p_y, torch.full((4, 2), torch.nan), count_known=False)
 
