@@ -47,7 +47,7 @@ def decode_image(
     try:
         image = _open(path, partial(_convert, channels=channels))
     except FileNotFoundError:
-        return FileNotFoundError(f"the list names {path}, which is not there")
+        return FileNotFoundError(f"the list names {path}, which does not exist")
     except ValueError as error:
         return ValueError(f"{error}; skip-unreadable leaves such images out")
     if expected_size is not None and image.size != expected_size:

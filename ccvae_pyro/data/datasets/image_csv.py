@@ -50,7 +50,7 @@ def load_image_csv(
     """
     root, table = Path(root), read_table(Path(labels))
     if not root.is_dir():
-        raise FileNotFoundError(f"the folder of images, {root}, is not there")
+        raise FileNotFoundError(f"the folder of images, {root}, does not exist")
     if partition is not None and stratify is not None:
         raise ValueError(
             f"stratify={stratify!r} has no effect on a given partition, {partition!r}: use one"

@@ -58,7 +58,7 @@ def load_image_folder(
 def find_class_folders(root: Path) -> list[Path]:
     """The class folders in alphabetical order, without hidden folders and the cache."""
     if not root.is_dir():
-        raise FileNotFoundError(f"the folder of class folders, {root}, is not there")
+        raise FileNotFoundError(f"the folder of class folders, {root}, does not exist")
     folders = [path for path in root.iterdir() if path.is_dir() and path.name[0] != "."]
     folders = sorted(folder for folder in folders if folder.name != CACHE_FOLDER)
     if len(folders) < 2:

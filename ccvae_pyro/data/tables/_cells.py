@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from itertools import zip_longest
 from pathlib import Path
 
 import pandas as pd
@@ -31,4 +32,5 @@ def read_cells(path: Path, *, is_csv: bool) -> pd.DataFrame:
     if len(lines) < 2:
         raise ValueError(f"{path} lists no images")
     numbers, rows = zip(*lines, strict=True)
-    return pd.DataFrame(list(rows), index=list(numbers), dtype=object)
+    columns = dict(enumerate(zip_longest(*rows)))
+    return pd.DataFrame(columns, index=list(numbers), dtype=object)

@@ -50,7 +50,7 @@ def read_attributes(path: Path) -> tuple[tuple[str, ...], list[str], np.ndarray]
         row, column = invalid[0]
         raise ValueError(
             f"{path}, line {cells.index[row]}: {header[column]} is {labels.iat[row, column]!r}, "
-            "which is no label (-1 or 0 is no, 1 is yes, an empty cell is unknown)"
+            "which is not a label (-1 or 0 is no, 1 is yes, an empty cell is unknown)"
         )
     values = labels.apply(lambda column: column.map(_LABELS)).to_numpy(dtype=np.float32)
     return tuple(header), cells[0].tolist(), values

@@ -55,7 +55,7 @@ def read_table(path: Path) -> LabelTable:
         a file has two rows; names the column or line.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"the CSV of labels, {path}, is not there")
+        raise FileNotFoundError(f"the CSV of labels, {path}, does not exist")
     cells = read_cells(path, is_csv=True)
     header = cells.iloc[0].dropna().tolist()
     _check_header(path, header)
@@ -89,11 +89,11 @@ def find_partition(table: LabelTable, partition: str | Path) -> tuple[list[str],
     if partition not in table.names and path.is_file():
         return read_partition(path, table.files), None
     if partition not in table.names and (path.suffix or len(path.parts) > 1):
-        raise FileNotFoundError(f"the partition, {path}, is not there")
+        raise FileNotFoundError(f"the partition, {path}, does not exist")
     name = table.find(str(partition))
     splits = table.cells[name].str.lower().map(SPLIT_OF_CELL)
     if len(wrong := splits.index[splits.isna()]):
-        raise table.error(wrong[0], name, f"which is no split: wanted {WANTED_SPLIT}")
+        raise table.error(wrong[0], name, f"which is not a split: wanted {WANTED_SPLIT}")
     return splits.tolist(), name
 
 

@@ -36,10 +36,10 @@ def read_label(
         reason = "which is neither yes nor no (1, yes, true; 0, -1, no, false; or empty)"
         return label, _read_values(table, name, _truth, reason)
     if isinstance(label, Continuous):
-        reason = "which is no number: correct it, or leave the cell empty"
+        reason = "which is not a number: correct it, or leave the cell empty"
         return label, _read_values(table, name, _number, reason)
     indices = {_class_name(c): float(index) for index, c in enumerate(label.classes)}
-    reason = f"which is none of its classes: {', '.join(label.classes)}"
+    reason = f"which is not one of its classes: {', '.join(label.classes)}"
     return label, _read_values(table, name, lambda c: indices.get(_class_name(c)), reason)
 
 
