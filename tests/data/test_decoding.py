@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from ccvae_pyro.data import load_image_csv
+from ccvae_pyro.data import load_image_csv, read_image
 
 
 def load(root, num, size=8):
@@ -50,3 +51,23 @@ def test_a_palette_may_have_a_transparent_color(tmp_path):
     left, right = load(tmp_path, 1, size=12).images[0, 4, [0, 11]]
     assert left.tolist() == [200, 0, 0]
     assert right.tolist() == [255, 255, 255]
+
+
+def test_read_image_cuts_the_square_at_the_center_upright(tmp_path):
+    image = Image.new("RGB", (20, 10), (255, 0, 0))
+    image.paste((0, 255, 0), (5, 0, 15, 10))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the file is rotated by 90 degrees
+    image.save(tmp_path / "a.png", exif=exif)
+    x = read_image(tmp_path / "a.png", 4)
+    assert x.shape == (1, 3, 4, 4)
+    assert torch.equal(x[0, :, 1, 1], torch.tensor([0.0, 1.0, 0.0], dtype=x.dtype))
+    assert read_image(tmp_path / "a.png", 4, channels=1).shape == (1, 1, 4, 4)
+
+
+def test_read_image_raises_one_clear_error(tmp_path):
+    (tmp_path / "a.png").write_text("no image")
+    with pytest.raises(ValueError, match=r"a\.png cannot be read as an image"):
+        read_image(tmp_path / "a.png", 4)
+    with pytest.raises(FileNotFoundError, match=r"b\.png"):
+        read_image(tmp_path / "b.png", 4)

@@ -18,8 +18,8 @@ def test_there_are_40_attributes_of_which_18_are_easily_visible():
 def test_every_attribute_has_a_moderate_prevalence():
     composed = [avatars.compose(np.random.default_rng((0, i)))[1] for i in range(3000)]
     for attribute in ATTRIBUTES:
-        frequency = sum(attribute in labels for labels in composed) / len(composed)
-        assert 0.04 < frequency < 0.45, attribute
+        prevalence = sum(attribute in labels for labels in composed) / len(composed)
+        assert 0.04 < prevalence < 0.45, attribute
 
 
 def test_hair_has_a_color_only_if_it_is_visible():

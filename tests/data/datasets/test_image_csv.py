@@ -10,8 +10,6 @@ from ccvae_pyro.data import describe, load_image_csv
 from ccvae_pyro.labels import Binary, Categorical, Continuous
 
 HAIR = ("black", "blond", "red")
-
-
 NUM = 36
 
 
