@@ -465,7 +465,7 @@ OBJECTIVES = {
 @pytest.mark.parametrize("images", ["mnist", "mlp"])
 def test_each_baseline_is_trained_saved_and_loaded(name, images, data, tmp_path):
     torch.set_default_dtype(torch.float32)
-    model = models.baseline(name, data.described(), 5, images=images)
+    model = models.baseline(name, data.with_empirical_priors(), 5, images=images)
     before = [parameter.clone() for parameter in model.parameters()]
     svi = SVI(model.model, model.guide, Adam({"lr": 1e-3}), loss=OBJECTIVES[name]())
     ccvae_pyro.train(model, svi, Batches(data, 10), 1, tmp_path)
@@ -493,7 +493,7 @@ CAN = {
 @pytest.mark.parametrize("what", ["classify", "reconstruct", "generate", "edit", "swap", "walk"])
 def test_each_baseline_supports_its_interventions_and_refuses_others(name, what, data):
     torch.set_default_dtype(torch.float32)
-    model = models.baseline(name, data.described(), 5, images="mlp")
+    model = models.baseline(name, data.with_empirical_priors(), 5, images="mlp")
     x, y = data.batch(data.splits["valid"])
     arguments = {
         "classify": (x,),
@@ -514,7 +514,7 @@ def test_each_baseline_supports_its_interventions_and_refuses_others(name, what,
 
 def test_an_edit_of_m2_changes_one_label_and_keeps_the_rest(data):
     torch.set_default_dtype(torch.float32)
-    m2 = models.baseline("m2", data.described(), 5, images="mlp")
+    m2 = models.baseline("m2", data.with_empirical_priors(), 5, images="mlp")
     x, _ = data.batch(data.splits["valid"])
     y, _ = ccvae_pyro.predict(m2, x)
     z = m2.encoder(x, m2.code(y)).mean
@@ -525,7 +525,7 @@ def test_an_edit_of_m2_changes_one_label_and_keeps_the_rest(data):
 
 def test_metrics_that_a_model_does_not_support_are_missing(data):
     torch.set_default_dtype(torch.float32)
-    vae = models.baseline("vae", data.described(), 5, images="mlp")
+    vae = models.baseline("vae", data.with_empirical_priors(), 5, images="mlp")
     metrics = ccvae_pyro.evaluate(vae, Batches(data, 10).held_out("test"), Trace_ELBO())
     assert np.isnan(metrics.accuracy)
     assert metrics.reconstruction_error > 0
