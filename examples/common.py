@@ -75,7 +75,7 @@ def fit_on(
         device=device,
         seed=args.seed,
         rank=distributed.rank(),
-        num_ranks=distributed.world_size(),
+        world_size=distributed.world_size(),
     )
     set_weight(args, batches)
     config = {k: v for k, v in vars(args).items() if k not in NOT_IN_CONFIG}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pyro.distributions as dist
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ccvae_pyro.components._normal import positive
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors, LabelwisePrior
+from ccvae_pyro.distributions.normal import FusedNormal
 
 
 class GaussianConditionalPrior(nn.Module):
@@ -34,11 +34,11 @@ class GaussianConditionalPrior(nn.Module):
     def forward(self, y: Tensor) -> LabelwisePrior:
         return LabelwisePrior(self.given, y, lambda: [self.factors()], len(self.loc_true))
 
-    def given(self, y: Tensor) -> dist.Normal:
+    def given(self, y: Tensor) -> FusedNormal:
         """The Normals at labels ``y``, of batch shape ``(..., num_labels)``."""
         loc = torch.lerp(self.loc_false, self.loc_true, y)
         raw_scale = torch.lerp(self.raw_scale_false, self.raw_scale_true, y)
-        return dist.Normal(loc, positive(raw_scale), validate_args=False)
+        return FusedNormal(loc, positive(raw_scale), validate_args=False)
 
     def factors(
         self, columns: Tensor | None = None, latents: Tensor | None = None
@@ -47,7 +47,7 @@ class GaussianConditionalPrior(nn.Module):
         shape = (2, -1, 1) if latents is None else (2, *latents.shape)
         loc = torch.stack([self.loc_false, self.loc_true]).view(shape)
         scale = positive(torch.stack([self.raw_scale_false, self.raw_scale_true])).view(shape)
-        return ClassFactors(dist.Normal(loc, scale, validate_args=False), columns, latents)
+        return ClassFactors(FusedNormal(loc, scale, validate_args=False), columns, latents)
 
 
 class ClassConditionalPrior(nn.Module):
@@ -69,16 +69,16 @@ class ClassConditionalPrior(nn.Module):
             self.given, y, lambda: [self.factors(None, latents)], self.loc.shape[1]
         )
 
-    def given(self, y: Tensor) -> dist.Normal:
+    def given(self, y: Tensor) -> FusedNormal:
         """From classes, shape ``(..., 1)``, to Normals of shape ``(..., dim)``."""
         classes = y[..., 0].long()
         scale = positive(self.raw_scale[classes])
-        return dist.Normal(self.loc[classes], scale, validate_args=False)
+        return FusedNormal(self.loc[classes], scale, validate_args=False)
 
     def factors(self, columns: Tensor | None, latents: Tensor | None) -> ClassFactors:
         """The Normal of each class."""
         loc, scale = self.loc[:, None], positive(self.raw_scale)[:, None]
-        return ClassFactors(dist.Normal(loc, scale, validate_args=False), columns, latents)
+        return ClassFactors(FusedNormal(loc, scale, validate_args=False), columns, latents)
 
 
 class LinearConditionalPrior(nn.Module):
@@ -106,10 +106,10 @@ class LinearConditionalPrior(nn.Module):
         latents = torch.arange(len(self.loc), device=self.loc.device)[None]
         return LabelwisePrior(self.given, y, lambda: [self.factors(None, latents)], len(self.loc))
 
-    def given(self, y: Tensor) -> dist.Normal:
+    def given(self, y: Tensor) -> FusedNormal:
         """From labels of shape ``(..., 1)`` to Normals of shape ``(..., dim)``."""
         loc = self.loc + self.slope * (y - self.mean) / self.std
-        return dist.Normal(loc, positive(self.raw_scale), validate_args=False)
+        return FusedNormal(loc, positive(self.raw_scale), validate_args=False)
 
     def factors(self, columns: Tensor | None, latents: Tensor | None) -> AffineFactors:
         """The affine mean and the scale of each characteristic."""

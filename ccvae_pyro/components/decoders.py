@@ -30,7 +30,7 @@ class LaplaceDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> SharedScaleLaplace:
         loc = _over_batch(self.features, z).sigmoid()
-        return SharedScaleLaplace(loc, self.scale, self.event_dim)
+        return SharedScaleLaplace(loc, self.scale, self.event_dim, validate_args=False)
 
 
 class BernoulliDecoder(nn.Module):

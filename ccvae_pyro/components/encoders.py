@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ccvae_pyro.components._normal import normal_from
+from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.labels import Binary, Categorical, Label
 from ccvae_pyro.networks import mlp
 
@@ -37,7 +38,7 @@ class GaussianEncoder(nn.Module):
         q_z = normal_from(self.features(x))
         blocks = (parameter.split(self.block_dims, -1) for parameter in (q_z.loc, q_z.scale))
         return tuple(
-            dist.Normal(loc, scale, validate_args=False).to_event(1)
+            FusedNormal(loc, scale, validate_args=False).to_event(1)
             for loc, scale in zip(*blocks, strict=True)
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +26,7 @@ from ccvae_pyro.components.label_priors import (
 from ccvae_pyro.distributions.label_vector import AffineLabels, LabelGroup, LabelVector
 from ccvae_pyro.distributions.labelwise_prior import Factors, LabelwisePrior
 from ccvae_pyro.distributions.nested_categorical import sign_matrix
+from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.labels import Binary, Categorical, Label, are_plain, block_of
 
 
@@ -80,7 +80,7 @@ class MixedConditionalPrior(_Grouped):
     def forward(self, y: Tensor) -> LabelwisePrior:
         return LabelwisePrior(self.given, y, self.factors, len(self.order))
 
-    def given(self, y: Tensor) -> dist.Normal:
+    def given(self, y: Tensor) -> FusedNormal:
         """The Normals at labels ``y``, of batch shape ``(..., num_characteristics)``."""
         normals = [
             module.given(y[..., self._columns(i)])  # type: ignore[operator]
@@ -90,7 +90,7 @@ class MixedConditionalPrior(_Grouped):
             torch.cat([getattr(n, name).expand(*y.shape[:-1], -1) for n in normals], dim=-1)
             for name in ("loc", "scale")
         )
-        return dist.Normal(loc[..., self.order], scale[..., self.order], validate_args=False)
+        return FusedNormal(loc[..., self.order], scale[..., self.order], validate_args=False)
 
     def factors(self) -> list[Factors]:
         """The factors of the labels, for each of their values."""

@@ -6,6 +6,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from ccvae_pyro.distributions.normal import FusedNormal
+
 
 class StandardNormal(nn.Module):
     r"""The style prior :math:`p(z_{\setminus c}) = \mathcal{N}(0, I)`.
@@ -21,4 +23,4 @@ class StandardNormal(nn.Module):
         self.register_buffer("scale", torch.ones(dim))
 
     def forward(self) -> dist.Independent:
-        return dist.Normal(self.loc, self.scale).to_event(1)
+        return FusedNormal(self.loc, self.scale, validate_args=False).to_event(1)

@@ -80,7 +80,8 @@ def _find_cells(grid: TiltedGrid, probability: Tensor) -> tuple[Tensor, Tensor]:
     density, score, of_density, of_score, of_tau = at_ends
     # By t, which is tau and the centre.
     of_score_t = torch.addcmul(of_tau, of_score, grid.centre)
-    score_t = score * grid.t_at(torch.stack([cell, cell + 1]))
+    tau = grid.layout.powers[1][torch.stack([cell, cell + 1]).long()]
+    score_t = score * (tau + grid.centre)
     values = torch.stack([of_density, of_score, of_score_t], dim=1)
     rates = torch.stack([density, score, score_t], dim=1)
     return cell, _cubics(values, rates)

@@ -23,12 +23,31 @@ class LogitBernoulli(dist.Bernoulli):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        return value * self.logits + log_sigmoid(-self.logits)
+        log_prob: Tensor = _LogProb.apply(value, self.logits)  # type: ignore[no-untyped-call]
+        return log_prob
+
+
+class _LogProb(torch.autograd.Function):
+    """The log-probability, whose gradient by the logit is the value minus the probability."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, t: Tensor) -> Tensor:
+        ctx.save_for_backward(value, t)
+        log_sigmoid = t.abs().sigmoid_().log_().sub_(t.relu())
+        return log_sigmoid.addcmul(value, t)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
+        value, t = ctx.saved_tensors
+        by_value = (gradient * t).sum_to_size(value.shape) if ctx.needs_input_grad[0] else None
+        return by_value, ((value - t.sigmoid()) * gradient).sum_to_size(t.shape)
 
 
 def log_sigmoid(t: Tensor) -> Tensor:
     r"""As :func:`torch.nn.functional.logsigmoid`: :math:`\min(t, 0) + \log \sigma(|t|)`."""
-    return _LogSigmoid.apply(t)
+    log_sigmoid: Tensor = _LogSigmoid.apply(t)  # type: ignore[no-untyped-call]
+    return log_sigmoid
 
 
 class _LogSigmoid(torch.autograd.Function):

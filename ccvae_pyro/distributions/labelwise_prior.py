@@ -12,6 +12,7 @@ from torch.distributions import Distribution, Normal
 from torch.distributions.utils import lazy_property
 
 from ccvae_pyro.distributions.nested_categorical import Size
+from ccvae_pyro.distributions.normal import FusedNormal
 
 
 class ClassFactors(NamedTuple):
@@ -123,7 +124,10 @@ class LabelwisePrior(TorchDistribution):
             return tuple(self.factors())
         num_labels = self.y.shape[-1]
         values = torch.arange(2, dtype=self.y.dtype, device=self.y.device)
-        return (ClassFactors(self.given(values[:, None].expand(2, num_labels))),)
+        fn = self.given(values[:, None].expand(2, num_labels))
+        if isinstance(fn, Normal):  # one latent for each label
+            fn = FusedNormal(fn.loc[..., None], fn.scale[..., None], validate_args=False)
+        return (ClassFactors(fn),)
 
     @property
     def mean(self) -> Tensor:

@@ -53,7 +53,8 @@ class SharedScaleLaplace(TorchDistribution):
         event = tuple(range(-len(self.event_shape), 0))
         value, loc = torch.broadcast_tensors(value, self.loc)
         distance = F.l1_loss(loc, value, reduction="none").sum(event)  # no sign to turn
-        return -distance / self.scale - math.prod(self.event_shape) * (2 * self.scale).log()
+        constant = math.prod(self.event_shape) * (2 * self.scale).log()
+        return -torch.addcdiv(constant, distance, self.scale)
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
         return dist.Laplace(self.loc, self.scale).rsample(torch.Size(sample_shape))

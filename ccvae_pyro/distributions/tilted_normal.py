@@ -68,7 +68,7 @@ class TiltedNormal(TorchDistribution):
     def _grid(self) -> TiltedGrid:
         return TiltedGrid(*self._standard)
 
-    @property
+    @lazy_property
     def _standard(self) -> tuple[Tensor, Tensor]:
         """Slope and offset by the standardized variable, ``(z - loc) / scale``."""
         return self.slope * self.scale, self.slope * self.loc + self.offset
@@ -127,6 +127,7 @@ def _kl_tilted_normal_normal(p: TiltedNormal, q: Normal) -> Tensor:
     r"""The expectation of :math:`\log p - \log q`, whose terms depend on two moments only."""
     m = p.moments
     ratio, distance = p.scale / q.scale, (p.loc - q.loc) / q.scale
-    # E[(z - q.loc)^2 / q.scale^2] - E[(z - p.loc)^2 / p.scale^2], halved
-    square = torch.addcmul(distance**2 - m.square, ratio, ratio * m.square + 2 * distance * m.mean)
-    return m.log_factor - m.log_normalizer - ratio.log() + square / 2
+    # E[(z - q.loc)^2] / q.scale^2 - E[(z - p.loc)^2] / p.scale^2
+    cross = torch.addcmul(ratio * m.square, distance, m.mean, value=2)
+    square = torch.addcmul(distance * distance - m.square, ratio, cross)
+    return torch.add(m.log_factor - m.log_normalizer - ratio.log(), square, alpha=0.5)

@@ -31,13 +31,13 @@ class LabelTerms(NamedTuple):
     :param log_p_y: :math:`\log p(y)`, or its expectation under :math:`q(y \mid x)`.
     :param kl: the divergence of the characteristics' posterior from their prior.
     :param log_q_y_x: :math:`\log q(y \mid x)` of the labels that are known.
-    :param entropy: the entropy of :math:`q(y \mid x)` of the labels that are missing.
+    :param entropy: the entropy of :math:`q(y \mid x)` of the labels that are missing, if any is.
     """
 
     log_p_y: Tensor
     kl: Tensor
     log_q_y_x: Tensor
-    entropy: Tensor
+    entropy: Tensor | None
 
 
 class LabelPosterior:
@@ -71,7 +71,7 @@ class LabelPosterior:
         terms = [posterior.terms(group.distribution, f) for posterior, group, f in parts]
         if len(terms) == 1:
             return terms[0]
-        return LabelTerms(*(sum(term[1:], start=term[0]) for term in zip(*terms, strict=True)))
+        return LabelTerms(*map(_sum, zip(*terms, strict=True)))
 
 
 def _posterior(
@@ -109,7 +109,8 @@ class ClassPosterior:
         self.y, self.known = y, ~y.isnan()
         self.all_known, self.any_known = False, True  # as far as is known without waiting
         if is_free_to_read(y):
-            self.all_known, self.any_known = bool(self.known.all()), bool(self.known.any())
+            self.all_known = bool(self.known.all())
+            self.any_known = self.all_known or bool(self.known.any())
         self.read = Normal(loc[..., :num_read], scale[..., :num_read], validate_args=False)
         self.rest = None
         if loc.shape[-1] > num_read:
@@ -167,7 +168,7 @@ class ClassPosterior:
             log_p = torch.where(self.y > 0.5, of_classes[..., 1, :], of_classes[..., 0, :])
             kl = self.tilted.log_prob(z)[..., 0] - log_p
         log_p_y = p_y.log_prob(self.y).sum(-1)
-        return LabelTerms(log_p_y, kl.sum(-1), log_q_y_x, torch.zeros_like(log_p_y))
+        return LabelTerms(log_p_y, kl.sum(-1), log_q_y_x, None)
 
     def _terms(self, p_y: Any, factors: ClassFactors) -> LabelTerms:
         """Where labels may be missing, expectations over all classes."""
@@ -271,6 +272,12 @@ class ConjugatePosterior:
         )
 
 
+def _sum(terms: Sequence[Tensor | None]) -> Tensor | None:
+    """The sum of those that are there."""
+    given = [term for term in terms if term is not None]
+    return sum(given[1:], start=given[0]) if given else None
+
+
 def divergence(q: Distribution, p: Distribution) -> Tensor:
     """The divergence of ``q`` from ``p``, from one sample where there is no formula for it."""
     try:
@@ -318,7 +325,7 @@ def _check_labels(group: AffineGroup, y: Tensor) -> None:
         wrong, wanted = y.isinf(), "a finite number"
     else:
         last = len(group.signs) - 1 if isinstance(group, AffineCategorical) else 1
-        wrong = (y - y.round().clamp(0, last)).nan_to_num() != 0
+        wrong = (y - y.round().clamp_(0, last)).nan_to_num_()
         wanted = "0 or 1" if last == 1 else f"a class from 0 to {last}"
     if wrong.any():
         place = tuple(wrong.nonzero()[0].tolist())

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import torch
-from pyro.distributions import Delta, TorchDistribution
+from pyro.distributions import TorchDistribution
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
@@ -105,8 +105,9 @@ class MarginalSamples(HandOn):
         if self.is_missing is not None and self.can_sum_out:
             # Marked by two dimensions, one more than what depends on samples of a latent has.
             self._handed = self.on_the_left(self.y[None], self.q_y)[None]
+        if has_samples:  # what the trace records is at z
+            msg["fn"] = self.q_y if label_groups(fn) else _FirstSample(fn)
         if not self.num_samples:
-            msg["fn"] = Delta(self.y, event_dim=1)  # its own terms are scored apart
             return
         log_q_y_z = fn.log_prob(self.y)
         self.log_q_y_x = self.log_q_y_z = log_q_y_z
@@ -114,7 +115,6 @@ class MarginalSamples(HandOn):
             self.log_q_y_z = log_q_y_z[at_z]
             of_marginal = log_q_y_z[self.first : self.first + self.num_samples]
             self.log_q_y_x = of_marginal.logsumexp(dim=0) - math.log(self.num_samples)
-        msg["fn"] = Delta(self.y, log_density=self.log_q_y_z, event_dim=1)
 
     def _complete(self, y: Tensor | None) -> Tensor:
         """The labels, with samples from the guide in place of those that are missing."""

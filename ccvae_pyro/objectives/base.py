@@ -150,10 +150,8 @@ def log_prob(site: Any, shape: torch.Size) -> Tensor:
 
 def log_joint(trace: Trace, shape: torch.Size, *but: str) -> Tensor:
     """The log-probability of all sites but those named, for each label vector: shape ``shape``."""
-    total = torch.zeros(())
-    for _, site in samples(trace, *but):
-        total = total + log_prob(site, shape)
-    return total
+    log_probs = [log_prob(site, shape) for _, site in samples(trace, *but)]
+    return sum(log_probs[1:], start=log_probs[0]) if log_probs else torch.zeros(())
 
 
 def scaled(term: Tensor, site: Any) -> Tensor:

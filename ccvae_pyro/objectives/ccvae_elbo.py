@@ -115,9 +115,8 @@ class CCVAE_ELBO(TensorELBO):
         self, model: Callable, guide: Callable, args: tuple, kwargs: dict
     ) -> tuple[Trace, Trace]:
         y = kwargs.get("y", args[1] if len(args) > 1 else None)
-        is_labeled = y is not None and not (is_free_to_read(y) and bool(y.isnan().all()))
         labels = MarginalSamples(
-            self.num_label_samples if is_labeled else 0,
+            self.num_label_samples if _may_be_labeled(y) else 0,
             self.max_plate_nesting,
             stop_gradient=self.stop_gradient,
             share_sample=self.share_sample,
@@ -148,9 +147,8 @@ class CCVAE_ELBO(TensorELBO):
             log_ratio_y = sum(at_y, start=log_ratio)
             log_p_y = log_prob(model_trace.nodes["y"], shape)
 
-        elbo = unlabeled = torch.zeros(())
         if labels.num_samples:
-            elbo = self._labeled(log_ratio_y, log_p_y, labels, guide_trace.nodes["y"])
+            elbo = labeled = self._labeled(log_ratio_y, log_p_y, labels, guide_trace.nodes["y"])
         if labels.is_missing is not None:
             if sum_out:
                 unlabeled = log_ratio + _expected_label_terms(
@@ -158,8 +156,11 @@ class CCVAE_ELBO(TensorELBO):
                 )
             else:
                 unlabeled = _sampled(log_ratio_y + log_p_y, labels, guide_trace.nodes["y"])
-            elbo = torch.where(labels.is_missing, unlabeled, elbo)
-        return -elbo.detach().sum(), -elbo.sum()
+            elbo = unlabeled
+            if labels.num_samples:
+                elbo = torch.where(labels.is_missing, unlabeled, labeled)
+        loss = -elbo.sum()
+        return loss.detach(), loss
 
     def _labeled(
         self, log_ratio: Tensor, log_p_y: Tensor, labels: MarginalSamples, site: Any
@@ -190,6 +191,13 @@ class CCVAE_ELBO(TensorELBO):
                 "stop_gradient=False and a classification_weight, such as 30",
                 stacklevel=2,
             )
+
+
+def _may_be_labeled(y: Tensor | None) -> bool:
+    """Whether some labels are known, as far as one can tell without waiting."""
+    if y is None or not is_free_to_read(y):
+        return y is not None
+    return not bool(y.flatten()[:1].isnan().all()) or not bool(y.isnan().all())
 
 
 def _sampled(log_joint: Tensor, labels: MarginalSamples, site: Any) -> Tensor:

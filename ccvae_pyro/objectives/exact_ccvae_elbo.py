@@ -120,17 +120,19 @@ class ExactCCVAE_ELBO(TensorELBO):
     ) -> tuple[Tensor, Tensor]:
         name, terms = guide_trace.nodes["terms"]["value"]
         q_y, q_z_c, p_y = (guide_trace.nodes["y"], guide_trace.nodes[name], model_trace.nodes["y"])
-        classification = self.classification_weight * terms.log_q_y_x
-        elbo = scaled(classification + terms.entropy, q_y) + scaled(terms.log_p_y, p_y)
-        elbo = (elbo - scaled(terms.kl, q_z_c)).sum()
+        of_q_y = self.classification_weight * terms.log_q_y_x
+        if terms.entropy is not None:
+            of_q_y = of_q_y + terms.entropy
+        elbo = scaled(terms.log_p_y, p_y) + scaled(of_q_y, q_y) - scaled(terms.kl, q_z_c)
         for key, site in samples(guide_trace, "y", name):
-            elbo = elbo - scaled(_cost(key, site, model_trace), site).sum()
+            elbo = _add(elbo, -scaled(_cost(key, site, model_trace), site))
         for key, site in samples(model_trace, "y", name):
             if key not in guide_trace:
-                elbo = elbo + scaled(site["fn"].log_prob(site["value"]), site).sum()
+                elbo = _add(elbo, scaled(site["fn"].log_prob(site["value"]), site))
+        loss = -elbo.sum()
         if self.consistency_weight:
-            elbo = elbo + self.consistency_weight * guide_trace.nodes["consistency"]["value"]
-        return -elbo.detach(), -elbo
+            loss = loss - self.consistency_weight * guide_trace.nodes["consistency"]["value"]
+        return loss.detach(), loss
 
 
 class _GuideReader(HandOn):
@@ -167,7 +169,7 @@ class _GuideReader(HandOn):
     def _read_labels(self, msg: Any, fn: Any) -> None:
         if not isinstance(fn, AffineLabels):
             raise NotFactorizedError(
-                f"'y' of the guide is {fn}, which declares no slopes and offsets: wanted "
+                f"'y' of the guide is {_short(fn)}, which declares no slopes and offsets: wanted "
                 "AffineLabels of a latent"
             )
         names = [name for name, (_, handed) in self.sites.items() if handed is fn.z_c]
@@ -179,7 +181,7 @@ class _GuideReader(HandOn):
         (self.name,) = names
         if not is_vector_of(q_z_c := self.sites[self.name][0], Normal):
             raise NotFactorizedError(
-                f"{self.name!r} of the guide is {q_z_c}: wanted Normal(...).to_event(1)"
+                f"{self.name!r} of the guide is {_short(q_z_c)}: wanted Normal(...).to_event(1)"
             )
         if any(group.slope.dim() > self.max_plate_nesting + 2 for group in fn.affine_groups):
             raise NotFactorizedError(f"slopes of 'y' of the guide depend on {self.name!r}")
@@ -201,10 +203,17 @@ def _factors(model_trace: Trace, dependent: list[str], name: str) -> Any:
     fn = model_trace.nodes[name]["fn"]
     if not isinstance(fn, LabelwisePrior):
         raise NotFactorizedError(
-            f"{name!r} of the model is {fn}, which declares no factor for each label: wanted a "
+            f"{name!r} of the model is {_short(fn)}, which declares no factor for each label: wanted a "
             "LabelwisePrior"
         )
     return fn.given_each_value
+
+
+def _add(total: Tensor, term: Tensor) -> Tensor:
+    """Adds terms of images, or their sums where they differ in shape."""
+    if total.shape == term.shape:
+        return total + term
+    return total.sum() + term.sum()
 
 
 def _consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:
@@ -216,9 +225,14 @@ def _consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:
 def _cost(name: str, site: Any, model_trace: Trace) -> Tensor:
     """The divergence of a guide's latent from the model's, or its log-density if it has none."""
     if not site["fn"].has_rsample:
-        raise NotFactorizedError(f"{name!r} of the guide, {site['fn']}, has no pathwise gradient")
+        raise NotFactorizedError(f"{name!r} of the guide, {_short(site['fn'])}, has no pathwise gradient")
     if name not in model_trace:  # an auxiliary latent
         log_q: Tensor = site["fn"].log_prob(site["value"])
         return log_q
     prior: Any = model_trace.nodes[name]["fn"]
     return divergence(site["fn"], prior)
+
+
+def _short(fn: Any) -> str:
+    """A distribution on one line."""
+    return " ".join(str(fn).split())

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from ccvae_pyro import Binary, Categorical, Continuous
-from ccvae_pyro.distributions.label_vector import LabelPart, LabelVector
+from ccvae_pyro.distributions.label_vector import LabelGroup, LabelVector
 from ccvae_pyro.evaluation.edit_metrics import (
     EditMetrics,
     composition,
@@ -110,7 +110,7 @@ class MixedOracle(ImageModel):
         )
         age = dist.Normal(x[:, 0, 1, :1], 1.0)
         columns = [torch.tensor([0]), torch.tensor([1])]
-        return LabelVector([LabelPart(classes, columns[0]), LabelPart(age, columns[1])])
+        return LabelVector([LabelGroup(classes, columns[0]), LabelGroup(age, columns[1])])
 
 
 def test_categorical_and_continuous_labels_are_measured_too():

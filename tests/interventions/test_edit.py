@@ -65,7 +65,7 @@ def test_a_value_between_0_and_1_interpolates_the_prior_means(ccvae, x):
 def test_an_edit_may_go_beyond_the_mean_away_from_the_other_value(ccvae, x, value, outward):
     prior = ccvae.conditional_prior
     prior.loc_true.data.copy_(prior.loc_false + 1)
-    there = prior(torch.full((3,), float(value))).base_dist
+    there = prior(torch.full((3,), float(value))).at_y.base_dist
     z_c, z_style = encode(ccvae, x)
     z_c[:, 1] = (there.loc + 1.5 * outward * there.scale)[1].detach()
     assert_close(edit(ccvae, x, "Beard", value, num_std=1.5), decode(ccvae, z_c, z_style))
@@ -91,7 +91,7 @@ def shows_its_latents(ccvae):
 def test_an_edited_characteristic_may_be_sampled(ccvae, x):
     x = x[:1].expand(4000, -1)
     image = edit(shows_its_latents(ccvae), x, "Beard", 1, sample=True).logit()
-    prior = ccvae.conditional_prior(torch.ones(3)).base_dist
+    prior = ccvae.conditional_prior(torch.ones(3)).at_y.base_dist
     assert_close(image[:, 1].mean(), prior.loc[1].detach(), atol=0.1, rtol=0)
     assert_close(image[:, 1].std(), prior.scale[1].detach(), atol=0.1, rtol=0.1)
     rest = [0, 2, 3, 4]
@@ -123,7 +123,7 @@ def test_variations_are_samples_of_one_characteristics_prior(ccvae, x):
         shows_its_latents(ccvae), x, "Wearing_Hat", 0, num_samples=4000
     ).logit()
     assert images.shape == (BATCH, 4000, NUM_PIXELS)
-    prior = ccvae.conditional_prior(torch.zeros(3)).base_dist
+    prior = ccvae.conditional_prior(torch.zeros(3)).at_y.base_dist
     assert_close(images[0, :, 2].mean(), prior.loc[2].detach(), atol=0.1, rtol=0)
     assert_close(images[0, :, 2].std(), prior.scale[2].detach(), atol=0.1, rtol=0.1)
     rest = [0, 1, 3, 4]
@@ -178,7 +178,7 @@ def test_generated_images_have_the_target_labels(ccvae):
 def test_walk_goes_through_both_means(ccvae, x):
     path = walk(ccvae, x, "Bald", num_steps=5)
     assert path.shape == (BATCH, 5, NUM_PIXELS)
-    prior = [ccvae.conditional_prior(torch.full((1, 3), v)).base_dist for v in (0.0, 1.0)]
+    prior = [ccvae.conditional_prior(torch.full((1, 3), v)).at_y.base_dist for v in (0.0, 1.0)]
     ends = [(p.loc[0, 0].item(), p.scale[0, 0].item()) for p in prior]
     (low, low_scale), (high, high_scale) = ends
     sign = 1 if high > low else -1
@@ -194,7 +194,7 @@ def test_walk_along_two_is_a_grid_of_walks(ccvae, x):
     z_c, z_style = encode(ccvae, x)
     first, second = (walk(ccvae, x, label, num_steps=3) for label in ("Bald", "Wearing_Hat"))
     assert not torch.equal(first, second)
-    prior = [ccvae.conditional_prior(torch.full((1, 3), v)).base_dist for v in (0.0, 1.0)]
+    prior = [ccvae.conditional_prior(torch.full((1, 3), v)).at_y.base_dist for v in (0.0, 1.0)]
     for column in (0, 2):
         low, high = (p.loc[0, column] for p in prior)
         sign = (high - low).sign()

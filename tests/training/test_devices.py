@@ -18,6 +18,7 @@ from ccvae_pyro.training import make_step, pick_device, pick_precision
 
 MODULES = (
     "objectives._sampling",
+    "objectives.ccvae_elbo",
     "objectives._posterior",
     "objectives.base",
     "distributions._tilted_quadrature",
@@ -49,9 +50,11 @@ def as_on_an_accelerator(monkeypatch):
 
 
 def batch_of(ccvae, labels):
-    """Images with labels, with none, or with half of them."""
+    """Images with labels, with none, or half of them; or with labels missing one by one."""
     x, y = torch.rand(6, 8), torch.randint(2, (6, len(ccvae.labels))).double()
     if labels == "half":
+        y[::2] = torch.nan
+    if labels == "entries":
         y[::2, 0] = y[1, 1:] = torch.nan
     return (x,) if labels == "none" else (x, y)
 

@@ -1,0 +1,65 @@
+"""The Normal distribution, scored fast."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from ccvae_pyro.distributions.nested_categorical import Size
+
+HALF_LOG_TWO_PI = math.log(2 * math.pi) / 2
+
+
+class FusedNormal(dist.Normal):
+    r"""A Normal whose density and gradient take a third of PyTorch's operations.
+
+    .. math:: \log p(z) = -\frac{t^2}{2} - \log s - \frac{\log 2 \pi}{2}, \qquad
+              t = \frac{z - \mu}{s}
+
+    The same as :class:`pyro.distributions.Normal`. A step scores several, each of a few numbers,
+    and on an accelerator it is the number of operations that takes the time.
+    """
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
+        log_prob: Tensor = _LogDensity.apply(value, self.loc, self.scale)  # type: ignore[no-untyped-call]
+        return log_prob
+
+    def rsample(self, sample_shape: Size = ()) -> Tensor:
+        shape = self._extended_shape(torch.Size(sample_shape))
+        noise = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
+        return torch.addcmul(self.loc, self.scale, noise)
+
+    def expand(self, batch_shape: Size, _instance: Any = None) -> FusedNormal:
+        shape = torch.Size(batch_shape)
+        if shape == self.batch_shape:
+            return self
+        return FusedNormal(self.loc.expand(shape), self.scale.expand(shape), validate_args=False)
+
+
+class _LogDensity(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+        t = (value - loc) / scale
+        ctx.save_for_backward(t, scale)
+        ctx.shapes = value.shape, loc.shape, scale.shape
+        return torch.addcmul(scale.log().add_(HALF_LOG_TWO_PI).neg_(), t, t, value=-0.5)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        t, scale = ctx.saved_tensors
+        of_value, of_loc, of_scale = ctx.shapes
+        by_log = gradient / scale
+        by_loc = by_log * t
+        by_scale = None
+        if ctx.needs_input_grad[2]:
+            by_scale = (by_loc * t).sub_(by_log).sum_to_size(of_scale)
+        by_value = by_loc.neg().sum_to_size(of_value) if ctx.needs_input_grad[0] else None
+        return by_value, by_loc.sum_to_size(of_loc), by_scale
