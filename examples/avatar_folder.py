@@ -1,10 +1,10 @@
-"""Draws a folder of cartoon faces and a CSV of their labels, to try folder.py on.
+"""Makes a folder of cartoon faces and a CSV of their labels, to try folder.py with.
 
     python examples/avatar_folder.py --out faces
     python examples/folder.py --root faces --labels faces/labels.csv --out runs/faces
 
-A face has the color of its hair, whether it wears glasses, and how many degrees it leans. Some
-cells of labels.csv are empty; truth.csv has them all.
+The labels of a face are its hair color, whether it wears glasses, and the angle by which it leans,
+in degrees. labels.csv has empty cells; truth.csv has none.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draws the faces and writes what is true of them."""
+    """Writes the images and their labels."""
     if not 0 <= args.empty < 1:
         raise ValueError(f"--empty must be at least 0 and below 1, got {args.empty}")
     data = load_avatars(args.cache, args.num_images, seed=args.seed)
@@ -41,11 +41,11 @@ def run(args: argparse.Namespace) -> None:
     rng = np.random.default_rng(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     truth = [write_face(data, row, rng, args.out) for row in range(args.num_images)]
-    shown = [
+    labels = [
         [face[0], *("" if rng.random() < args.empty else cell for cell in face[1:])]
         for face in truth
     ]
-    for name, rows in (("truth.csv", truth), ("labels.csv", shown)):
+    for name, rows in (("truth.csv", truth), ("labels.csv", labels)):
         with atomic_write(args.out / name) as part, part.open("w", newline="") as file:
             csv.writer(file).writerows([HEADER, *rows])
     print(f"{args.num_images} faces and their labels.csv are in {args.out}")
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
 def write_face(
     data: LabeledImages, row: int, rng: np.random.Generator, out: Path
 ) -> list[str | float]:
-    """Leans a face, saves it in a size of its own, returns its row of the CSV."""
+    """Rotates and resizes an image at random and saves it; returns its row of the CSV."""
     pixels = data.images[row]
     lean, size = round(rng.uniform(-40, 40), 1), int(rng.integers(56, 97))
     background = tuple(int(value) for value in pixels[0, 0])
@@ -74,11 +74,17 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = options.new_parser(__doc__)
     add = parser.add_argument
     add("--out", type=Path, required=True, help="folder for images and CSVs")
-    add("--num-images", type=options.positive, default=1000, metavar="N", help="default: 1000")
-    add("--empty", type=float, default=0.3, metavar="SHARE",
-        help="share of cells that are left empty (default: 0.3)")  # fmt: skip
-    add("--seed", type=int, default=0, help="the same seed draws the same faces (default: 0)")
-    add("--cache", type=Path, default=Path("data"), help="cache of avatars (default: data)")
+    add(
+        "--num-images",
+        type=options.positive,
+        default=1000,
+        metavar="N",
+        help="number of images (default: 1000)",
+    )
+    add("--empty", type=float, default=0.3, metavar="FRACTION",
+        help="fraction of empty cells (default: 0.3)")  # fmt: skip
+    add("--seed", type=int, default=0, help="random seed of the faces (default: 0)")
+    add("--cache", type=Path, default=Path("data"), help="cache of the avatars (default: data)")
     return parser.parse_args(arguments)
 
 

@@ -1,6 +1,6 @@
-"""Trains a CCVAE on faces with binary attributes, and draws what it learned.
+"""Trains a CCVAE on faces with binary attributes, and plots the results.
 
-Without CelebA at hand it draws cartoon faces for itself:
+The default data are cartoon faces, which need no download:
 
     python examples/celeba.py
     python examples/celeba.py --data celeba --root data --attributes Smiling Eyeglasses Bangs
@@ -21,10 +21,10 @@ from ccvae_pyro.data import LabeledImages, hide_labels, load_avatars, load_celeb
 from ccvae_pyro.data.datasets._avatar_tables import VISIBLE_ATTRIBUTES
 from ccvae_pyro.data.datasets.celeba import PAPER_ATTRIBUTES, download
 
-# Small batches learn faster, for every image that a processor sees; a large set takes larger ones.
+# Small batches learn faster per image; the larger data set has the paper's batch size.
 BATCH_SIZE = {"avatars": 50, "celeba": 200}
 EPOCHS = {"avatars": 10, "celeba": 20}
-ORDER_WEIGHT = 20.0
+CONSISTENCY_WEIGHT = 20.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,12 +33,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Loads the data, trains, measures, draws."""
-    common.fit(args, load_some, make_model)
+    """Loads the data, trains, evaluates, plots."""
+    common.fit(args, load_with_missing_labels, make_model)
 
 
-def load_some(args: argparse.Namespace) -> LabeledImages:
-    """The images, with the share of labels that is to be seen."""
+def load_with_missing_labels(args: argparse.Namespace) -> LabeledImages:
+    """The images, with all labels but the requested fraction hidden."""
     return hide_labels(load(args), args.label_fraction, missing=args.missing, seed=args.seed)
 
 
@@ -49,7 +49,7 @@ def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVA
 
 
 def load(args: argparse.Namespace) -> LabeledImages:
-    """The images, with the labels that were asked for."""
+    """The images, with the requested attributes."""
     if args.data == "avatars":
         data = load_avatars(args.root, args.num_images or 12_000, seed=args.avatar_seed)
         preferred = VISIBLE_ATTRIBUTES
@@ -64,12 +64,12 @@ def load(args: argparse.Namespace) -> LabeledImages:
             data = data.sample(args.num_images, args.seed)
     if len(args.attributes) > 1 or not args.attributes[0].isdecimal():
         return data.select(args.attributes)
-    in_order = [name for name in preferred if name in data.label_names]
-    in_order += [name for name in data.label_names if name not in preferred]
+    ordered = [name for name in preferred if name in data.label_names]
+    ordered += [name for name in data.label_names if name not in preferred]
     number = int(args.attributes[0])
-    if not 1 <= number <= len(in_order):
-        raise ValueError(f"--attributes must be between 1 and {len(in_order)}, got {number}")
-    return data.select(in_order[:number])
+    if not 1 <= number <= len(ordered):
+        raise ValueError(f"--attributes must be between 1 and {len(ordered)}, got {number}")
+    return data.select(ordered[:number])
 
 
 # fmt: off
@@ -78,27 +78,29 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = options.new_parser(__doc__)
     add = parser.add_argument_group("data").add_argument
     add("--data", choices=["avatars", "celeba"], default="avatars",
-        help="avatars, drawn on first use, or CelebA from --root (default: avatars)")
+        help="avatars, rendered on first use, or CelebA from --root (default: avatars)")
     add("--root", type=Path, default=Path("data"),
         help="folder of the data, or of their cache (default: data)")
     add("--download", action="store_true", help="let torchvision download CelebA to --root first")
     add("--num-images", type=options.positive, metavar="N",
-        help="avatars to draw (default: 12000), or images of CelebA to use (default: all)")
+        help="number of avatars (default: 12000), or of CelebA's images (default: all)")
     add("--avatar-seed", type=int, default=0, metavar="N",
-        help="which avatars: another number, other faces (default: 0)")
+        help="random seed of the avatars (default: 0)")
     add("--attributes", nargs="+", default=["18"], metavar="A",
-        help="attributes to learn: names, or how many, the most visible first (default: 18)")
+        help="names of the attributes, or how many of the most visible ones (default: 18)")
     add("--label-fraction", type=float, default=1.0, metavar="F",
-        help="share of the training images' labels that are seen (default: 1)")
+        help="fraction of the training labels that are known (default: 1)")
     add("--missing", choices=["rows", "entries"], default="rows",
-        help="what --label-fraction hides: all labels of an image, or each on its own "
+        help="whether --label-fraction hides all labels of an image, or single labels "
         "(default: rows)")
     add("--crop", type=options.positive, metavar="SIDE",
-        help="CelebA: cut a square from the center before resizing (default: resize the whole)")
+        help="CelebA: crop a square at the center before resizing (default: no crop)")
     add("--skip-unreadable", action="store_true",
-        help="CelebA: leave out images that cannot be read, and count them")
+        help="CelebA: leave out images that cannot be read, and report their number")
     # fmt: on
-    options.add_objective_options(parser, z_dim="45", order="20 for avatars with exact, else 0")
+    options.add_objective_options(
+        parser, z_dim="45", consistency_weight="20 for avatars with exact, else 0"
+    )
     options.add_training_options(
         parser,
         "runs/celeba",
@@ -108,7 +110,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     defaults: dict[str, Any] = {"epochs": EPOCHS[args.data], "batch_size": BATCH_SIZE[args.data]}
     if args.data == "avatars" and args.objective == "exact":
-        defaults["consistency_weight"] = ORDER_WEIGHT
+        defaults["consistency_weight"] = CONSISTENCY_WEIGHT
     return options.fill_in(args, z_dim=45, **defaults)
 
 

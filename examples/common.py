@@ -1,4 +1,4 @@
-"""What the examples share: a run from data to figures."""
+"""Shared by the examples: a run from the data to metrics and figures."""
 
 from __future__ import annotations
 
@@ -7,30 +7,28 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyro
 import torch
-from outcome import NOT_OF_THE_RESULT, check_config, conclude
+from outcome import NOT_IN_CONFIG, check_config, conclude
 from pyro.infer import SVI, Trace_ELBO
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
-from ccvae_pyro.training import distributed as ranks
-from ccvae_pyro.training.devices import pick_device, pick_precision
+from ccvae_pyro.training import TrainingResult, distributed, pick_device, pick_precision
 
-# What to start from with each objective; docs/objective.md has what else was measured.
+# The default weight of each objective; docs/objective.md has the measurements behind them.
 CLASSIFICATION_WEIGHT = {"exact": 300.0, "paper": 0.0, "paper-true-gradient": 0.0}
 
 
 def guarded(
     run: Callable[[argparse.Namespace], None], args: argparse.Namespace, name: str, again: str
 ) -> int:
-    """Runs an example; what its user can mend is one line, and no traceback."""
+    """Runs an example; prints an error of the user as one line, without a traceback."""
     try:
         run(args)
     except KeyboardInterrupt:
-        say(f"\nstopped; {again} goes on from where it was")
+        say(f"\nstopped; resume with {again}")
         return 130
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
         say(f"{name}: error: {error}")
@@ -39,7 +37,7 @@ def guarded(
 
 
 def say(message: str) -> None:
-    """Prints to standard error, once if ``torchrun`` started several processes."""
+    """Prints to standard error, in the process of rank 0 only."""
     if os.environ.get("RANK", "0") == "0":
         print(message, file=sys.stderr)
 
@@ -49,11 +47,12 @@ def fit(
     load: Callable[[argparse.Namespace], LabeledImages],
     make_model: Callable[[argparse.Namespace, LabeledImages], ccvae_pyro.CCVAE],
 ) -> tuple[ccvae_pyro.CCVAE, LabeledImages] | None:
-    """Loads the data, trains, measures, draws; returns the model and what it was trained on.
+    """Loads the data, trains, evaluates and plots; returns the model and its data.
 
-    Of processes that ``torchrun`` started, the first one does, and the others return nothing.
+    Under ``torchrun`` the process of rank 0 does; the others take part in the training only and
+    return None.
     """
-    with ranks.joined(pick_device(args.device)) as device:
+    with distributed.process_group(pick_device(args.device)) as device:
         return fit_on(args, load, make_model, device)
 
 
@@ -63,27 +62,34 @@ def fit_on(
     make_model: Callable[[argparse.Namespace, LabeledImages], ccvae_pyro.CCVAE],
     device: torch.device,
 ) -> tuple[ccvae_pyro.CCVAE, LabeledImages] | None:
-    """As :func:`fit`, as one of the processes that train the model."""
+    """As :func:`fit`, in one of the processes that train the model."""
     precision = pick_precision(args.precision, device)
     pyro.set_rng_seed(args.seed)
-    with ranks.first_on_machine():
+    with distributed.local_main_process_first():
         data = load(args)
-    shares = {"rank": ranks.rank(), "num_ranks": ranks.num_ranks()}
-    how = {"shift": args.shift, "warp": args.warp, "device": device, "seed": args.seed}
-    batches = Batches(data, args.batch_size, **how, **shares)
+    batches = Batches(
+        data,
+        args.batch_size,
+        shift=args.shift,
+        warp=args.warp,
+        device=device,
+        seed=args.seed,
+        rank=distributed.rank(),
+        num_ranks=distributed.world_size(),
+    )
     set_weight(args, batches)
-    config = {k: v for k, v in vars(args).items() if k not in NOT_OF_THE_RESULT}
+    config = {k: v for k, v in vars(args).items() if k not in NOT_IN_CONFIG}
     config |= {"device": device.type, "precision": str(precision).removeprefix("torch.")}
     ccvae = make_model(args, data).to(device)
     ccvae_pyro.set_precision(ccvae, precision)
     if args.compile:
         ccvae_pyro.compile_networks(ccvae)
-    if ranks.rank() == 0:
+    if distributed.rank() == 0:
         check_config(args.out / "config.json", config, args.resume)
-    state = train(args, ccvae, batches, args.out, resume=args.resume)
-    if ranks.rank():
+    result = train(args, ccvae, batches, args.out, resume=args.resume)
+    if distributed.rank():
         return None
-    conclude(args, ccvae, batches, state, config)
+    conclude(args, ccvae, batches, result, config)
     return ccvae, data
 
 
@@ -94,30 +100,36 @@ def train(
     out: Path,
     *,
     resume: bool,
-) -> dict[str, Any]:
-    """Trains a model by the objective, the rate and the epochs of the settings."""
+) -> TrainingResult:
+    """Trains a model with the objective, the learning rate and the epochs of the settings."""
     adam, objective = ccvae_pyro.make_adam(settings.learning_rate), make_objective(settings)
     svi = SVI(ccvae.model, ccvae.guide, adam, loss=objective)
-    how = {"decay_fraction": settings.decay_fraction, "final_weight": settings.final_weight}
-    return ccvae_pyro.train(ccvae, svi, batches, settings.epochs, out, resume=resume, **how)
+    return ccvae_pyro.train(
+        ccvae,
+        svi,
+        batches,
+        settings.epochs,
+        out,
+        decay_fraction=settings.decay_fraction,
+        final_weight=settings.final_weight,
+        resume=resume,
+    )
 
 
 def set_weight(args: argparse.Namespace, batches: Batches) -> None:
-    """Sets the classification weight, if it was not given: more where fewer labels bear it."""
+    """Sets the default classification weight: inversely to the share of labels in a batch."""
     if args.classification_weight is None:
         share = batches.label_share or 1.0
         args.classification_weight = CLASSIFICATION_WEIGHT[args.objective] / share
 
 
 def make_objective(args: argparse.Namespace) -> Trace_ELBO:
-    """The bound to climb."""
+    """The objective of the settings."""
     if args.objective == "exact":
         weight = args.consistency_weight
         return ccvae_pyro.ExactCCVAE_ELBO(args.classification_weight, consistency_weight=weight)
     if args.consistency_weight:
-        raise ValueError(
-            f"--consistency-weight goes with the exact objective, got {args.objective}"
-        )
+        raise ValueError(f"--consistency-weight needs --objective exact, got {args.objective}")
     return ccvae_pyro.CCVAE_ELBO(
         num_label_samples=args.num_label_samples,
         stop_gradient=args.objective == "paper",

@@ -1,12 +1,12 @@
-"""Edits an image by a trained model, and writes a picture of it before and after.
+"""Edits an image with a trained model, and plots it before and after.
 
     python examples/edit.py runs/celeba/checkpoint.pt face.png --set Sunglasses=1 --set Beard=0
     python examples/edit.py runs/celeba/checkpoint.pt face.png --swap-from other.png --label Hat
     python examples/edit.py runs/celeba/checkpoint.pt face.png --walk Eyeglasses
     python examples/edit.py avatars face.png --set Wearing_Hat=1
 
-"avatars" is the model that comes with the package, of cartoon faces.
-The image may have any size: the model sees a square from its middle, at its own size.
+"avatars" is the pretrained model of the package, for cartoon faces. The image may have any size:
+its central square is resized to the size that the model takes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.labels import Binary, outcome_names
 from ccvae_pyro.models.base import ImageModel
 from ccvae_pyro.plotting.grid import draw_grid, spaced
-from ccvae_pyro.training.devices import pick_device
+from ccvae_pyro.training import pick_device
 
 NUM_STEPS = 7
 
@@ -39,57 +39,59 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Reads model and image, edits, and writes the picture."""
+    """Loads model and image, edits the image, and writes the figure."""
     model = load(args.model).to(pick_device(args.device)).eval()
-    x, alone = read_for(model, args.image), {"keep_conflicting": args.keep_conflicting}
+    x, exclusions = read_for(model, args.image), {"keep_conflicting": args.keep_conflicting}
     if args.walk:
-        figure = walk(model, x, args.walk, **alone)
+        figure = walk(model, x, args.walk, **exclusions)
     elif args.swap_from:
-        figure = swap(model, x, read_for(model, args.swap_from), args.label, **alone)
+        figure = swap(model, x, read_for(model, args.swap_from), args.label, **exclusions)
     else:
-        figure = edit(model, x, dict(args.set), num_std=args.num_std, **alone)
+        figure = edit(model, x, dict(args.set), num_std=args.num_std, **exclusions)
     with atomic_write(args.out) as part:
         figure.savefig(part, dpi=150, format=args.out.suffix[1:] or "png")
-    print(f"the picture is in {args.out}")
+    print(f"the figure is in {args.out}")
 
 
 def load(model: str) -> ImageModel:
-    """A checkpoint, or a model that comes trained."""
+    """The model of a checkpoint, or a pretrained model."""
     is_file = Path(model).suffix or Path(model).is_file()
     return ccvae_pyro.load(model) if is_file else ccvae_pyro.load_pretrained(model)
 
 
 def read_for(model: ImageModel, path: Path) -> Tensor:
-    """An image as the model takes it."""
+    """An image at the size and with the channels that the model takes."""
     like = next(model.parameters())
     channels, size, _ = ccvae_pyro.generate(model, like.new_zeros(1, len(model.labels))).shape[1:]
     return read_image(path, size, channels).to(like)
 
 
-def edit(model: ImageModel, x: Tensor, orders: dict[str, str], **how: Any) -> Figure:
-    """The image with labels set."""
-    edited = ccvae_pyro.edit(model, x, orders, **how)
+def edit(model: ImageModel, x: Tensor, targets: dict[str, str], **kwargs: Any) -> Figure:
+    """The image with labels set to target values."""
+    edited = ccvae_pyro.edit(model, x, targets, **kwargs)
     report(model, x, edited)
-    ordered = "\n".join(f"{spaced(name)} = {value}" for name, value in orders.items())
+    title = "\n".join(f"{spaced(name)} = {value}" for name, value in targets.items())
     columns = [x, ccvae_pyro.reconstruct(model, x), edited]
-    return draw_grid([torch.cat(columns)], [""], ["image", "recon-\nstruction", ordered])
+    return draw_grid([torch.cat(columns)], [""], ["image", "recon-\nstruction", title])
 
 
 def swap(
-    model: ImageModel, x: Tensor, donor: Tensor, labels: list[str] | None, **how: Any
+    model: ImageModel, x: Tensor, donor: Tensor, labels: list[str] | None, **kwargs: Any
 ) -> Figure:
-    """The image with characteristics of another."""
-    swapped = ccvae_pyro.swap(model, x, donor, labels, **how)
+    """The image with characteristics of another image."""
+    swapped = ccvae_pyro.swap(model, x, donor, labels, **kwargs)
     report(model, x, swapped)
-    taken = "\n".join(map(spaced, labels)) if labels else "labels, all"
+    swapped_labels = "\n".join(map(spaced, labels)) if labels else "labels"
     columns = [x, ccvae_pyro.reconstruct(model, x), donor, swapped]
-    titles = ["image", "recon-\nstruction", "donor", f"with its\n{taken}"]
+    titles = ["image", "recon-\nstruction", "donor", f"with its\n{swapped_labels}"]
     return draw_grid([torch.cat(columns)], [""], titles)
 
 
-def walk(model: ImageModel, x: Tensor, labels: list[str], **how: Any) -> Figure:
-    """The image while each label's characteristics go through their values, a row each."""
-    rows = [ccvae_pyro.walk(model, x, label, num_steps=NUM_STEPS, **how)[0] for label in labels]
+def walk(model: ImageModel, x: Tensor, labels: list[str], **kwargs: Any) -> Figure:
+    """A row of images for each label, while its characteristics go through their values."""
+    rows = [
+        ccvae_pyro.walk(model, x, label, num_steps=NUM_STEPS, **kwargs)[0] for label in labels
+    ]
     rows = [torch.cat([x, row]) for row in rows]
     kinds = [model.label_of(label) for label in labels]
     titles = [""] * NUM_STEPS
@@ -99,10 +101,10 @@ def walk(model: ImageModel, x: Tensor, labels: list[str], **how: Any) -> Figure:
 
 
 def report(model: ImageModel, before: Tensor, after: Tensor) -> None:
-    """Prints what the model reads off the image, where an edit changed it by a tenth or more."""
+    """Prints the predictions that an edit changed by 0.1 or more."""
     names = outcome_names(model.labels)
-    reads = [ccvae_pyro.classify(model, x)[0].tolist() for x in (before, after)]
-    for name, old, new in zip(names, *reads, strict=True):
+    predicted = [ccvae_pyro.classify(model, x)[0].tolist() for x in (before, after)]
+    for name, old, new in zip(names, *predicted, strict=True):
         if abs(new - old) >= 0.1:
             print(f"{name}: {old:.2f} before, {new:.2f} after")
 
@@ -112,30 +114,33 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = options.new_parser(__doc__)
     add = parser.add_argument
-    add("model", help="what a training run left, checkpoint.pt, or avatars")
+    add("model", help="a checkpoint.pt, or the name of a pretrained model: avatars")
     add("image", type=Path, help="the image to edit")
     action = parser.add_mutually_exclusive_group(required=True).add_argument
-    action("--set", action="append", type=order, metavar="NAME=VALUE",
-           help="set a label: to 0 or 1, a class, a number; may be given several times")
-    action("--swap-from", type=Path, metavar="FILE", help="take characteristics of another image")
-    action("--walk", nargs="+", metavar="NAME", help="go through the values of labels, a row each")
+    action("--set", action="append", type=target, metavar="NAME=VALUE",
+           help="set a label to 0 or 1, a class, or a number; may be given several times")
+    action("--swap-from", type=Path, metavar="FILE",
+           help="swap in characteristics of another image")
+    action("--walk", nargs="+", metavar="NAME",
+           help="go through the values of these labels, a row of images each")
     add("--label", nargs="+", metavar="NAME",
-        help="which labels' characteristics to take from the other image (default: all)")
+        help="with --swap-from: labels whose characteristics are swapped (default: all)")
     add("--num-std", type=float, default=0.0, metavar="D",
-        help="how far beyond the typical to set labels: 2 makes an edit plain (default: 0)")
+        help="standard deviations beyond the prior mean: 2 makes an edit easy to see (default: 0)")
     add("--keep-conflicting", action="store_true",
-        help="leave labels that exclude these as they are: blond hair under a hat")
+        help="do not change the labels that these labels exclude, such as hair under a hat")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
-    add("--out", type=Path, default=Path("edited.png"), help="the picture (default: edited.png)")
+    add("--out", type=Path, default=Path("edited.png"),
+        help="file of the figure (default: edited.png)")
     args = parser.parse_args(arguments)
     if args.label and not args.swap_from:
-        parser.error("--label goes with --swap-from")
+        parser.error("--label needs --swap-from")
     return args
 # fmt: on
 
 
-def order(text: str) -> tuple[str, str]:
-    """A label and the value that it is to have."""
+def target(text: str) -> tuple[str, str]:
+    """A label and its target value."""
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise argparse.ArgumentTypeError(f"wanted NAME=VALUE, such as Beard=1, got {text!r}")

@@ -1,10 +1,10 @@
-"""Tabulates how well classes are told with few labels, beside what was published.
+"""Tabulates the accuracy with few labels, beside published results.
 
     python examples/few_labels.py --root data --download --seeds 0 1
     python examples/few_labels.py --data fashion --root data --download --labels 100 3000
 
-Each cell is a run of mnist.py, with its defaults. One that is done is not run again: stop it, add
-to it, or run parts of it side by side, with the same --out.
+Each cell is a run of mnist.py with its defaults. Finished cells are not repeated, so the script
+can be interrupted, extended, or run in parallel with the same --out.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import options
 from tables import write_table
 
 NUM_CLASSES = 10
-# Accuracies on MNIST: M2 with an auxiliary loss, of Pyro's tutorial on semi-supervised VAEs, and
-# of Kingma et al. (2014), Table 1, where M1+M2 stacks two models.
+# Accuracies on MNIST: from Pyro's tutorial on semi-supervised VAEs, which trains M2 with an
+# auxiliary loss, and from Kingma et al. (2014), Table 1, where M1+M2 stacks two models.
 PUBLISHED = {
     "Pyro's SS-VAE": {100: 0.932, 600: 0.944, 1000: 0.949, 3000: 0.958},
     "M1+M2": {100: 0.9667, 600: 0.9741, 1000: 0.9760, 3000: 0.9782},
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Runs the cells that are not there yet, then writes the table of all that are."""
+    """Runs the cells that are not finished, then writes the table of all finished cells."""
     for data, num_labels, seed in itertools.product(args.data, args.labels, args.seeds):
         out = args.out / f"{data}-{num_labels}-{seed}"
         print(out.name, flush=True)
@@ -52,20 +52,20 @@ def run(args: argparse.Namespace) -> None:
 
 
 def row(path: Path) -> dict:
-    """What a run has come to, and what others came to with as many labels."""
+    """The metrics of a run, and published accuracies with the same number of labels."""
     metrics = json.loads(path.read_text())
     config = metrics["config"]
     num_labels = config["labels_per_class"] * NUM_CLASSES
     settings = (config["data"], num_labels, config["seed"], config["epochs"])
-    figures = {
+    values = {
         "classifier": metrics["accuracy"],
         "bayes_rule": metrics["by_bayes_rule"]["accuracy"],
         "reconstruction_error": metrics["reconstruction_error"],
         "minutes": metrics["seconds_per_epoch"] * config["epochs"] / 60,
     }
     for name, accuracies in PUBLISHED.items():
-        figures[name] = accuracies.get(num_labels) if config["data"] == "mnist" else None
-    return dict(zip(SETTINGS, settings, strict=True)) | figures
+        values[name] = accuracies.get(num_labels) if config["data"] == "mnist" else None
+    return dict(zip(SETTINGS, settings, strict=True)) | values
 
 
 # fmt: off
@@ -74,13 +74,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = options.new_parser(__doc__)
     add = parser.add_argument
     add("--data", nargs="+", choices=["mnist", "fashion"], default=["mnist", "fashion"],
-        help="default: mnist fashion")
+        help="data sets (default: mnist fashion)")
     add("--root", type=Path, default=Path("data"), help="folder of the data (default: data)")
     add("--download", action="store_true", help="let torchvision download MNIST to --root first")
     add("--labels", nargs="+", type=options.positive, default=[100, 600, 1000, 3000], metavar="N",
-        help="how many labels are seen, as many of each class (default: 100 600 1000 3000)")
-    add("--epochs", type=options.positive, metavar="N", help="default: as mnist.py")
-    add("--seeds", nargs="+", type=int, default=[0, 1], help="default: 0 1")
+        help="numbers of labels, the same number for each class (default: 100 600 1000 3000)")
+    add("--epochs", type=options.positive, metavar="N",
+        help="epochs of training (default: as mnist.py)")
+    add("--seeds", nargs="+", type=int, default=[0, 1], metavar="N",
+        help="random seeds (default: 0 1)")
     add("--out", type=Path, default=Path("runs/few_labels"),
         help="folder for runs and table (default: runs/few_labels)")
     args = parser.parse_args(arguments)

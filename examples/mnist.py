@@ -1,10 +1,10 @@
-"""Trains a CCVAE on images with classes, of which few or all are known, and draws what it learned.
+"""Trains a CCVAE on images with a class label, known for few or all, and plots the results.
 
     python examples/mnist.py --root data --download --labels-per-class 10
     python examples/mnist.py --data fashion --root data --download
     python examples/mnist.py --data medical --root FOLDER
 
-Medical MNIST is a folder with a folder for each class; any other such folder will do.
+Medical MNIST is a folder with a subfolder for each class, and so may be your own data.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import ccvae_pyro
 from ccvae_pyro.data import LabeledImages, keep_labels_per_class, load_class_folders, load_mnist
 from ccvae_pyro.labels import Label
 
-# What was best of what was tried: see the docs. Few labels are soon known by heart, and classes
-# are then found as clusters, by the dimensions that are theirs.
+# The best of the settings that were compared: see the docs. With few labels, a classifier soon
+# overfits, and the latents of the class have to cluster the unlabeled images.
 WITH_ALL_LABELS: dict[str, Any] = {"classification_weight": 300, "z_dim": 30, "style_dim": 11}
 WITH_ALL_LABELS |= {"learning_rate": 2e-3, "shift": 1, "epochs": 12}
 WITH_FEW_LABELS: dict[str, Any] = {"classification_weight": 300, "z_dim": 20, "style_dim": 1}
 WITH_FEW_LABELS |= {"learning_rate": 1e-3, "shift": 1, "warp": 0.1, "epochs": 20}
-# Digits are written in more ways than garments are worn.
+# Digits vary more in shape than garments do.
 FEW_DIGITS = WITH_FEW_LABELS | {"classification_weight": 100, "final_weight": 20}
 FEW_DIGITS |= {"shift": 2, "warp": 0.3}
 
@@ -40,12 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Loads the data, trains, measures, draws."""
+    """Loads the data, trains, evaluates, plots."""
     common.fit(args, load, make_model)
 
 
 def load(args: argparse.Namespace) -> LabeledImages:
-    """The images, with as many labels of each class as are to be seen."""
+    """The images, with the requested number of labels per class."""
     if args.data == "medical":
         data = load_class_folders(args.root, seed=args.seed, num_images=args.num_images)
     else:
@@ -58,7 +58,7 @@ def load(args: argparse.Namespace) -> LabeledImages:
 
 
 def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVAE:
-    """A model of the class, whose characteristics are all but one of its latents."""
+    """A model with one categorical label, whose characteristics are all latents but the style."""
     labels = with_characteristics(data.described(), args.z_dim, args.style_dim)
     if data.images.shape[1] == 28:
         return ccvae_pyro.mnist(z_dim=args.z_dim, labels=labels)
@@ -69,13 +69,13 @@ def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVA
 
 
 def with_characteristics(labels: Sequence[Label], z_dim: int, style_dim: int) -> list[Label]:
-    """The one label, with all latents for its characteristics that are not style."""
+    """The label, with all latents but those of the style as its characteristics."""
     (label,) = labels
     extra_dims = z_dim - label.dim - style_dim
     if extra_dims < 0:
         raise ValueError(
-            f"{len(label.classes)} classes and {style_dim} dimensions of style need --z-dim "
-            f"{label.dim + style_dim} at least, got {z_dim}"
+            f"{len(label.classes)} classes and {style_dim} style dimensions need a --z-dim of at "
+            f"least {label.dim + style_dim}, got {z_dim}"
         )
     return [replace(label, extra_dims=extra_dims)]
 
@@ -86,24 +86,23 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = options.new_parser(__doc__)
     add = parser.add_argument_group("data").add_argument
     add("--data", choices=["mnist", "fashion", "medical"], default="mnist",
-        help="MNIST, Fashion-MNIST, or a folder with a folder for each class (default: mnist)")
+        help="MNIST, Fashion-MNIST, or a folder of class folders (default: mnist)")
     add("--root", type=Path, default=Path("data"),
         help="folder of the data (default: data)")
     add("--download", action="store_true", help="let torchvision download MNIST to --root first")
     add("--num-images", type=options.positive, metavar="N",
-        help="how many images to use (default: all)")
+        help="number of images to use (default: all)")
     add("--labels-per-class", type=options.positive, metavar="N",
-        help="training images of each class whose label is seen (default: all)")
+        help="number of labeled training images of each class (default: all)")
     # fmt: on
     options.add_objective_options(
         parser,
         z_dim="30, with few labels 20",
         weight="with exact 300, with few digits 100; else 0",
-        last="the same, with few digits 20",
+        final_weight="the same, with few digits 20",
     )
     parser.add_argument("--style-dim", type=options.positive, metavar="D",
-                        help="how many of these are style, and not of the class "
-                        "(default: 11, with few labels 1)")
+                        help="dimension of z_style (default: 11, with few labels 1)")
     options.add_training_options(
         parser,
         "runs/mnist",

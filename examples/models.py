@@ -1,4 +1,4 @@
-"""The models that compare.py compares: how each is made and trained."""
+"""The models of compare.py: how each is built and trained."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from pyro.infer import SVI, Trace_ELBO
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
-from ccvae_pyro.models.base import ImageModel
-from ccvae_pyro.models.baselines import DIVA_ELBO, M2_ELBO, MVAE_ELBO, baseline
-from ccvae_pyro.models.baselines.presets import NAMES
-from ccvae_pyro.training.classifier import train_classifier
+from ccvae_pyro.models import BASELINES, ImageModel, baseline
+from ccvae_pyro.objectives.baseline_elbos import DIVA_ELBO, M2_ELBO, MVAE_ELBO
+from ccvae_pyro.training import train_classifier
 
 CCVAE_OBJECTIVES = ("exact", "paper", "paper-true-gradient")
-JOINT = "m1_m2_joint"  # in two stages, the second of all parts
+JOINT = "m1_m2_joint"  # M1+M2 without fixing the VAE in the second stage
 MODELS = {
     "exact": "CCVAE, exact",
     "paper": "CCVAE, paper",
     "paper-true-gradient": "CCVAE, paper (true gradient)",
-    "classifier": "classifier alone",
+    "classifier": "classifier only",
     "vae": "VAE",
     "cvae": "CVAE",
     "m1": "M1",
@@ -36,31 +35,31 @@ MODELS = {
     "mvae": "MVAE",
     "diva": "DIVA",
 }
-WEIGHTED = (*CCVAE_OBJECTIVES, "diva")
-OF_M2 = ("m2", "m1_m2", JOINT)
+WITH_CLASSIFICATION_WEIGHT = (*CCVAE_OBJECTIVES, "diva")
+M2_MODELS = ("m2", "m1_m2", JOINT)
 TWO_STAGES = ("m1", "m1_m2", JOINT)
 
 
 def settings_for(data: str, model: str, few_labels: bool = False) -> argparse.Namespace:
-    """What celeba.py or mnist.py starts from."""
+    """The default settings of celeba.py or mnist.py."""
     objective = ["--objective", model if model in CCVAE_OBJECTIVES else "exact"]
     if data in celeba.EPOCHS:
         settings = celeba.parse(["--data", data, *objective])
     else:
         few = ["--labels-per-class", "1"] if few_labels else []
         settings = mnist.parse(["--data", data, *objective, *few])
-    if model not in WEIGHTED:  # these weights are theirs
+    if model not in WITH_CLASSIFICATION_WEIGHT:
         settings.classification_weight = settings.final_weight = None
     return settings
 
 
 def set_weight(name: str, settings: argparse.Namespace, batches: Batches) -> None:
-    """Sets the classification weight of a model that has one, if it was not given."""
-    if name in WEIGHTED:
+    """Sets the default classification weight of a model, if it has one."""
+    if name in WITH_CLASSIFICATION_WEIGHT:
         common.set_weight(settings, batches)
-    elif name not in OF_M2:
+    elif name not in M2_MODELS:
         settings.classification_weight = None
-    elif settings.classification_weight is None:  # a tenth of the images for each with labels
+    elif settings.classification_weight is None:  # as in the paper: see M2_ELBO
         num_images = len(batches.labeled) + len(batches.unlabeled)
         settings.classification_weight = 0.1 * num_images / max(1, len(batches.labeled))
 
@@ -68,15 +67,15 @@ def set_weight(name: str, settings: argparse.Namespace, batches: Batches) -> Non
 def new_model(
     name: str, data: LabeledImages, settings: argparse.Namespace, networks: str = "conv"
 ) -> ImageModel:
-    """A model of these images, with the sizes that the settings ask for."""
+    """A model for this data, with the sizes of the settings."""
     name = "m1_m2" if name == JOINT else name
     labels, z_dim, channels = data.described(), settings.z_dim, data.images.shape[-1]
     if channels > 1:
-        make: Any = partial(baseline, name) if name in NAMES else ccvae_pyro.celeba
+        make: Any = partial(baseline, name) if name in BASELINES else ccvae_pyro.celeba
         scale = settings.likelihood_scale
         return make(labels=labels, z_dim=z_dim, likelihood_scale=scale, channels=channels)
     labels = mnist.with_characteristics(labels, z_dim, settings.style_dim)
-    if name in NAMES:
+    if name in BASELINES:
         images = {"conv": "mnist", "mlp": "mlp"}[networks]
         return baseline(name, labels, z_dim, images=images)
     return ccvae_pyro.mnist(labels=labels, z_dim=z_dim, convolutions=networks == "conv")
@@ -85,13 +84,13 @@ def new_model(
 def train(
     name: str, model: Any, settings: argparse.Namespace, batches: Batches, folder: Path
 ) -> float:
-    """Trains a model, in as many stages as it takes; returns the seconds of all of its steps."""
+    """Trains a model in all of its stages; returns the duration of the training steps."""
     if name == "classifier":
         start = time.perf_counter()
         train_classifier(model, batches, settings.epochs)
         return time.perf_counter() - start
     if name in CCVAE_OBJECTIVES:
-        return seconds_of(common.train(settings, model, batches, folder, resume=True))
+        return common.train(settings, model, batches, folder, resume=True).seconds
     seconds = 0.0
     if name in TWO_STAGES:
         seconds += _fit(model.vae, Trace_ELBO(), settings, batches, folder / "vae")
@@ -100,14 +99,9 @@ def train(
     return seconds + _fit(model, objective_of(name, settings), settings, batches, folder)
 
 
-def seconds_of(state: dict) -> float:
-    """How long the steps took, those before an interruption among them."""
-    return sum(record["seconds"] for record in state["history"])
-
-
 def objective_of(name: str, settings: argparse.Namespace) -> Trace_ELBO:
-    """What a relative is trained by."""
-    if name in OF_M2:
+    """The objective of a baseline."""
+    if name in M2_MODELS:
         return M2_ELBO(settings.classification_weight)
     if name == "diva":
         return DIVA_ELBO(settings.classification_weight)
@@ -121,12 +115,17 @@ def _fit(
     is_ccvae = hasattr(model, "conditional_prior")
     adam = (ccvae_pyro.make_adam if is_ccvae else _adam)(settings.learning_rate)
     svi = SVI(model.model, model.guide, adam, loss=objective)
-    how = {
-        "decay_fraction": settings.decay_fraction,
-        "final_weight": settings.final_weight,
-        "resume": True,
-    }
-    return seconds_of(ccvae_pyro.train(model, svi, batches, settings.epochs, folder, **how))
+    result = ccvae_pyro.train(
+        model,
+        svi,
+        batches,
+        settings.epochs,
+        folder,
+        decay_fraction=settings.decay_fraction,
+        final_weight=settings.final_weight,
+        resume=True,
+    )
+    return result.seconds
 
 
 def _adam(learning_rate: float) -> ccvae_pyro.JointAdam:

@@ -1,9 +1,9 @@
-"""Optimizes Eq. (4) in five ways on a toy, to show which of them learn labels, images or both.
+"""Compares five estimators of Eq. (4) on toy data: which of them learn labels, images or both.
 
     python examples/objectives.py --num-labels 10 40 --seeds 0 1 2
 
-The toy: color images of 32x32 pixels, each label a patch that is there or not, as bright as it
-likes; the background is style. docs/objective.md says what comes out, and why.
+The images are 32x32 pixels in color. Each label is a patch that is present or absent, with a
+random brightness, and the background is style. docs/objective.md discusses the results.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.networks import mlp
 
 SIDE, NUM_STYLE, BATCH, ALPHA = 32, 5, 100, 30.0
-FIGURES = ("bound", "reconstruction_error", "accuracy")
+METRICS = ("bound", "reconstruction_error", "accuracy")
 
 
 def unweighted_loss(ccvae: CCVAE, x: Tensor, y: Tensor) -> Tensor:
-    """The plain ELBO of z alone, w = 1, and the classification loss beside it."""
+    """The ELBO with w = 1, in which y is not a guide site, plus the classification loss."""
     plain = Trace_ELBO().differentiable_loss(
         ccvae.model, poutine.block(ccvae.guide, hide=["y"]), x, y
     )
@@ -48,13 +48,13 @@ def unweighted_loss(ccvae: CCVAE, x: Tensor, y: Tensor) -> Tensor:
 
 
 def loss_of(objective: Trace_ELBO) -> Callable[[CCVAE, Tensor, Tensor], Tensor]:
-    """An objective's loss as a function of the model."""
+    """The loss of an objective as a function of the model."""
     return lambda ccvae, x, y: objective.differentiable_loss(ccvae.model, ccvae.guide, x, y)
 
 
 OBJECTIVES = {
-    "one weighted draw, z detached in q(y given z)": loss_of(CCVAE_ELBO(100)),
-    "the same, nothing detached": loss_of(CCVAE_ELBO(100, stop_gradient=False)),
+    "one weighted sample, z detached in q(y given z)": loss_of(CCVAE_ELBO(100)),
+    "one weighted sample, nothing detached": loss_of(CCVAE_ELBO(100, stop_gradient=False)),
     "exact": loss_of(ExactCCVAE_ELBO()),
     "exact + 30 log q(y given x)": loss_of(ExactCCVAE_ELBO(ALPHA)),
     "w = 1, + 30 log q(y given x)": unweighted_loss,
@@ -72,17 +72,17 @@ def main(arguments: list[str] | None = None) -> int:
             for name in OBJECTIVES:
                 key = (name, str(num_labels), str(seed), str(args.steps))
                 if key not in done:
-                    figures = measure(name, num_labels, seed, args.steps)
+                    metrics = measure(name, num_labels, seed, args.steps)
                     keys = ("objective", "num_labels", "seed", "steps")
-                    rows.append(dict(zip(keys, key, strict=True)) | figures)
-                    write_csv(path, rows)  # a run that is stopped goes on from it
+                    rows.append(dict(zip(keys, key, strict=True)) | metrics)
+                    write_csv(path, rows)  # an interrupted run continues from here
     table(rows, args.out / "objectives.md")
     draw(rows, args.out / "objectives.png")
     return 0
 
 
 def measure(name: str, num_labels: int, seed: int, steps: int) -> dict[str, float]:
-    """Trains a model by one of the objectives; returns its figures on 1000 other images."""
+    """Trains a model by one of the estimators; returns its metrics on 1000 test images."""
     pyro.set_rng_seed(seed)
     ccvae = new_model(num_labels)
     adam = torch.optim.Adam(ccvae.parameters(), 2e-3)
@@ -92,12 +92,12 @@ def measure(name: str, num_labels: int, seed: int, steps: int) -> dict[str, floa
         loss.backward()
         adam.step()
     pyro.set_rng_seed(1_000 + seed)
-    figures = evaluate(ccvae, [toy(1_000, num_labels)], ExactCCVAE_ELBO())
-    return {key: figures[key] for key in FIGURES}
+    evaluation = evaluate(ccvae, [toy(1_000, num_labels)], ExactCCVAE_ELBO())
+    return {key: getattr(evaluation, key) for key in METRICS}
 
 
 def new_model(num_labels: int) -> CCVAE:
-    """A CCVAE of two small perceptrons, with the paper's likelihood."""
+    """A CCVAE with small multilayer perceptrons and the paper's likelihood."""
     z_dim, pixels = num_labels + NUM_STYLE, 3 * SIDE * SIDE
     features = nn.Sequential(nn.Flatten(), mlp(pixels, 2 * z_dim, hidden=256))
     images = nn.Sequential(mlp(z_dim, pixels, hidden=256), nn.Unflatten(-1, (3, SIDE, SIDE)))
@@ -112,7 +112,7 @@ def new_model(num_labels: int) -> CCVAE:
 
 
 def toy(num_images: int, num_labels: int) -> tuple[Tensor, Tensor]:
-    """Draws images and labels: a grid of patches over a background of two shades."""
+    """Random images and labels: a grid of patches over a background of two shades."""
     across = 4 if num_labels <= 16 else 7
     size = SIDE // across
     y = torch.randint(2, (num_images, num_labels)).float()
@@ -127,24 +127,24 @@ def toy(num_images: int, num_labels: int) -> tuple[Tensor, Tensor]:
     return x.clamp(0, 1), y
 
 
-def averages(rows: list[dict]) -> dict[tuple[str, int], dict[str, list[float]]]:
-    """The figures of all seeds, by objective and number of labels."""
+def group_seeds(rows: list[dict]) -> dict[tuple[str, int], dict[str, list[float]]]:
+    """The metrics of all seeds, by estimator and number of labels."""
     groups: dict[tuple[str, int], dict[str, list[float]]] = {}
     for row in rows:
         group = groups.setdefault((row["objective"], int(row["num_labels"])), {})
-        for key in FIGURES:
+        for key in METRICS:
             group.setdefault(key, []).append(float(row[key]))
     return groups
 
 
 def table(rows: list[dict], path: Path) -> None:
-    """Prints and writes the means over the seeds, and their spread, as Markdown."""
+    """Prints and writes the means over seeds, and half their range, as Markdown."""
     lines = ["| how Eq. (4) is optimized | labels | bound | error | accuracy |", "|---" * 5 + "|"]
-    groups = averages(rows)
+    groups = group_seeds(rows)
     for name, num_labels in sorted(
         groups, key=lambda key: (key[1], list(OBJECTIVES).index(key[0]))
     ):
-        values = [groups[name, num_labels][key] for key in FIGURES]
+        values = [groups[name, num_labels][key] for key in METRICS]
         formats = ("{:.0f}", "{:.3f}", "{:.3f}")
         cells = [
             f"{form.format(mean(v))} ± {form.format((max(v) - min(v)) / 2)}"
@@ -158,8 +158,8 @@ def table(rows: list[dict], path: Path) -> None:
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    """Draws labels against images: what is good is at the top on the left."""
-    groups = averages(rows)
+    """Draws label accuracy against reconstruction error; the top left is best."""
+    groups = group_seeds(rows)
     counts = sorted({num_labels for _, num_labels in groups})
     figure, axes = plt.subplots(
         1, len(counts), figsize=(4 * len(counts) + 3, 3.6), layout="constrained", squeeze=False
@@ -179,17 +179,23 @@ def draw(rows: list[dict], path: Path) -> None:
     plt.close(figure)
 
 
+# fmt: off
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--num-labels", nargs="+", type=int, default=[10, 40], help="default: 10 40")
-    add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
-    add("--steps", type=int, default=800, help="of 100 images (default: 800)")
-    add("--out", type=Path, default=Path("runs/objectives"), help="default: runs/objectives")
+    add("--num-labels", nargs="+", type=int, default=[10, 40], metavar="N",
+        help="numbers of labels (default: 10 40)")
+    add("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N",
+        help="random seeds (default: 0 1 2)")
+    add("--steps", type=int, default=800, metavar="N",
+        help="training steps, of 100 images each (default: 800)")
+    add("--out", type=Path, default=Path("runs/objectives"),
+        help="folder for table and figure (default: runs/objectives)")
     return parser.parse_args(arguments)
+# fmt: on
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a run leaves behind: its configuration, numbers, figures and a report."""
+"""The results of a run: its config, metrics, figures and a report."""
 
 from __future__ import annotations
 
@@ -14,79 +14,85 @@ from figures import draw
 import ccvae_pyro
 from ccvae_pyro.data import Batches
 from ccvae_pyro.data.files import atomic_write
-from ccvae_pyro.evaluation.evaluate import MEAN_FIGURES, label_figures
+from ccvae_pyro.evaluation import label_metrics
+from ccvae_pyro.io import migrate_config
 from ccvae_pyro.plotting import write_report
+from ccvae_pyro.training import TrainingResult
 
-# Left out of the configuration: where things are is not what a run is made of.
-NOT_OF_THE_RESULT = ("out", "resume", "root", "labels", "download", "compile")
+# Options that do not affect the result, and may differ when a run is resumed.
+NOT_IN_CONFIG = ("out", "resume", "root", "labels", "download", "compile")
 
 
 def conclude(
     args: argparse.Namespace,
     ccvae: ccvae_pyro.CCVAE,
     batches: Batches,
-    state: dict[str, Any],
+    result: TrainingResult,
     config: dict[str, Any],
 ) -> None:
-    """Measures a trained model, and draws what it learned."""
-    pyro.set_rng_seed(args.seed)  # so that what follows is the same after a resumed run
-    exact = ccvae_pyro.ExactCCVAE_ELBO()  # the same bound, whatever the objective
-    metrics = ccvae_pyro.evaluate(ccvae, batches.held_out("test"), exact)
+    """Evaluates a trained model on the test images; writes metrics, figures and the report."""
+    pyro.set_rng_seed(args.seed)  # so that a resumed run gives the same numbers
+    exact = ccvae_pyro.ExactCCVAE_ELBO()  # the same bound for all objectives
+    evaluation = ccvae_pyro.evaluate(ccvae, batches.held_out("test"), exact)
     bayes = ccvae_pyro.with_bayes_classifier(ccvae)
-    implied = label_figures(bayes, batches.held_out("test"))
-    metrics["by_bayes_rule"] = {key: implied[key] for key in MEAN_FIGURES}
-    seconds = [record["seconds"] for record in state["history"]]
-    metrics |= {"seconds_per_epoch": sum(seconds) / len(seconds), "config": config}
+    metrics = evaluation.to_dict()
+    metrics["by_bayes_rule"] = label_metrics(bayes, batches.held_out("test")).means()
+    metrics |= {"seconds_per_epoch": result.seconds / len(result.history), "config": config}
     write_json(args.out / "metrics.json", metrics)
-    files = draw(ccvae, batches, state, metrics["per_label"], args.out / "figures")
+    folder = args.out / "figures"
+    figures = draw(ccvae, batches, vars(result), evaluation.per_label, folder)
     title = f"{args.out.name}: {len(ccvae.labels)} labels, {args.epochs} epochs"
-    write_report(args.out / "report.html", title, metrics, files, config)
+    write_report(args.out / "report.html", title, metrics, figures, config)
     report(metrics, args.out)
 
 
-def report(metrics: dict, out: Path) -> None:
-    """Prints the figures that matter and where the pictures are."""
+def report(metrics: dict[str, Any], out: Path) -> None:
+    """Prints the main metrics and where the results are."""
     names = {
         "accuracy": "accuracy",
-        "majority_accuracy": "always the more frequent value",
-        "balanced_accuracy": "balanced",
+        "majority_accuracy": "accuracy of the more frequent value",
+        "balanced_accuracy": "balanced accuracy",
         "average_precision": "average precision",
-        "r_squared": "R squared of numbers",
+        "r_squared": "R squared of continuous labels",
         "reconstruction_error": "reconstruction error",
     }
     known = [(name, metrics.get(key, math.nan)) for key, name in names.items()]
-    said = [f"{name} {value:.3f}" for name, value in known if not math.isnan(value)]
-    print(f"test images: {', '.join(said)}, bound {metrics['bound']:.1f} nats")
-    by_rule = metrics["by_bayes_rule"]["accuracy"]
-    if not math.isnan(by_rule):
-        print(f"labels by Bayes' rule with the priors: accuracy {by_rule:.3f}")
-    print(f"all of it in {out / 'report.html'}, numbers in {out / 'metrics.json'}")
+    values = [f"{name} {value:.3f}" for name, value in known if not math.isnan(value)]
+    print(f"test images: {', '.join(values)}, bound {metrics['bound']:.1f} nats")
+    by_bayes_rule = metrics["by_bayes_rule"]["accuracy"]
+    if not math.isnan(by_bayes_rule):
+        print(f"labels predicted by Bayes' rule from the priors: accuracy {by_bayes_rule:.3f}")
+    print(f"report: {out / 'report.html'}, metrics: {out / 'metrics.json'}")
 
 
-def check_config(path: Path, config: dict, resume: bool) -> None:
-    """Writes down how the run is made; one that is resumed has to be made the same way."""
+def check_config(path: Path, config: dict[str, Any], resume: bool) -> None:
+    """Writes the config of a run; checks that a resumed run has the config of its first part.
+
+    The number of epochs may differ.
+
+    :raises ValueError: if another option differs.
+    """
     if resume and path.exists():
-        before = json.loads(path.read_text())
-        free = {"epochs"}  # going on for longer is fine
-        for key in (before.keys() | config.keys()) - free:
+        before = migrate_config(json.loads(path.read_text()))
+        for key in (before.keys() | config.keys()) - {"epochs"}:
             if before.get(key) != config.get(key):
                 option = f"--{key.replace('_', '-')}"
                 raise ValueError(
-                    f"{path.parent} was made with {option} {before.get(key)}, not "
-                    f"{config.get(key)}: resume it with that, or choose another --out"
+                    f"{path.parent} was trained with {option} {before.get(key)}, not "
+                    f"{config.get(key)}: resume it with the former, or choose another --out"
                 )
     write_json(path, config)
 
 
-def write_json(path: Path, values: dict) -> None:
-    """Writes a file that any reader of JSON takes."""
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Writes valid JSON, atomically: NaN, such as of a label without images, becomes null."""
     with atomic_write(path) as part:
-        part.write_text(json.dumps(without_nan(values), indent=2) + "\n")
+        part.write_text(json.dumps(nan_to_none(values), indent=2) + "\n")
 
 
-def without_nan(values: dict) -> dict:
-    """A figure that there is none of, such as of a label that no image has, becomes null."""
+def nan_to_none(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with None in place of NaN."""
     return {
-        key: without_nan(value) if isinstance(value, dict) else None if value != value else value
+        key: nan_to_none(value) if isinstance(value, dict) else None if value != value else value
         for key, value in values.items()
     }

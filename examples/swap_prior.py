@@ -3,9 +3,10 @@
     python examples/swap_prior.py
     python examples/swap_prior.py --attributes Wearing_Hat Long_Hair --epochs 12
 
-All else is the same: cartoon faces, objective, seed. A table says how well labels are read, how
-well images are drawn again, and how often an independent reader, trained on true images, finds in
-new ones the labels that they were generated to; a picture shows these. docs/extending.md explains.
+Everything else is the same: cartoon faces, objective, seed. A table has the label accuracy, the
+reconstruction error and the conditional generation accuracy: the accuracy of an independent
+classifier on images that are generated from labels. A figure shows such images. See
+docs/extending.md.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pyro.distributions as dist
 import pyro.distributions.transforms as T
 import torch
 import torch.nn.functional as F
-from compare import load_reader
+from compare import load_oracle
 from outcome import check_config
 from tables import write_rows
 from torch import Tensor, nn
@@ -31,32 +32,32 @@ import ccvae_pyro
 from ccvae_pyro.components import GaussianConditionalPrior
 from ccvae_pyro.data import Batches, LabeledImages, load_avatars
 from ccvae_pyro.data.files import atomic_write
-from ccvae_pyro.plotting.grid import draw_grid
-from ccvae_pyro.training.classifier import conditional_generation_accuracy
+from ccvae_pyro.evaluation import conditional_generation_accuracy
+from ccvae_pyro.plotting import draw_grid
 
 ATTRIBUTES = ("Wearing_Hat", "Sunglasses", "Beard", "Long_Hair")
-NUM_DRAWN = 10  # images in the picture
+NUM_IMAGES = 10  # for each prior in the figure
 
 
 class MixturePrior(nn.Module):
-    """The conditional prior as a mixture of Normals, for each label and value."""
+    """A mixture of Normals for each label and value."""
 
-    def __init__(self, num_labels: int, num_ways: int = 3) -> None:
+    def __init__(self, num_labels: int, num_components: int = 3) -> None:
         super().__init__()
-        spread = torch.linspace(-1, 1, num_ways).expand(num_labels, -1)
-        self.loc = nn.Parameter(torch.stack([spread - 2, spread + 2]))  # value, label, way
+        spread = torch.linspace(-1, 1, num_components).expand(num_labels, -1)
+        self.loc = nn.Parameter(torch.stack([spread - 2, spread + 2]))  # value, label, component
         self.raw_scale = nn.Parameter(torch.zeros_like(self.loc))
         self.logits = nn.Parameter(torch.zeros_like(self.loc))
 
     def forward(self, y: Tensor) -> dist.Independent:
         both = (self.loc, self.raw_scale, self.logits)
         loc, raw_scale, logits = (torch.lerp(p[0], p[1], y[..., None]) for p in both)
-        ways = dist.Normal(loc, F.softplus(raw_scale) + 1e-2)
-        return dist.MixtureSameFamily(dist.Categorical(logits=logits), ways).to_event(1)
+        components = dist.Normal(loc, F.softplus(raw_scale) + 1e-2)
+        return dist.MixtureSameFamily(dist.Categorical(logits=logits), components).to_event(1)
 
 
 class FlowPrior(nn.Module):
-    """The conditional prior as the usual Normals, each label's axis bent by a spline."""
+    """The usual Normals, transformed by a spline for each label."""
 
     def __init__(self, num_labels: int) -> None:
         super().__init__()
@@ -77,31 +78,39 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Trains each model; writes the table and the picture."""
+    """Trains each model, and writes the table and the figure."""
     data = load_avatars(args.root, args.num_images).select(args.attributes)
     batches = Batches(data, args.batch_size, seed=args.seed)
     config = {k: v for k, v in vars(args).items() if k not in ("out", "root", "priors")}
     check_config(args.out / "config.json", config, resume=True)
     x, y = data.batch(data.splits["test"])
-    reader = load_reader(args.out / "reader.pt", data, celeba.parse([]), args.reader_epochs)
-    rows, images = [], [x[:NUM_DRAWN]]
+    oracle = load_oracle(args.out / "oracle.pt", data, celeba.parse([]), args.oracle_epochs)
+    rows, images = [], [x[:NUM_IMAGES]]
     for name in args.priors:
-        ccvae = trained(name, data, batches, args)
-        figures = ccvae_pyro.evaluate(ccvae, batches.held_out("test"))
-        row = {"prior": name} | {k: figures[k] for k in ("accuracy", "reconstruction_error")}
-        rows.append(row | {"orders_met": conditional_generation_accuracy(ccvae, reader, y)})
-        images.append(ccvae_pyro.generate(ccvae, y[:NUM_DRAWN]))
+        ccvae = train(name, data, batches, args)
+        evaluation = ccvae_pyro.evaluate(ccvae, batches.held_out("test"))
+        rows.append(
+            {
+                "prior": name,
+                "accuracy": evaluation.accuracy,
+                "reconstruction_error": evaluation.reconstruction_error,
+                "conditional_generation_accuracy": conditional_generation_accuracy(
+                    ccvae, oracle, y
+                ),
+            }
+        )
+        images.append(ccvae_pyro.generate(ccvae, y[:NUM_IMAGES]))
     write_rows(args.out / "swap_prior", rows)
-    figure = draw_grid(images, ["true images\nof these labels", *args.priors])
+    figure = draw_grid(images, ["real images\nwith these labels", *args.priors])
     with atomic_write(args.out / "swap_prior.png") as part:
         figure.savefig(part, dpi=110, format="png")
-    print(f"images generated to the same labels are in {args.out / 'swap_prior.png'}")
+    print(f"images generated from the same labels are in {args.out / 'swap_prior.png'}")
 
 
-def trained(
+def train(
     name: str, data: LabeledImages, batches: Batches, args: argparse.Namespace
 ) -> ccvae_pyro.CCVAE:
-    """The model of celeba.py, with another conditional prior, trained as there."""
+    """Trains the model of celeba.py with another conditional prior."""
     command = ["--epochs", args.epochs, "--batch-size", args.batch_size, "--consistency-weight", 0]
     settings = celeba.parse([str(word) for word in command])
     common.set_weight(settings, batches)
@@ -121,16 +130,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--priors", nargs="+", choices=PRIORS, default=list(PRIORS), metavar="P",
         help=f"any of {', '.join(PRIORS)} (default: all)")
     add("--attributes", nargs="+", default=list(ATTRIBUTES), metavar="A",
-        help=f"attributes to learn (default: {' '.join(ATTRIBUTES)})")
+        help=f"attributes of the faces (default: {' '.join(ATTRIBUTES)})")
     add("--root", type=Path, default=Path("data"), help="cache of the avatars (default: data)")
     add("--num-images", type=options.positive, default=3_600, metavar="N",
-        help="how many faces (default: 3600)")
-    add("--epochs", type=options.positive, default=6, metavar="N", help="default: 6")
-    add("--reader-epochs", type=options.positive, default=5, metavar="N", help="default: 5")
-    add("--batch-size", type=options.positive, default=50, metavar="N", help="default: 50")
+        help="number of faces (default: 3600)")
+    add("--epochs", type=options.positive, default=6, metavar="N",
+        help="epochs of training each model (default: 6)")
+    add("--oracle-epochs", type=options.positive, default=5, metavar="N",
+        help="epochs of training the independent classifier (default: 5)")
+    add("--batch-size", type=options.positive, default=50, metavar="N",
+        help="images in a batch (default: 50)")
     add("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
     add("--out", type=Path, default=Path("runs/swap_prior"),
-        help="folder for models, table and picture (default: runs/swap_prior)")
+        help="folder for models, table and figure (default: runs/swap_prior)")
     return parser.parse_args(arguments)
 # fmt: on
 

@@ -22,19 +22,19 @@ from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation.label_metrics import mean_of_known
-from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, draw_grid, spaced
+from ccvae_pyro.plotting import BLUE, GREEN, ORANGE, draw_grid, spaced
 
-NUM_FACES = 10
+NUM_IMAGES = 10  # in the figure of each model's images
 PANELS = {
-    "balanced_accuracy": "labels read (balanced accuracy)",
-    "conditional_generation_accuracy": "orders met (read accuracy)",
+    "balanced_accuracy": "label prediction (balanced accuracy)",
+    "conditional_generation_accuracy": "conditional generation accuracy",
     "reconstruction_error": "reconstruction error",
 }
 MARKS = [(BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), ("black", "D")]
 
 
-def shown(value: float | str | None) -> str:
-    """A cell of the table."""
+def format_value(value: float | str | None) -> str:
+    """The text of a cell, empty without a value."""
     if value is None or value != value:
         return ""
     if not isinstance(value, float):
@@ -43,35 +43,35 @@ def shown(value: float | str | None) -> str:
 
 
 def write_table(path: Path, rows: list[dict], settings: Sequence[str]) -> None:
-    """Writes rows to a CSV, and to a table in Markdown that is printed as well.
+    """Writes rows to a CSV file and to a Markdown table, and prints the table.
 
-    The table leaves out the settings that all rows share, and says them below.
+    Settings that all rows share are below the table, except for the first setting.
 
     :param path: without a suffix.
-    :param settings: the keys of the rows that are no figures; the first is never left out.
+    :param settings: the keys of the rows that are settings; the others are metrics.
     """
     shared = [key for key in settings[1:] if len({row[key] for row in rows}) == 1]
-    values = ", ".join(f"{spaced(key)} {shown(rows[0][key])}" for key in shared)
-    write_rows(path, rows, but=shared, below=f"\nAll: {values}.\n" if shared else "")
+    values = ", ".join(f"{spaced(key)} {format_value(rows[0][key])}" for key in shared)
+    write_rows(path, rows, omit=shared, below=f"\nAll: {values}.\n" if shared else "")
 
 
 def write_rows(
     path: Path,
     rows: list[dict],
     *,
-    but: Sequence[str] = (),
+    omit: Sequence[str] = (),
     below: str = "",
-    cell: Callable[[Any], str] = shown,
+    cell: Callable[[Any], str] = format_value,
 ) -> None:
-    """Writes rows to a CSV, and to a table in Markdown that is printed as well.
+    """Writes rows to a CSV file and to a Markdown table, and prints the table.
 
     :param path: without a suffix.
-    :param but: keys of the rows that the table leaves out.
-    :param below: what is written below it.
-    :param cell: makes the text of a cell.
+    :param omit: keys of the rows that are not in the table.
+    :param below: the text below the table.
+    :param cell: a function from a value to the text of its cell.
     """
     write_csv(path.with_suffix(".csv"), rows)
-    keys = [key for key in rows[0] if key not in but]
+    keys = [key for key in rows[0] if key not in omit]
     lines = [f"| {' | '.join(map(spaced, keys))} |", "|---" * len(keys) + "|"]
     lines += [f"| {' | '.join(cell(row[key]) for key in keys)} |" for row in rows]
     table = "\n".join(lines) + "\n" + below
@@ -89,9 +89,9 @@ def write_csv(path: Path, rows: list[dict]) -> None:
 
 
 def draw(rows: list[dict], titles: dict[str, str], path: Path) -> None:
-    """Draws what each model came to, a row each, a mark for each number of labels.
+    """Draws the metrics of the models: a row for each model, a marker for each number of labels.
 
-    :param titles: what to call each model, in the order of the rows.
+    :param titles: the title of each model by its name, in the order of the rows.
     """
     models = [model for model in titles if any(row["model"] == model for row in rows)]
     numbers = sorted({row["labels"] for row in rows})
@@ -110,10 +110,10 @@ def draw(rows: list[dict], titles: dict[str, str], path: Path) -> None:
         axes.grid(axis="y", alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_yticks(range(len(models)), [titles[model] for model in models])
-    panels[0].set_ylim(len(models) - 0.5, -0.5)  # the first on top
-    seen = "labels seen" if isinstance(numbers[-1], int) else "share of labels seen"
+    panels[0].set_ylim(len(models) - 0.5, -0.5)  # the first model on top
+    legend_title = "known labels" if isinstance(numbers[-1], int) else "share of known labels"
     handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=9, frameon=False, title=seen)
+    figure.legend(*handles, loc="outside lower center", ncols=9, frameon=False, title=legend_title)
     with atomic_write(path) as part:
         figure.savefig(part, dpi=110, format="png")
     plt.close(figure)
@@ -121,11 +121,11 @@ def draw(rows: list[dict], titles: dict[str, str], path: Path) -> None:
 
 @torch.no_grad()
 def draw_images(data: LabeledImages, checkpoints: dict[str, Path], path: Path) -> None:
-    """Draws what models make of the same test images.
+    """Draws each model's reconstructions of test images, and samples given their labels.
 
-    :param checkpoints: the file of each model, by what to call it; none may be there.
+    :param checkpoints: the file of each model by its title; missing files are left out.
     """
-    x, y = next(Batches(data, NUM_FACES).held_out("test"))
+    x, y = next(Batches(data, NUM_IMAGES).held_out("test"))
     rows, names = [x], ["test images"]
     for name, checkpoint in checkpoints.items():
         if checkpoint.exists():
@@ -133,8 +133,8 @@ def draw_images(data: LabeledImages, checkpoints: dict[str, Path], path: Path) -
             pyro.set_rng_seed(0)
             with suppress(UnsupportedError):
                 rows.append(ccvae_pyro.reconstruct(model, x))
-                names.append(f"{name}:\nreconstructed")
+                names.append(f"{name}:\nreconstructions")
             rows.append(ccvae_pyro.generate(model, y))
-            names.append(f"{name}:\nto their labels")
+            names.append(f"{name}:\nsamples, same labels")
     with atomic_write(path) as part:
         draw_grid(rows, names).savefig(part, dpi=110, format="png")

@@ -1,4 +1,4 @@
-"""What tests start as one of several processes: a small model, trained without noise.
+"""A script that tests start in several processes: it trains a small model without noise.
 
 python -m torch.distributed.run --nproc-per-node 2 tests/ranks_worker.py OUT paper 2
 """
@@ -18,13 +18,13 @@ from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO, JointAdam
 from ccvae_pyro.data import Batches, LabeledImages, hide_labels
 from ccvae_pyro.distributions import _tilted_quadrature as tilted_grid
 from ccvae_pyro.labels import binaries
-from ccvae_pyro.training import distributed as ranks
+from ccvae_pyro.training import distributed
 
 OBJECTIVES = {"paper": CCVAE_ELBO(5), "exact": ExactCCVAE_ELBO(3.0)}
 
 
 class DoubleBatches(Batches):
-    """In float64: in float32, Adam makes much of the rounding of gradients that are near zero."""
+    """In float64: in float32, Adam amplifies the rounding errors of gradients near zero."""
 
     def epoch(self, number, start=0):
         for batch in super().epoch(number, start):
@@ -35,7 +35,7 @@ class DoubleBatches(Batches):
 
 
 def make_data():
-    """A few of whose images have labels, some of these not all; a batch of 10 leaves one."""
+    """41 training images, of which some have labels, and some of these not all of them."""
     rng = np.random.default_rng(0)
     images = rng.integers(256, size=(51, 28, 28, 1), dtype=np.uint8)
     labels = rng.integers(2, size=(51, 3)).astype(np.float32)
@@ -45,9 +45,9 @@ def make_data():
 
 
 def no_noise():
-    """Has every process draw the medians, so that who draws what makes no difference.
+    """Replaces random numbers by medians, so that samples do not depend on the process.
 
-    And take the same nodes for integrals, whose number depends on what else is in a batch.
+    The number of quadrature nodes, which depends on the other images of a batch, is fixed too.
     """
     tilted_grid.is_free_to_read = lambda value: False
     torch.rand_like = lambda x: torch.full_like(x, 0.5)
@@ -57,39 +57,39 @@ def no_noise():
     )
 
 
-def train(out, objective, num_epochs, meet=None):
-    """Trains, with the checkpoint in a folder to go on from if there is one.
+def train(out, objective, num_epochs, signal_name=None):
+    """Trains, or resumes the training if the folder has a checkpoint.
 
-    :param meet: what happens to the second process in its second epoch.
+    :param signal_name: a signal that the process of rank 1 sends to itself in its second epoch.
     """
     pyro.set_rng_seed(0)
     torch.set_default_dtype(torch.float64)
-    shares = {"rank": ranks.rank(), "num_ranks": ranks.num_ranks()}
+    shares = {"rank": distributed.rank(), "num_ranks": distributed.world_size()}
     batches = DoubleBatches(make_data(), 10, labeled_share=0.0, **shares)
     ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5).double()
     svi = SVI(ccvae.model, ccvae.guide, JointAdam({"lr": 1e-3}), loss=OBJECTIVES[objective])
-    if meet is not None and ranks.rank() == 1:
-        _meet(batches, meet)
+    if signal_name is not None and distributed.rank() == 1:
+        _send_signal_in_second_epoch(batches, signal_name)
     return ccvae_pyro.train(ccvae, svi, batches, num_epochs, Path(out), resume=True)
 
 
-def _meet(batches, meet):
+def _send_signal_in_second_epoch(batches, signal_name):
     epoch = batches.epoch
 
     def interrupted(number, start=0):
         for i, batch in enumerate(epoch(number, start)):
             if (number, i) == (2, 2):
-                os.kill(os.getpid(), getattr(signal, meet))
+                os.kill(os.getpid(), getattr(signal, signal_name))
             yield batch
 
     batches.epoch = interrupted
 
 
 if __name__ == "__main__":
-    with ranks.joined(torch.device("cpu")):
+    with distributed.process_group(torch.device("cpu")):
         no_noise()
-        out, objective, num_epochs, *meet = sys.argv[1:]
-        train(out, objective, int(num_epochs), *meet)
-    # A thread of the group's that is there when the interpreter ends may abort the process.
+        out, objective, num_epochs, *signal_name = sys.argv[1:]
+        train(out, objective, int(num_epochs), *signal_name)
+    # A thread of the process group that is left when the interpreter exits may abort the process.
     threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
     assert not any("gloo" in name for name in threads), threads

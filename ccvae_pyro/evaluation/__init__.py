@@ -1,1 +1,88 @@
-"""Evaluation: what is measured of a trained model."""
+"""Evaluation of trained models: labels, edits, latents, generated images and bounds."""
+
+from ccvae_pyro.evaluation.benchmark import Benchmark, Metric, benchmark
+from ccvae_pyro.evaluation.disentanglement import (
+    DCI,
+    dci,
+    mutual_information_gap,
+    separated_attribute_predictability,
+)
+from ccvae_pyro.evaluation.edit_metrics import (
+    EditMetrics,
+    composition,
+    edit_metrics,
+    pixel_variance,
+    swap_distance,
+)
+from ccvae_pyro.evaluation.evaluate import Evaluation, evaluate
+from ccvae_pyro.evaluation.exactness import how_exact
+from ccvae_pyro.evaluation.generative_metrics import (
+    EncoderFeatures,
+    ImageDistances,
+    conditional_generation_accuracy,
+    image_distances,
+)
+from ccvae_pyro.evaluation.importance import (
+    ImportanceWeights,
+    effective_sample_size,
+    importance_weights,
+    inference_data,
+    log_likelihood,
+    log_p_x,
+    pareto_k,
+    plot_prior_forest,
+)
+from ccvae_pyro.evaluation.label_metrics import (
+    BinaryMetrics,
+    CategoricalMetrics,
+    ContinuousMetrics,
+    LabelMetrics,
+    LabelSummary,
+    binary_metrics,
+    categorical_metrics,
+    continuous_metrics,
+    label_metrics,
+)
+from ccvae_pyro.evaluation.latent_probes import Encodings, encode_all, linear_probes
+
+__all__ = [
+    "DCI",
+    "Benchmark",
+    "BinaryMetrics",
+    "CategoricalMetrics",
+    "ContinuousMetrics",
+    "EditMetrics",
+    "EncoderFeatures",
+    "Encodings",
+    "Evaluation",
+    "ImageDistances",
+    "ImportanceWeights",
+    "LabelMetrics",
+    "LabelSummary",
+    "Metric",
+    "benchmark",
+    "binary_metrics",
+    "categorical_metrics",
+    "composition",
+    "conditional_generation_accuracy",
+    "continuous_metrics",
+    "dci",
+    "edit_metrics",
+    "effective_sample_size",
+    "encode_all",
+    "evaluate",
+    "how_exact",
+    "image_distances",
+    "importance_weights",
+    "inference_data",
+    "label_metrics",
+    "linear_probes",
+    "log_likelihood",
+    "log_p_x",
+    "mutual_information_gap",
+    "pareto_k",
+    "pixel_variance",
+    "plot_prior_forest",
+    "separated_attribute_predictability",
+    "swap_distance",
+]

@@ -1,10 +1,10 @@
-"""Everything that is measured of a trained model's interventions, beside what is to be beaten."""
+"""A benchmark of labels, images, edits, swaps and latents, beside trivial baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,163 +17,195 @@ from ccvae_pyro.evaluation.disentanglement import (
     separated_attribute_predictability,
 )
 from ccvae_pyro.evaluation.edit_metrics import (
-    EditEffects,
+    EditMetrics,
     composition,
-    edit_effects,
+    edit_metrics,
     pixel_variance,
     swap_distance,
 )
-from ccvae_pyro.evaluation.evaluate import evaluate, label_figures
-from ccvae_pyro.evaluation.label_metrics import mean_of_known
-from ccvae_pyro.evaluation.latent_probes import encode_all, leakage
+from ccvae_pyro.evaluation.evaluate import evaluate
+from ccvae_pyro.evaluation.generative_metrics import (
+    EncoderFeatures,
+    conditional_generation_accuracy,
+    image_distances,
+)
+from ccvae_pyro.evaluation.label_metrics import label_metrics, mean_of_known
+from ccvae_pyro.evaluation.latent_probes import encode_all, linear_probes
 from ccvae_pyro.interventions.edit import generate
 from ccvae_pyro.interventions.predict import predict
 from ccvae_pyro.labels import Binary, Continuous
 from ccvae_pyro.models.base import ImageModel
-from ccvae_pyro.training.classifier import conditional_generation_accuracy
 
-NUM_ROUNDS, NUM_VARIED = 5, 32
+NUM_ROUNDS = 5  # of repeated reconstruction
+NUM_VARIATION_IMAGES = 32  # images whose label is sampled, for diversity
 
 
-class Figure(NamedTuple):
-    """A figure of a model.
+@dataclass(frozen=True)
+class Metric:
+    """A metric of a model.
 
-    :param value: what the model comes to.
-    :param nothing: what one comes to that knows nothing: the more frequent answer, a guess, the
-        mean image, an image left as it is.
-    :param truth: what true images come to, where that is not plain.
+    :param value: the value for the model.
+    :param trivial_baseline: the value for a model that ignores its input, where it is not plain:
+        one that predicts the majority class, guesses, returns the mean image, or leaves an image
+        unedited.
+    :param real_images: the value for real images, where it is not plain.
     """
 
     value: float
-    nothing: float | None = None
-    truth: float | None = None
+    trivial_baseline: float | None = None
+    real_images: float | None = None
 
 
-def judge(
-    model: ImageModel, reader: ImageModel, batches: Batches, *, num_images: int = 1_000
-) -> tuple[dict[str, Figure], EditEffects]:
-    """Measures what a model's labels, images, edits, swaps and latents are worth.
+@dataclass(frozen=True)
+class Benchmark:
+    """The result of :func:`benchmark`.
 
-    All on test images; probes of latents are fitted to validation images.
-
-    :param reader: a model that reads the same labels and had no part in the training of this one:
-        see :mod:`~ccvae_pyro.evaluation.edit_metrics`.
-    :param num_images: how many images are edited and compared.
-    :returns: figures by their names, and what edits of each label do.
+    :param metrics: the metrics by their names.
+    :param edits: the effects of edits of each label.
     """
-    x, y = _some(batches, "test", num_images)
-    y = torch.where(y.isnan(), predict(reader, x)[0], y)
-    effects, alone = (
-        edit_effects(model, reader, x, keep_conflicting=is_alone) for is_alone in (False, True)
+
+    metrics: dict[str, Metric]
+    edits: EditMetrics
+
+
+def benchmark(
+    model: ImageModel, oracle: ImageModel, batches: Batches, *, num_images: int = 1_000
+) -> Benchmark:
+    """Measures a model on test images; linear probes are fitted to validation images.
+
+    :param oracle: an oracle classifier of the same labels, independent of the model: see
+        :mod:`~ccvae_pyro.evaluation.edit_metrics`.
+    :param num_images: the number of images that are edited and compared.
+    """
+    x, y = _first_images(batches, "test", num_images)
+    y = torch.where(y.isnan(), predict(oracle, x)[0], y)
+    edits = edit_metrics(model, oracle, x)
+    keeping_conflicts = edit_metrics(model, oracle, x, keep_conflicting=True)
+    metrics = _label_and_reconstruction_metrics(model, x, batches)
+    metrics |= _generation_metrics(model, oracle, x, y, batches)
+    metrics |= _edit_metrics(model, edits, keeping_conflicts)
+    metrics |= _variation_metrics(model, x)
+    return Benchmark(metrics | _latent_metrics(model, batches), edits)
+
+
+def _label_and_reconstruction_metrics(
+    model: ImageModel, x: Tensor, batches: Batches
+) -> dict[str, Metric]:
+    evaluation = evaluate(model, batches.held_out("test"))
+    error_of_mean = (x - _mean_image(batches)).abs().mean().item()
+    composition_error = composition(model, x, NUM_ROUNDS)[-1]
+    return {
+        "accuracy": Metric(evaluation.accuracy, evaluation.majority_accuracy),
+        "balanced_accuracy": Metric(evaluation.balanced_accuracy, _chance(model)),
+        "auroc": Metric(evaluation.auroc, 0.5),
+        "calibration_error": Metric(evaluation.calibration_error),
+        "reconstruction_error": Metric(evaluation.reconstruction_error, error_of_mean),
+        f"error_after_{NUM_ROUNDS}_rounds": Metric(composition_error, error_of_mean),
+    }
+
+
+def _generation_metrics(
+    model: ImageModel, oracle: ImageModel, x: Tensor, y: Tensor, batches: Batches
+) -> dict[str, Metric]:
+    """Whether generated images have the target labels, and are similar to real images."""
+    features = EncoderFeatures(oracle, torch.cat(oracle.encode(x[:1]), dim=-1).shape[-1])
+    valid, _ = _first_images(batches, "valid", len(x))
+    subset_size = min(500, len(x), len(valid))
+
+    def frechet(images: Tensor) -> float:
+        return image_distances(features, [x], [images], subset_size=subset_size).frechet
+
+    distance = Metric(
+        value=frechet(generate(model, y)),
+        trivial_baseline=frechet(x.mean(0, keepdim=True).expand_as(x)),
+        real_images=frechet(valid),
     )
-    figures = _of_images(model, x, batches)
-    figures |= _of_generated(model, reader, x, y, batches)
-    figures |= _of_edits(model, effects, alone)
-    figures |= _of_swaps(model, x)
-    return figures | _of_latents(model, batches), effects
-
-
-def _of_images(model: ImageModel, x: Tensor, batches: Batches) -> dict[str, Figure]:
-    """Labels that are read, images that are drawn again."""
-    found = evaluate(model, batches.held_out("test"))
-    error = (x - _mean_image(batches)).abs().mean().item()
+    accuracy = conditional_generation_accuracy(model, oracle, y)
+    accuracy_on_real = label_metrics(oracle, batches.held_out("test")).balanced_accuracy
     return {
-        "accuracy": Figure(found["accuracy"], found["majority_accuracy"]),
-        "balanced_accuracy": Figure(found["balanced_accuracy"], _chance(model)),
-        "auroc": Figure(found["auroc"], 0.5),
-        "calibration_error": Figure(found["calibration_error"]),
-        "reconstruction_error": Figure(found["reconstruction_error"], error),
-        f"error_after_{NUM_ROUNDS}_rounds": Figure(composition(model, x, NUM_ROUNDS)[-1], error),
+        "conditional_generation_accuracy": Metric(accuracy, _chance(model), accuracy_on_real),
+        "frechet_distance": distance,
     }
 
 
-def _of_generated(
-    model: ImageModel, reader: ImageModel, x: Tensor, y: Tensor, batches: Batches
-) -> dict[str, Figure]:
-    """Images to order: as they were ordered, and like true ones."""
-    # TorchMetrics takes seconds to import, and the rest of this file has no need of it.
-    from ccvae_pyro.evaluation.generative_metrics import ReadFeatures, image_distances
-
-    width = torch.cat(reader.encode(x[:1]), dim=-1).shape[-1]
-    features = ReadFeatures(reader, width)
-    others, _ = _some(batches, "valid", len(x))
-    size = {"subset_size": min(500, len(x), len(others))}
-    mean_image = x.mean(0, keepdim=True).expand_as(x)
-    sets = {"value": generate(model, y), "nothing": mean_image, "truth": others}
-    distances = {
-        name: image_distances(features, [x], [some], **size)["frechet"]
-        for name, some in sets.items()
-    }
-    of_true = label_figures(reader, batches.held_out("test"))["balanced_accuracy"]
-    return {
-        "orders_met": Figure(
-            conditional_generation_accuracy(model, reader, y), _chance(model), of_true
-        ),
-        "frechet_distance": Figure(**distances),
-    }
-
-
-def _of_edits(model: ImageModel, effects: EditEffects, alone: EditEffects) -> dict[str, Figure]:
-    """Edits: whether they do what they should, and what they should not."""
+def _edit_metrics(
+    model: ImageModel, edits: EditMetrics, keeping_conflicts: EditMetrics
+) -> dict[str, Metric]:
+    """Whether edits change the label that is edited, and no other."""
     chance = _chance(model)
+
+    def mean(metrics: EditMetrics, key: str) -> Metric:
+        return Metric(_mean_over_labels(metrics.edit_accuracy, key), chance)
+
     return {
-        "edits_met": Figure(_mean_of(effects.effectiveness, "balanced_accuracy"), chance),
-        "edits_met_f1": Figure(_mean_of(effects.effectiveness, "f1"), chance),
-        "edits_met_alone": Figure(_mean_of(alone.effectiveness, "balanced_accuracy"), chance),
-        "change_of_the_label": Figure(effects.change_of_own, 0.0),
-        "change_of_others": Figure(effects.change_of_others, 0.0),
-        "change_of_others_alone": Figure(alone.change_of_others, 0.0),
-        "dominance": Figure(effects.dominance, 1.0),
-        "dominance_alone": Figure(alone.dominance, 1.0),
+        "edit_accuracy": mean(edits, "balanced_accuracy"),
+        "edit_f1": mean(edits, "f1"),
+        "edit_accuracy_keeping_conflicts": mean(keeping_conflicts, "balanced_accuracy"),
+        "change_of_edited_label": Metric(edits.change_of_edited_label, 0.0),
+        "change_of_other_labels": Metric(edits.change_of_other_labels, 0.0),
+        "change_of_other_labels_keeping_conflicts": Metric(
+            keeping_conflicts.change_of_other_labels, 0.0
+        ),
+        "dominance": Metric(edits.dominance, 1.0),
+        "dominance_keeping_conflicts": Metric(keeping_conflicts.dominance, 1.0),
     }
 
 
-def _of_swaps(model: ImageModel, x: Tensor) -> dict[str, Figure]:
-    """Swaps, and how many ways there are for labels to hold."""
+def _variation_metrics(model: ImageModel, x: Tensor) -> dict[str, Metric]:
+    """The distance of swaps, and the diversity of samples given a label."""
     distances = [swap_distance(model, x, x.roll(1, 0), i) for i in range(len(model.labels))]
     after, before = np.mean(distances, axis=0)
-    binary = [i for i, label in enumerate(model.labels) if isinstance(label, Binary)]
-    ways = [pixel_variance(model, x[:NUM_VARIED], i, 1.0).sqrt().mean().item() for i in binary]
+    some = x[:NUM_VARIATION_IMAGES]
+    diversity = [
+        pixel_variance(model, some, index, 1.0).sqrt().mean().item()
+        for index, label in enumerate(model.labels)
+        if isinstance(label, Binary)
+    ]
     return {
-        "swap_distance": Figure(float(after), float(before)),
-        "diversity": Figure(mean_of_known(ways), 0.0),
+        "swap_distance": Metric(float(after), float(before)),
+        "diversity": Metric(mean_of_known(diversity), 0.0),
     }
 
 
-def _of_latents(model: ImageModel, batches: Batches) -> dict[str, Figure]:
-    """Where labels can be read, and whether latents and labels correspond."""
+def _latent_metrics(model: ImageModel, batches: Batches) -> dict[str, Metric]:
+    """Which latents labels can be predicted from, and the metrics of disentanglement."""
     train, test = (encode_all(model, batches.held_out(split)) for split in ("valid", "test"))
-    read = leakage(model, train, test)
-    numbers = [i for i, label in enumerate(model.labels) if isinstance(label, Continuous)]
-    z, z_test = (np.concatenate([codes.z_c, codes.z_style], axis=1) for codes in (train, test))
-    sap = separated_attribute_predictability(z, train.y, z_test, test.y, numbers=numbers)
+    probes = linear_probes(model, train, test)
+    continuous = [i for i, label in enumerate(model.labels) if isinstance(label, Continuous)]
+    data = (train.z, train.y, test.z, test.y)
+    sap = separated_attribute_predictability(*data, continuous=continuous)
+    scores = {
+        "mig": mutual_information_gap(test.z, test.y, continuous=continuous),
+        "sap": sap,
+        **asdict(dci(*data, continuous=continuous)),
+    }
     chance = _chance(model)
-    parts = ("own", "others", "style")
-    figures = {f"read_off_{part}": Figure(_mean_of(read, part), chance) for part in parts}
-    figures["mig"] = Figure(mutual_information_gap(z_test, test.y, numbers=numbers), 0.0)
-    figures["sap"] = Figure(sap, 0.0)
-    scores = dci(z, train.y, z_test, test.y, numbers=numbers)
-    return figures | {name: Figure(score, 0.0) for name, score in scores.items()}
+    metrics = {
+        f"probe_accuracy_{part}": Metric(_mean_over_labels(probes, part), chance)
+        for part in ("own", "others", "style")
+    }
+    return metrics | {name: Metric(score, 0.0) for name, score in scores.items()}
 
 
 def _chance(model: ImageModel) -> float:
-    """How often a guess is right of labels that are not numbers, balanced."""
+    """The balanced accuracy of a guess, averaged over binary and categorical labels."""
     return mean_of_known([1 / len(label.classes) for label in model.labels if label.classes])
 
 
-def _mean_of(by_label: Mapping[str, Mapping[str, float]], key: str) -> float:
-    return mean_of_known([found[key] for found in by_label.values() if key in found])
+def _mean_over_labels(by_label: Mapping[str, Mapping[str, float]], key: str) -> float:
+    return mean_of_known([values[key] for values in by_label.values() if key in values])
 
 
 def _mean_image(batches: Batches) -> Tensor:
-    """The mean of the validation images, of which there may be many."""
+    """The mean of the validation images, without holding all of them in memory."""
     sums, counts = zip(*((x.sum(0), len(x)) for x, _ in batches.held_out("valid")), strict=True)
-    return sum(sums[1:], start=sums[0]) / sum(counts)
+    mean: Tensor = sum(sums[1:], start=sums[0]) / sum(counts)
+    return mean
 
 
-def _some(batches: Batches, split: str, num_images: int) -> tuple[Tensor, Tensor]:
+def _first_images(batches: Batches, split: str, num_images: int) -> tuple[Tensor, Tensor]:
     """The first images of a split, and their labels."""
     num_batches = -(-num_images // batches.batch_size)
-    columns: Any = zip(*islice(batches.held_out(split), num_batches), strict=True)
-    x, y = (torch.cat(column)[:num_images] for column in columns)
+    some: Iterable[tuple[Tensor, Tensor]] = islice(batches.held_out(split), num_batches)
+    x, y = (torch.cat(column)[:num_images] for column in zip(*some, strict=True))
     return x, y

@@ -1,8 +1,9 @@
-"""How far latents and labels correspond one to one: MIG, SAP and DCI."""
+"""Metrics of disentanglement, which compare latents and labels one by one: MIG, SAP and DCI."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import entropy
@@ -10,22 +11,36 @@ from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegress
 from sklearn.metrics import mutual_info_score
 from sklearn.svm import LinearSVC
 
-TINY = 1e-11  # so that what is of no importance at all has an entropy
+EPSILON = 1e-11  # added to importances, so that a latent without any has an entropy
+
+
+@dataclass(frozen=True)
+class DCI:
+    """Scores of Eastwood and Williams (2018).
+
+    :param disentanglement: between 0 and 1; 1 if each latent is important for one label only.
+    :param completeness: between 0 and 1; 1 if one latent only is important for each label.
+    :param informativeness: the mean test accuracy, or R squared of a continuous label.
+    """
+
+    disentanglement: float
+    completeness: float
+    informativeness: float
 
 
 def mutual_information_gap(
-    z: np.ndarray, y: np.ndarray, *, numbers: Collection[int] = (), num_bins: int = 20
+    z: np.ndarray, y: np.ndarray, *, continuous: Collection[int] = (), num_bins: int = 20
 ) -> float:
-    r"""By how much the latent that tells most of a label tells more than the next (MIG).
+    r"""The gap between the two latents with the most mutual information with a label (MIG).
 
     .. math:: \frac{1}{L} \sum_i \frac{I(y_i; z_{j_1}) - I(y_i; z_{j_2})}{H(y_i)}
 
-    Chen et al. (2018), Section 4.1, with latents in bins as Locatello et al. (2019) count them.
+    See Chen et al. (2018), Section 4.1. Latents are binned as by Locatello et al. (2019).
 
     :param z: latents, shape ``(num_images, num_latents)``.
     :param y: labels, shape ``(num_images, num_labels)``, NaN where missing.
-    :param numbers: the columns of labels that are numbers, which go into bins as well.
-    :returns: between 0 and 1; NaN if no label has two values.
+    :param continuous: the columns of continuous labels, which are binned as well.
+    :returns: a number between 0 and 1; NaN if no label has two values.
 
     Example:
 
@@ -34,10 +49,12 @@ def mutual_information_gap(
         1.0
     """
     gaps = []
-    for column, (known, label) in _known(y).items():
-        label = _binned(label, num_bins) if column in numbers else label
-        told = [mutual_info_score(label, _binned(latent, num_bins)) for latent in z[known].T]
-        gaps.append(_gap(told) / mutual_info_score(label, label))
+    for column, (is_known, label) in _labels_with_two_values(y).items():
+        label = _binned(label, num_bins) if column in continuous else label
+        information = [
+            mutual_info_score(label, _binned(latent, num_bins)) for latent in z[is_known].T
+        ]
+        gaps.append(_gap(information) / mutual_info_score(label, label))
     return _mean(gaps)
 
 
@@ -47,31 +64,31 @@ def separated_attribute_predictability(
     z_test: np.ndarray,
     y_test: np.ndarray,
     *,
-    numbers: Collection[int] = (),
+    continuous: Collection[int] = (),
 ) -> float:
-    """By how much the latent that predicts a label best predicts it better than the next (SAP).
+    """The gap between the scores of the two latents that best predict a label (SAP).
 
-    A prediction is that of a linear support vector machine, scored by its accuracy; of a number,
-    the score is the squared correlation: Kumar et al. (2018), Section 3, as Locatello et al.
-    (2019) compute it.
+    Each latent predicts each label by a linear support vector machine, scored by its accuracy.
+    The score of a continuous label is the squared correlation. See Kumar et al. (2018), Section 3,
+    in the implementation of Locatello et al. (2019).
 
     :param z: latents, shape ``(num_images, num_latents)``.
     :param y: labels, shape ``(num_images, num_labels)``, NaN where missing.
     :param z_test: latents of other images, on which predictions are scored.
-    :param y_test: their labels.
-    :param numbers: the columns of labels that are numbers.
-    :returns: between 0 and 1; NaN if no label has two values.
+    :param y_test: the labels of these images.
+    :param continuous: the columns of continuous labels.
+    :returns: a number between 0 and 1; NaN if no label has two values.
     """
     gaps = []
-    tests = _known(y_test)
-    for column, (known, label) in _known(y).items():
-        if column in numbers:
-            scores = [np.corrcoef(latent, label)[0, 1] ** 2 for latent in z[known].T]
-        elif column in tests:
-            seen, truth = tests[column]
+    test_labels = _labels_with_two_values(y_test)
+    for column, (is_known, label) in _labels_with_two_values(y).items():
+        if column in continuous:
+            scores = [np.corrcoef(latent, label)[0, 1] ** 2 for latent in z[is_known].T]
+        elif column in test_labels:
+            is_known_in_test, test_label = test_labels[column]
             scores = [
-                float((_machine(a, label).predict(b[:, None]) == truth).mean())
-                for a, b in zip(z[known].T, z_test[seen].T, strict=True)
+                float((_fit_svm(train, label).predict(test[:, None]) == test_label).mean())
+                for train, test in zip(z[is_known].T, z_test[is_known_in_test].T, strict=True)
             ]
         else:
             continue
@@ -85,75 +102,70 @@ def dci(
     z_test: np.ndarray,
     y_test: np.ndarray,
     *,
-    numbers: Collection[int] = (),
-) -> dict[str, float]:
+    continuous: Collection[int] = (),
+) -> DCI:
     r"""Disentanglement, completeness and informativeness (Eastwood and Williams, 2018).
 
-    Gradient boosted trees predict each label from all latents, and say how important
-    :math:`R_{ij}` each latent was. A latent is disentangled if it is important for one label
-    alone, one minus the entropy of a row of :math:`R`; a label is complete if one latent alone is
-    important for it, one minus that of a column. Both are averaged by importance.
+    Gradient boosted trees predict each label from all latents, and give the importance
+    :math:`R_{ij}` of each latent. The disentanglement of a latent is one minus the entropy of its
+    row of :math:`R`, the completeness of a label is one minus the entropy of its column. Both are
+    averaged with weights proportional to importance.
 
-    :param z: latents, shape ``(num_images, num_latents)``; more than one.
+    :param z: latents, shape ``(num_images, num_latents)``, at least two.
     :param y: labels, shape ``(num_images, num_labels)``, NaN where missing.
-    :param z_test: latents of other images, on which trees are scored.
-    :param y_test: their labels.
-    :param numbers: the columns of labels that are numbers.
-    :returns: ``disentanglement`` and ``completeness``, between 0 and 1, and ``informativeness``,
-        the mean accuracy, or R squared of a number. All are NaN if no label has two values, and
-        disentanglement if only one has.
+    :param z_test: latents of other images, on which the trees are scored.
+    :param y_test: the labels of these images.
+    :param continuous: the columns of continuous labels.
+    :returns: the scores. All are NaN if no label has two values; disentanglement is NaN if only
+        one label has.
     """
-    columns, scores = [], []
-    tests = _known(y_test)
-    for column, (known, label) in _known(y).items():
-        kind = GradientBoostingRegressor if column in numbers else GradientBoostingClassifier
-        trees = kind(random_state=0).fit(z[known], label)
-        columns.append(trees.feature_importances_)
-        if column in tests:
-            seen, truth = tests[column]
-            scores.append(trees.score(z_test[seen], truth))
-    if not columns:
-        return dict.fromkeys(("disentanglement", "completeness", "informativeness"), np.nan)
-    importance = np.stack(columns, axis=1)  # latent by label
-    return {
-        "disentanglement": _sharpness(importance),
-        "completeness": _sharpness(importance.T),
-        "informativeness": _mean(scores),
-    }
+    importances, scores = [], []
+    test_labels = _labels_with_two_values(y_test)
+    for column, (is_known, label) in _labels_with_two_values(y).items():
+        kind = GradientBoostingRegressor if column in continuous else GradientBoostingClassifier
+        trees = kind(random_state=0).fit(z[is_known], label)
+        importances.append(trees.feature_importances_)
+        if column in test_labels:
+            is_known_in_test, test_label = test_labels[column]
+            scores.append(trees.score(z_test[is_known_in_test], test_label))
+    if not importances:
+        return DCI(np.nan, np.nan, np.nan)
+    importance = np.stack(importances, axis=1)  # shape (num_latents, num_labels)
+    return DCI(_concentration(importance), _concentration(importance.T), _mean(scores))
 
 
-def _known(y: np.ndarray) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Labels that have at least two values, by column: where it is known, and values there."""
+def _labels_with_two_values(y: np.ndarray) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """By column of a label with two values or more: where it is known, and its values there."""
     labels = {}
     for column, label in enumerate(np.asarray(y, dtype=float).T):
-        known = ~np.isnan(label)
-        if len(np.unique(label[known])) > 1:
-            labels[column] = known, label[known]
+        is_known = ~np.isnan(label)
+        if len(np.unique(label[is_known])) > 1:
+            labels[column] = is_known, label[is_known]
     return labels
 
 
 def _binned(values: np.ndarray, num_bins: int) -> np.ndarray:
-    return np.digitize(values, np.histogram_bin_edges(values, num_bins)[:-1])
+    return np.asarray(np.digitize(values, np.histogram_bin_edges(values, num_bins)[:-1]))
 
 
-def _machine(latent: np.ndarray, label: np.ndarray) -> LinearSVC:
-    machine = LinearSVC(C=0.01, class_weight="balanced", random_state=0)
-    return machine.fit(latent[:, None], label)
+def _fit_svm(latent: np.ndarray, label: np.ndarray) -> LinearSVC:
+    svm = LinearSVC(C=0.01, class_weight="balanced", random_state=0)
+    return svm.fit(latent[:, None], label)
 
 
-def _gap(scores: np.ndarray | list[float]) -> float:
-    """The best less the next."""
+def _gap(scores: np.ndarray | Sequence[float]) -> float:
+    """The difference between the best score and the second best."""
     *_, second, first = np.sort(scores)
     return float(first - second)
 
 
-def _sharpness(importance: np.ndarray) -> float:
-    """One minus the entropy of each row, averaged by the rows' importance; NaN of one column."""
+def _concentration(importance: np.ndarray) -> float:
+    """One minus the entropy of each row, averaged by importance; NaN if there is one column."""
     if importance.shape[1] == 1:
         return np.nan
-    per_row = 1 - entropy(importance.T + TINY, base=importance.shape[1])
+    per_row = 1 - entropy(importance.T + EPSILON, base=importance.shape[1])
     return float(np.average(per_row, weights=importance.sum(1)))
 
 
-def _mean(values: list[float]) -> float:
+def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else np.nan

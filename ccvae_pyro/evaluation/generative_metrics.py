@@ -1,78 +1,114 @@
-"""How far generated images are from true ones, as sets: Frechet and kernel distance."""
+"""Quality of generated images: conditional generation accuracy, Frechet and kernel distance."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.kid import KernelInceptionDistance
 
+from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
+from ccvae_pyro.interventions.edit import generate
+from ccvae_pyro.interventions.predict import predict
+from ccvae_pyro.labels import Continuous
 from ccvae_pyro.models.base import ImageModel
 
 
-class ReadFeatures(nn.Module):
-    """The latents that a model reads off images, as features by which sets are compared.
+@dataclass(frozen=True)
+class ImageDistances:
+    """Distances between two sets of images, zero if the sets have the same distribution.
 
-    Of a classifier that had no part in the training of what is judged, they say how like true
-    images others are in what its labels are about.
-
-    :param reader: the model.
-    :param num_features: how many latents it has.
+    :param frechet: the Frechet distance.
+    :param kernel: the squared maximum mean discrepancy under a cubic kernel.
     """
 
-    def __init__(self, reader: ImageModel, num_features: int) -> None:
+    frechet: float
+    kernel: float
+
+
+@torch.no_grad()
+def conditional_generation_accuracy(model: ImageModel, oracle: ImageModel, y: Tensor) -> float:
+    """The accuracy of an oracle classifier on images generated from given labels.
+
+    It is the balanced accuracy, averaged over labels. Continuous labels are left out, and so are
+    labels that have only one value in ``y``.
+
+    :param oracle: an independent classifier of the same labels, trained on real images.
+    :param y: labels to generate images from, shape ``(batch, num_labels)``, preferably those of
+        held-out images.
+    """
+    predicted, _ = predict(oracle, generate(model, y))
+    columns = zip(model.labels, y.cpu().numpy().T, predicted.cpu().numpy().T, strict=True)
+    scores = [
+        balanced_accuracy(target, of_oracle)
+        for label, target, of_oracle in columns
+        if not isinstance(label, Continuous)
+    ]
+    return mean_of_known(scores)
+
+
+class EncoderFeatures(nn.Module):
+    """The latents of a model's encoder, as features for :func:`image_distances`.
+
+    With an oracle classifier as the model, the distance is about what its labels describe.
+
+    :param model: a model with an encoder.
+    :param num_features: the number of its latents.
+    """
+
+    def __init__(self, model: ImageModel, num_features: int) -> None:
         super().__init__()
-        self.reader, self.num_features = reader, num_features
+        self.model, self.num_features = model, num_features
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat(self.reader.encode(x), dim=-1)
+        return torch.cat(self.model.encode(x), dim=-1)
 
 
 @torch.no_grad()
 def image_distances(
     features: nn.Module,
-    true: Iterable[Tensor],
+    real: Iterable[Tensor],
     generated: Iterable[Tensor],
     *,
     subset_size: int = 500,
-) -> dict[str, float]:
-    r"""Compares two sets of images by features of these.
+) -> ImageDistances:
+    r"""The distances between two sets of images in a space of features.
 
     .. math:: d^2 = |\mu_1 - \mu_2|^2
               + \operatorname{tr} (\Sigma_1 + \Sigma_2 - 2 (\Sigma_1 \Sigma_2)^{1/2})
 
     is the Frechet distance of Normals with the features' means and covariances (Heusel et al.,
-    2017), an FID only if features are those of Inception; the kernel distance (Binkowski et al.,
-    2018) is the squared maximum mean discrepancy under a cubic kernel, which has no bias of few
-    images. Both are zero if sets are alike. Images of one kind make a baseline: half of the true
-    ones against the other half.
+    2017). It is the FID only if the features are those of Inception. The kernel distance
+    (Binkowski et al., 2018) is unbiased for small sets. Two halves of the real images make a
+    baseline.
 
     :param features: a network from images to shape ``(batch, num_features)``, with an attribute
         ``num_features``.
-    :param true: batches of images, shape ``(batch, channels, height, width)``, in [0, 1].
-    :param generated: the others, best as many.
-    :param subset_size: how many images the kernel distance takes at a time; it is averaged over
-        100 draws of so many.
-    :returns: ``frechet`` and ``kernel``.
+    :param real: batches of images, shape ``(batch, channels, height, width)``, in [0, 1].
+    :param generated: batches of the other set, preferably of the same size.
+    :param subset_size: the size of the subsets that the kernel distance is computed on. It is
+        averaged over 100 random subsets.
     :raises ValueError: if a set has fewer images than a subset.
     """
-    frechet: Any = FrechetInceptionDistance(features)
-    with warnings.catch_warnings():  # that it keeps all features: it has to
+    # TorchMetrics takes seconds to import.
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    frechet = FrechetInceptionDistance(features)
+    with warnings.catch_warnings():  # it warns that it stores all features, which is intended
         warnings.filterwarnings("ignore", "Metric `Kernel")
-        kernel: Any = KernelInceptionDistance(features, subsets=100, subset_size=subset_size)
-    for batches, is_true in ((true, True), (generated, False)):
+        kernel = KernelInceptionDistance(features, subsets=100, subset_size=subset_size)
+    for batches, is_real in ((real, True), (generated, False)):
         num_images = 0
         for x in batches:
-            for distance in (frechet, kernel):
-                distance.to(x.device).update(x, real=is_true)
+            frechet.to(x.device).update(x, real=is_real)
+            kernel.to(x.device).update(x, real=is_real)
             num_images += len(x)
         if num_images < subset_size:
             raise ValueError(
                 f"a subset has {subset_size} images, and there are {num_images}: give more, or a "
                 "smaller subset_size"
             )
-    return {"frechet": frechet.compute().item(), "kernel": kernel.compute()[0].item()}
+    return ImageDistances(frechet.compute().item(), kernel.compute()[0].item())

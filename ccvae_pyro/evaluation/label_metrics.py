@@ -1,15 +1,31 @@
-"""How well the values of one label are told, by its kind."""
+"""How well a model predicts labels: metrics of each label, and their means over labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import average_precision_score, confusion_matrix, r2_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    confusion_matrix,
+    mean_absolute_error,
+    r2_score,
+    recall_score,
+    roc_auc_score,
+)
+from torch import Tensor
 
-MEAN_FIGURES = (
+from ccvae_pyro.errors import UnsupportedError
+from ccvae_pyro.interventions.predict import classify
+from ccvae_pyro.labels import Binary, Categorical, Label, num_outcomes
+from ccvae_pyro.models.base import ImageModel
+
+# The metrics that binary and categorical labels share.
+MEAN_METRICS = (
     "accuracy",
     "balanced_accuracy",
     "majority_accuracy",
@@ -19,104 +35,240 @@ MEAN_FIGURES = (
 )
 
 
-def scores_of_truth(y: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
-    """The figures of a label that is true or false.
+@dataclass(frozen=True)
+class BinaryMetrics:
+    """Metrics of a binary label. A metric is NaN if the images lack a value that it needs.
 
-    They are the accuracy; ``sensitivity``, how often it is found where it is true;
-    ``specificity``, how often it is denied where it is not; the mean of these two,
-    ``balanced_accuracy``; ``majority_accuracy``, of always answering the more frequent value;
-    ``average_precision``; ``auroc``, how often of two images that differ the right one is given
-    the higher probability; ``calibration_error``, the expected difference between probability and
-    frequency, in 15 bins (Guo et al., 2017); and the ``frequency`` itself.
+    :param accuracy: the share of correct predictions, at a threshold of 0.5.
+    :param balanced_accuracy: the mean of sensitivity and specificity.
+    :param sensitivity: the recall of the images where the label is true.
+    :param specificity: the recall of the images where the label is false.
+    :param majority_accuracy: the accuracy of always predicting the more frequent value.
+    :param average_precision: the area under the precision-recall curve.
+    :param auroc: the area under the receiver operating characteristic.
+    :param calibration_error: the expected calibration error in 15 bins (Guo et al., 2017).
+    :param prevalence: the share of images where the label is true.
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    sensitivity: float
+    specificity: float
+    majority_accuracy: float
+    average_precision: float
+    auroc: float
+    calibration_error: float
+    prevalence: float
+
+
+@dataclass(frozen=True)
+class CategoricalMetrics:
+    """Metrics of a categorical label. Classes without images are left out of the means.
+
+    :param accuracy: the share of images for which the most probable class is the true one.
+    :param balanced_accuracy: the mean of the classes' recalls.
+    :param majority_accuracy: the accuracy of always predicting the most frequent class.
+    :param average_precision: the mean over classes, each against the rest.
+    :param auroc: the mean over classes, each against the rest.
+    :param calibration_error: the expected calibration error in 15 bins (Guo et al., 2017).
+    :param confusion: the number of images by true class (row) and predicted class (column);
+        empty without images.
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    majority_accuracy: float
+    average_precision: float
+    auroc: float
+    calibration_error: float
+    confusion: list[list[int]]
+
+
+@dataclass(frozen=True)
+class ContinuousMetrics:
+    """Metrics of a continuous label.
+
+    :param r_squared: the coefficient of determination.
+    :param mean_absolute_error: of the predicted mean, in the label's unit.
+    :param baseline_mean_absolute_error: the error of always predicting the mean.
+    """
+
+    r_squared: float
+    mean_absolute_error: float
+    baseline_mean_absolute_error: float
+
+
+LabelMetrics = BinaryMetrics | CategoricalMetrics | ContinuousMetrics
+
+
+@dataclass(frozen=True)
+class LabelSummary:
+    """Means over the binary and categorical labels, and the metrics of each label.
+
+    :param accuracy: see :class:`BinaryMetrics` and :class:`CategoricalMetrics`, here and below.
+    :param r_squared: the mean over the continuous labels, NaN without any.
+    :param per_label: the metrics of each label by its name; empty if the model has no classifier.
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    majority_accuracy: float
+    average_precision: float
+    auroc: float
+    calibration_error: float
+    r_squared: float
+    per_label: dict[str, LabelMetrics]
+
+    def means(self) -> dict[str, float]:
+        """The means over the binary and categorical labels, by the metrics' names."""
+        return {name: getattr(self, name) for name in MEAN_METRICS}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without ``r_squared`` if no label is continuous."""
+        values: dict[str, Any] = self.means()
+        if any(isinstance(each, ContinuousMetrics) for each in self.per_label.values()):
+            values["r_squared"] = self.r_squared
+        per_label = {name: asdict(metrics) for name, metrics in self.per_label.items()}
+        return values | {"per_label": per_label}
+
+
+@torch.no_grad()
+def label_metrics(model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]]) -> LabelSummary:
+    """Measures how well a model predicts the labels of images.
+
+    :param batches: pairs of images and labels. Missing labels (NaN) are left out.
+    """
+    return summarize(model.labels, [predictions(model, x, y) for x, y in batches])
+
+
+def predictions(model: ImageModel, x: Tensor, y: Tensor) -> tuple[np.ndarray, np.ndarray | None]:
+    """The true labels, and the output of :func:`~ccvae_pyro.classify` if the model has one."""
+    try:
+        outcomes = classify(model, x).double().cpu().numpy()
+    except UnsupportedError:
+        outcomes = None
+    return y.double().cpu().numpy(), outcomes
+
+
+def summarize(
+    labels: Sequence[Label], batches: Sequence[tuple[np.ndarray, np.ndarray | None]]
+) -> LabelSummary:
+    """The metrics of all labels, from the :func:`predictions` of several batches."""
+    y = np.concatenate([truth for truth, _ in batches])
+    outcomes = [outcome for _, outcome in batches if outcome is not None]
+    per_label = _per_label(labels, y, np.concatenate(outcomes)) if outcomes else {}
+
+    def mean(name: str) -> float:
+        values = [getattr(each, name) for each in per_label.values() if hasattr(each, name)]
+        return mean_of_known(values)
+
+    means = {name: mean(name) for name in MEAN_METRICS}
+    return LabelSummary(**means, r_squared=mean("r_squared"), per_label=per_label)
+
+
+def _per_label(
+    labels: Sequence[Label], y: np.ndarray, outcomes: np.ndarray
+) -> dict[str, LabelMetrics]:
+    """The metrics of each label, from the columns of :func:`~ccvae_pyro.classify`."""
+    metrics: dict[str, LabelMetrics] = {}
+    start = 0
+    for label, column in zip(labels, y.T, strict=True):
+        is_known, end = ~np.isnan(column), start + num_outcomes(label)
+        truth, outcome, start = column[is_known], outcomes[is_known, start:end], end
+        if isinstance(label, Categorical):
+            metrics[label.name] = categorical_metrics(truth.astype(int), outcome)
+        elif isinstance(label, Binary):
+            metrics[label.name] = binary_metrics(truth, outcome[:, 0])
+        else:
+            metrics[label.name] = continuous_metrics(truth, outcome[:, 0])
+    return metrics
+
+
+def binary_metrics(y: np.ndarray, probability: np.ndarray) -> BinaryMetrics:
+    """The metrics of a binary label.
 
     :param y: 0 or 1, shape ``(num_images,)``.
-    :param probability: that it is true.
+    :param probability: the predicted probability of 1, shape ``(num_images,)``.
     """
     if len(y) == 0:
-        names = (*MEAN_FIGURES, "sensitivity", "specificity", "frequency")
-        return dict.fromkeys(names, np.nan)
-    is_right = (probability > 0.5) == (y > 0.5)
-    has_both = 0 < y.mean() < 1
-    sensitivity = float(is_right[y > 0.5].mean()) if y.any() else np.nan
-    specificity = float(is_right[y < 0.5].mean()) if (y < 0.5).any() else np.nan
-    return {
-        "accuracy": float(is_right.mean()),
-        "balanced_accuracy": (sensitivity + specificity) / 2,
-        "sensitivity": sensitivity,
-        "specificity": specificity,
-        "majority_accuracy": float(max(y.mean(), 1 - y.mean())),
-        "average_precision": float(average_precision_score(y, probability))
-        if has_both
-        else np.nan,
-        "auroc": float(roc_auc_score(y, probability)) if has_both else np.nan,
-        "calibration_error": _calibration_error(y.astype(int), probability, task="binary"),
-        "frequency": float(y.mean()),
-    }
+        return BinaryMetrics(*[np.nan] * 9)
+    y, predicted, prevalence = y.astype(int), (probability > 0.5).astype(int), float(y.mean())
+    specificity, sensitivity = map(
+        float, recall_score(y, predicted, labels=[0, 1], average=None, zero_division=np.nan)
+    )
+    has_both = 0 < prevalence < 1
+    return BinaryMetrics(
+        accuracy=float(accuracy_score(y, predicted)),
+        balanced_accuracy=(sensitivity + specificity) / 2,
+        sensitivity=sensitivity,
+        specificity=specificity,
+        majority_accuracy=max(prevalence, 1 - prevalence),
+        average_precision=float(average_precision_score(y, probability)) if has_both else np.nan,
+        auroc=float(roc_auc_score(y, probability)) if has_both else np.nan,
+        calibration_error=_calibration_error(y, probability, task="binary"),
+        prevalence=prevalence,
+    )
 
 
-def scores_of_classes(y: np.ndarray, probability: np.ndarray) -> dict[str, Any]:
-    """The figures of a label with classes; those that no image has are left out of means.
+def categorical_metrics(y: np.ndarray, probability: np.ndarray) -> CategoricalMetrics:
+    """The metrics of a categorical label.
 
-    They are those of a label that is true or false, each class against the others, and
-    ``confusion``, how many images of each class (a row) are given to each.
-
-    :param y: the classes' indices, shape ``(num_images,)``.
-    :param probability: of each class, shape ``(num_images, num_classes)``.
+    :param y: indices of classes, shape ``(num_images,)``.
+    :param probability: the predicted probabilities, shape ``(num_images, num_classes)``.
     """
     if len(y) == 0:
-        return dict.fromkeys(MEAN_FIGURES, np.nan) | {"confusion": []}
-    classes = np.arange(probability.shape[1])
-    confusion = confusion_matrix(y, probability.argmax(1), labels=classes)
-    counts = confusion.sum(1)
-    met = counts > 0
-    told = [(y == c, probability[:, c]) for c, n in enumerate(counts) if 0 < n < len(y)]
-    return {
-        "accuracy": float(confusion.trace() / len(y)),
-        "balanced_accuracy": float((confusion.diagonal()[met] / counts[met]).mean()),
-        "majority_accuracy": float(counts.max() / len(y)),
-        "average_precision": mean_of_known([average_precision_score(*each) for each in told]),
-        "auroc": mean_of_known([roc_auc_score(*each) for each in told]),
-        "calibration_error": _calibration_error(
-            y, probability, task="multiclass", num_classes=len(classes)
+        return CategoricalMetrics(**dict.fromkeys(MEAN_METRICS, np.nan), confusion=[])
+    num_classes, predicted = probability.shape[1], probability.argmax(1)
+    present, counts = np.unique(y, return_counts=True)
+    # The truth and probability of each class against the rest.
+    one_vs_rest = y[:, None] == present, probability[:, present]
+    has_several = len(present) > 1
+    return CategoricalMetrics(
+        accuracy=float(accuracy_score(y, predicted)),
+        balanced_accuracy=_macro_recall(y, predicted),
+        majority_accuracy=float(counts.max() / len(y)),
+        average_precision=float(average_precision_score(*one_vs_rest)) if has_several else np.nan,
+        auroc=float(roc_auc_score(*one_vs_rest)) if has_several else np.nan,
+        calibration_error=_calibration_error(
+            y, probability, task="multiclass", num_classes=num_classes
         ),
-        "confusion": confusion.tolist(),
-    }
+        confusion=confusion_matrix(y, predicted, labels=np.arange(num_classes)).tolist(),
+    )
 
 
-def scores_of_numbers(y: np.ndarray, mean: np.ndarray) -> dict[str, Any]:
-    """The figures of a label that is a number.
+def continuous_metrics(y: np.ndarray, mean: np.ndarray) -> ContinuousMetrics:
+    """The metrics of a continuous label.
 
-    They are ``r_squared``; ``mean_error``, the absolute one; and ``mean_error_of_mean``, of always
-    answering the mean.
-
-    :param y: the numbers, shape ``(num_images,)``.
-    :param mean: what is expected of them.
+    :param y: true values, shape ``(num_images,)``.
+    :param mean: predicted means, shape ``(num_images,)``.
     """
     if len(y) == 0:
-        return dict.fromkeys(("r_squared", "mean_error", "mean_error_of_mean"), np.nan)
-    return {
-        "r_squared": float(r2_score(y, mean)) if len(y) > 1 else np.nan,
-        "mean_error": float(np.abs(y - mean).mean()),
-        "mean_error_of_mean": float(np.abs(y - y.mean()).mean()),
-    }
+        return ContinuousMetrics(*[np.nan] * 3)
+    return ContinuousMetrics(
+        r_squared=float(r2_score(y, mean)) if len(y) > 1 else np.nan,
+        mean_absolute_error=float(mean_absolute_error(y, mean)),
+        baseline_mean_absolute_error=float(np.abs(y - y.mean()).mean()),
+    )
 
 
-def _calibration_error(y: np.ndarray, probability: np.ndarray, **kind: Any) -> float:
-    # Imported here, as it brings torchvision, which nearly doubles the time to import the package.
-    from torchmetrics.functional import calibration_error
-
-    return calibration_error(torch.as_tensor(probability), torch.as_tensor(y), **kind).item()
-
-
-def balanced(truth: np.ndarray, answers: np.ndarray) -> float:
-    """How often answers are right, each value of the truth weighed alike; NaN if it has one."""
-    values = np.unique(truth)
-    if len(values) < 2:
-        return np.nan
-    return float(np.mean([(answers[truth == value] == value).mean() for value in values]))
+def balanced_accuracy(y: np.ndarray, predicted: np.ndarray) -> float:
+    """The mean recall of the values in ``y``; NaN if there is only one."""
+    return _macro_recall(y, predicted) if len(np.unique(y)) > 1 else np.nan
 
 
 def mean_of_known(values: Sequence[float]) -> float:
-    """The mean of those that are not NaN."""
+    """The mean of the values that are not NaN; NaN if all are."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else np.nan
+
+
+def _macro_recall(y: np.ndarray, predicted: np.ndarray) -> float:
+    # balanced_accuracy_score warns where a predicted class has no image.
+    return float(recall_score(y, predicted, labels=np.unique(y), average="macro"))
+
+
+def _calibration_error(y: np.ndarray, probability: np.ndarray, **task: Any) -> float:
+    # TorchMetrics imports torchvision, which nearly doubles the time to import this package.
+    from torchmetrics.functional import calibration_error
+
+    return calibration_error(torch.as_tensor(probability), torch.as_tensor(y), **task).item()

@@ -1,9 +1,9 @@
-"""Where in the latents a label can be read: in its own characteristics, in others', in style."""
+"""Linear probes: which part of the latents a label can be predicted from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,65 +13,76 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from ccvae_pyro.evaluation.label_metrics import balanced
+from ccvae_pyro.evaluation.label_metrics import balanced_accuracy
 from ccvae_pyro.labels import Continuous
 from ccvae_pyro.models.base import ImageModel
 
 
-class Codes(NamedTuple):
-    """Images as a model encodes them.
+@dataclass(frozen=True)
+class Encodings:
+    """The latents of images, and their labels.
 
-    :param z_c: characteristics, shape ``(num_images, ...)``.
-    :param z_style: style.
-    :param y: true labels, NaN where missing.
+    :param z_c: characteristics, shape ``(num_images, num_characteristics)``.
+    :param z_style: style, shape ``(num_images, num_style)``.
+    :param y: true labels, shape ``(num_images, num_labels)``, NaN where missing.
     """
 
     z_c: np.ndarray
     z_style: np.ndarray
     y: np.ndarray
 
+    @property
+    def z(self) -> np.ndarray:
+        """All latents, characteristics first."""
+        return np.concatenate([self.z_c, self.z_style], axis=1)
+
 
 @torch.no_grad()
-def encode_all(model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]]) -> Codes:
-    """Encodes images, as :func:`leakage` and the scores of disentanglement take them."""
-    rows = [(*model.encode(x), y) for x, y in batches]
-    return Codes(*(torch.cat(column).cpu().numpy() for column in zip(*rows, strict=True)))
+def encode_all(model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]]) -> Encodings:
+    """Encodes the images of all batches to the means of their latents."""
+    encoded = [(*model.encode(x), y) for x, y in batches]
+    return Encodings(*(torch.cat(part).cpu().numpy() for part in zip(*encoded, strict=True)))
 
 
-def leakage(model: ImageModel, train: Codes, test: Codes) -> dict[str, dict[str, float]]:
-    """How well probes read each label off parts of the latents.
+def linear_probes(
+    model: ImageModel, train: Encodings, test: Encodings
+) -> dict[str, dict[str, float]]:
+    """Predicts each label from parts of the latents by linear models.
 
-    A probe is a logistic regression, which weighs the values of a label alike, scored by its
-    balanced accuracy: chance is one by the number of values. Of a number it is a linear
-    regression, scored by R squared. A label's own characteristics should tell it, and nothing
-    else; what else tells it is not changed when it is edited.
+    The probe of a binary or categorical label is a logistic regression with balanced class
+    weights, scored by its balanced accuracy: chance is one over the number of classes. The probe
+    of a continuous label is a linear regression, scored by R squared. A label should be predicted
+    from its own characteristics only: any other information about it stays when it is edited.
 
-    :param train: what probes are fitted to.
-    :param test: what they are scored on.
-    :returns: by label, the score of its ``own`` characteristics, of those of the ``others``, and
-        of ``style``; NaN where there are none, or the label has one value.
+    :param train: the encodings that probes are fitted to.
+    :param test: the encodings that they are scored on.
+    :returns: by label, the score from its ``own`` characteristics, from those of the ``others``,
+        and from ``style``; NaN if there are none, or the label has only one value.
     """
-    figures = {}
+    scores = {}
     for index, label in enumerate(model.labels):
-        own = np.zeros(train.z_c.shape[1], dtype=bool)
-        own[model.latent_slice(index)] = True
+        is_own = np.zeros(train.z_c.shape[1], dtype=bool)
+        is_own[model.latent_slice(index)] = True
         parts = {
-            "own": [codes.z_c[:, own] for codes in (train, test)],
-            "others": [codes.z_c[:, ~own] for codes in (train, test)],
-            "style": [codes.z_style for codes in (train, test)],
+            "own": [each.z_c[:, is_own] for each in (train, test)],
+            "others": [each.z_c[:, ~is_own] for each in (train, test)],
+            "style": [each.z_style for each in (train, test)],
         }
-        truths = train.y[:, index], test.y[:, index]
-        is_number = isinstance(label, Continuous)
-        figures[label.name] = {name: _probe(z, truths, is_number) for name, z in parts.items()}
-    return figures
+        y = train.y[:, index], test.y[:, index]
+        is_continuous = isinstance(label, Continuous)
+        scores[label.name] = {name: _score(z, y, is_continuous) for name, z in parts.items()}
+    return scores
 
 
-def _probe(z: Sequence[np.ndarray], y: Sequence[np.ndarray], is_number: bool) -> float:
-    """What a probe scores that is fitted to the first of two sets and tried on the second."""
-    train, test = ((a[~np.isnan(b)], b[~np.isnan(b)]) for a, b in zip(z, y, strict=True))
-    if train[0].shape[1] == 0 or len(np.unique(train[1])) < 2 or len(test[1]) == 0:
+def _score(z: Sequence[np.ndarray], y: Sequence[np.ndarray], is_continuous: bool) -> float:
+    """The test score of a probe, given latents and one label of the training and test images."""
+    (z_train, y_train), (z_test, y_test) = (
+        (latents[~np.isnan(label)], label[~np.isnan(label)])
+        for latents, label in zip(z, y, strict=True)
+    )
+    if z_train.shape[1] == 0 or len(np.unique(y_train)) < 2 or len(y_test) == 0:
         return np.nan
-    kind = LinearRegression() if is_number else LogisticRegression(class_weight="balanced")
-    probe = make_pipeline(StandardScaler(), kind).fit(*train)
-    score = r2_score if is_number else balanced
-    return float(score(test[1], probe.predict(test[0])))
+    kind = LinearRegression() if is_continuous else LogisticRegression(class_weight="balanced")
+    probe = make_pipeline(StandardScaler(), kind).fit(z_train, y_train)
+    score = r2_score if is_continuous else balanced_accuracy
+    return float(score(y_test, probe.predict(z_test)))

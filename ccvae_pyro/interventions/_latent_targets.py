@@ -1,4 +1,4 @@
-"""What stands for the values of a label: places, ways and draws among its characteristics."""
+"""Target values of the latents z_c for given label values, and labels that exclude each other."""
 
 from __future__ import annotations
 
@@ -13,101 +13,110 @@ from ccvae_pyro.labels import Binary, Categorical, Continuous, index_of
 from ccvae_pyro.models.base import ImageModel
 
 
-def characteristic(model: ImageModel, index: int, value: float, num_std: float = 0.0) -> Tensor:
-    """The mean of a label's conditional prior, or so many deviations beyond it, shape ``(dim,)``.
+def latent_target(model: ImageModel, index: int, value: float, num_std: float = 0.0) -> Tensor:
+    """The mean of a label's conditional prior, or a point beyond it, shape ``(dim,)``.
 
-    Beyond is away from where the label's other values are.
+    :param num_std: the distance from the mean in standard deviations, in the direction away from
+        the label's other values.
     """
-    mean, deviation = model.latent_prior(index, value)
+    mean, std = model.latent_prior(index, value)
     if not num_std:
         return mean
-    kind = model.labels[index]
-    if isinstance(kind, Binary):
+    label = model.labels[index]
+    if isinstance(label, Binary):
         others = [0.0 if value >= 0.5 else 1.0]
-    elif isinstance(kind, Continuous):
-        others = [kind.mean]
+    elif isinstance(label, Continuous):
+        others = [label.mean]
     else:
-        others = [float(i) for i in range(len(kind.classes))]
+        others = [float(i) for i in range(len(label.classes))]
     center = torch.stack([model.latent_prior(index, other)[0] for other in others]).mean(0)
-    return mean + num_std * F.normalize(mean - center, dim=-1) * deviation
+    return mean + num_std * F.normalize(mean - center, dim=-1) * std
 
 
-def drawn(model: ImageModel, index: int, value: float, num_draws: int) -> Tensor:
-    """Draws from a label's conditional prior, shape ``(num_draws, dim)``."""
-    z_c, _ = model.sample_latents(model.label_vector_with(index, value).expand(num_draws, -1))
+def sample_latent_targets(model: ImageModel, index: int, value: float, num_samples: int) -> Tensor:
+    """Samples from a label's conditional prior, shape ``(num_samples, dim)``."""
+    y = model.label_vector_with(index, value).expand(num_samples, -1)
+    z_c, _ = model.sample_latents(y)
     return z_c[:, model.latent_slice(index)]
 
 
-def step(model: ImageModel, index: int) -> Tensor:
-    """The way from a label's absence to its presence, or for a number to rise by one.
+def unit_shift(model: ImageModel, index: int) -> Tensor:
+    """The difference of prior means between values 0 and 1, or per unit of a continuous label.
 
-    :raises ValueError: if the label has classes, which lie in no line.
+    :raises ValueError: if the label is categorical: its classes have no order.
     """
-    kind = model.labels[index]
-    if isinstance(kind, Categorical):
+    label = model.labels[index]
+    if isinstance(label, Categorical):
         raise ValueError(
-            f"{kind.name!r} has classes, in no line that one could move along by an amount: "
-            "set it to a class, or approach one"
+            f"{label.name!r} is categorical and cannot be shifted by an amount: set it to a class "
+            "with edit, or use interpolate_to_label"
         )
-    start = kind.mean if isinstance(kind, Continuous) else 0.0
+    start = label.mean if isinstance(label, Continuous) else 0.0
     before, after = (model.latent_prior(index, value)[0] for value in (start, start + 1))
     return after - before
 
 
-def path(model: ImageModel, index: int, num_steps: int) -> Tensor:
-    """Characteristics on the way through a label's values, shape ``(num_steps, dim)``."""
-    kind, deviations = model.labels[index], 0.0
-    if isinstance(kind, Binary):
-        values, deviations = [0.0, 1.0], 2.0
-    elif isinstance(kind, Categorical):
-        values = [float(i) for i in range(len(kind.classes))]
+def latent_path(model: ImageModel, index: int, num_steps: int) -> Tensor:
+    """A piecewise linear path of latents through a label's values, shape ``(num_steps, dim)``."""
+    label, num_std = model.labels[index], 0.0
+    if isinstance(label, Binary):
+        values, num_std = [0.0, 1.0], 2.0
+    elif isinstance(label, Categorical):
+        values = [float(i) for i in range(len(label.classes))]
     else:
-        values = [kind.mean - 2 * kind.std, kind.mean + 2 * kind.std]
-    stops = torch.stack([characteristic(model, index, v, deviations) for v in values])
-    at = torch.linspace(0, len(stops) - 1, num_steps).to(stops)
-    before = at.long().clamp(max=len(stops) - 2)
-    return torch.lerp(stops[before], stops[before + 1], (at - before)[:, None])
+        values = [label.mean - 2 * label.std, label.mean + 2 * label.std]
+    knots = torch.stack([latent_target(model, index, value, num_std) for value in values])
+    position = torch.linspace(0, len(knots) - 1, num_steps).to(knots)
+    before = position.long().clamp(max=len(knots) - 2)
+    return torch.lerp(knots[before], knots[before + 1], (position - before)[:, None])
 
 
-def excluded(model: ImageModel, orders: Mapping[int, float]) -> list[int]:
-    """The labels that are never true beside those that orders make true, and have no order."""
-    names = model.label_names
+def excluded_labels(model: ImageModel, targets: Mapping[int, float]) -> list[int]:
+    """The labels that the labels set to 1 exclude, and that have no target value themselves.
+
+    :param targets: target values by the index of the label.
+    """
     others = (
-        index_of(other, names)
-        for index, value in orders.items()
+        index_of(other, model.label_names)
+        for index, value in targets.items()
         if value >= 0.5
         for other in model.labels[index].excludes
     )
-    return sorted({*others} - {*orders})
+    return sorted({*others} - {*targets})
 
 
 def resolve_exclusions(
-    model: ImageModel, x: Tensor, z_c: Tensor, orders: Mapping[int, float]
+    model: ImageModel, x: Tensor, z_c: Tensor, targets: Mapping[int, float]
 ) -> None:
-    """Takes labels that orders exclude away, in place, from the images that have them.
+    """Sets excluded labels to 0, in place, in the images that are predicted to have them.
 
-    :param z_c: the latents of labels, ``(batch, ..., num)``.
+    :param x: the images that were encoded, to predict their labels.
+    :param z_c: their latents, shape ``(batch, ..., dim)``.
+    :param targets: target values by the index of the label.
     """
-    if not (indices := excluded(model, orders)):
+    if not (excluded := excluded_labels(model, targets)):
         return
-    held = predict(model, x)[0] == 1
-    for index in indices:
-        z_c[held[:, index], ..., model.latent_slice(index)] = characteristic(model, index, 0.0)
+    is_true = predict(model, x)[0] == 1
+    for index in excluded:
+        z_c[is_true[:, index], ..., model.latent_slice(index)] = latent_target(model, index, 0.0)
 
 
 def conflicting_in_swap(
-    model: ImageModel, x: Tensor, donor: Tensor, indices: Sequence[int]
+    model: ImageModel, x: Tensor, donor: Tensor, swapped: Sequence[int]
 ) -> Tensor:
-    """Which labels go with those that are swapped: where these differ, all that they exclude.
+    """The labels to swap in addition, because a swapped label excludes them.
 
+    They are swapped in those images whose label differs from that of the donor.
+
+    :param swapped: the indices of the swapped labels.
     :returns: booleans, shape ``(batch, num_labels)``.
     """
-    goes_along = torch.zeros(len(x), len(model.labels), dtype=torch.bool, device=x.device)
-    # What is swapped itself need not go along, so that to swap all asks for no prediction.
-    swapped = dict.fromkeys(indices, 0.0)
-    exclusive = {index: excluded(model, swapped | {index: 1.0}) for index in indices}
-    if any(exclusive.values()):
-        differ = predict(model, x)[0] != predict(model, donor)[0]
-        for index, others in exclusive.items():
-            goes_along[:, others] |= differ[:, index, None]
-    return goes_along
+    conflicting = torch.zeros(len(x), len(model.labels), dtype=torch.bool, device=x.device)
+    # A label that is swapped itself conflicts with none: no prediction is needed to swap all.
+    targets = dict.fromkeys(swapped, 0.0)
+    excluded = {index: excluded_labels(model, targets | {index: 1.0}) for index in swapped}
+    if any(excluded.values()):
+        differs = predict(model, x)[0] != predict(model, donor)[0]
+        for index, others in excluded.items():
+            conflicting[:, others] |= differs[:, index, None]
+    return conflicting

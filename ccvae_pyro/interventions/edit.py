@@ -1,11 +1,12 @@
-"""What one does with a trained model: tensors in, tensors out, no gradients.
+"""Reconstruct, generate, edit and swap: functions of images and latents, without gradients.
 
-Throughout, ``x`` has shape ``(batch, channels, height, width)``, an image is encoded to the mean
-of its posterior, and a label is given by its name or its number. What a model has no part for, it
-refuses with a :class:`~ccvae_pyro.UnsupportedError`.
+Images ``x`` have shape ``(batch, channels, height, width)`` and are encoded to the posterior mean
+of their latents. A label is given by its name or its index. If a model lacks what a function
+needs, it raises :class:`~ccvae_pyro.UnsupportedError`.
 
-Labels may exclude one another: nobody has black hair and blond. What puts one on takes away those
-that it excludes, from the images that have them; ``keep_conflicting=True`` leaves them, come what may.
+Labels may exclude each other: nobody has both black and blond hair. If an intervention sets a
+label to 1, the labels that it excludes are set to 0 in the images that are predicted to have them.
+With ``keep_conflicting=True`` they are not changed.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import torch
 from torch import Tensor
 
 from ccvae_pyro.interventions._latent_targets import (
-    characteristic,
     conflicting_in_swap,
-    drawn,
+    latent_target,
     resolve_exclusions,
-    step,
+    sample_latent_targets,
+    unit_shift,
 )
 from ccvae_pyro.labels import index_of, value_of
 from ccvae_pyro.models.base import ImageModel
@@ -28,15 +29,17 @@ from ccvae_pyro.models.base import ImageModel
 
 @torch.no_grad()
 def reconstruct(model: ImageModel, x: Tensor) -> Tensor:
-    """The images, encoded and decoded again."""
+    """The images, encoded and decoded."""
     return model.decode(*model.encode(x))
 
 
 @torch.no_grad()
 def generate(model: ImageModel, y: Tensor) -> Tensor:
-    r"""Images to order: ``z_c`` from the conditional prior, ``z_style`` from its own, decoded.
+    r"""Images generated from target labels.
 
-    :param y: labels, shape ``(batch, num_labels)``; a binary one anywhere in [0, 1].
+    ``z_c`` is sampled from the conditional prior and ``z_style`` from the style prior.
+
+    :param y: target labels, shape ``(batch, num_labels)``; those of a binary label in [0, 1].
     """
     return model.decode(*model.sample_latents(y))
 
@@ -52,44 +55,44 @@ def edit(
     draw: bool = False,
     keep_conflicting: bool = False,
 ) -> Tensor:
-    """The images with one label set, or several, and all else kept.
+    """The images with one or several labels set to target values.
 
-    A label's characteristics become the mean of their conditional prior, lie beyond it, or are
-    drawn from it.
+    The characteristics of these labels are set to the mean of their conditional prior, to a point
+    beyond it (``num_std``), or to a sample of it (``draw``). All other latents are kept.
 
-    :param label: a label; or several, each with its value.
-    :param value: 0 for without, 1 for with, anything between interpolates; of a label with classes
-        the name of one, or its index; of a number, its value.
-    :param num_std: how many deviations beyond the mean to go, away from other values: some two
-        make an edit plain, none is typical.
-    :param draw: whether to draw, for each image, how the label holds.
-    :param keep_conflicting: whether labels that exclude it stay as they are.
+    :param label: a label; or a mapping from several labels to their target values.
+    :param value: the target value. For a binary label 0, 1 or a value between, which interpolates;
+        for a categorical label the name or the index of a class; for a continuous label a number.
+    :param num_std: how many standard deviations beyond the mean to go, away from the other values
+        of the label. About 2 makes an edit easy to see, but no longer typical.
+    :param draw: sample the characteristics for each image, rather than set them to the mean.
+    :param keep_conflicting: do not change the labels that the target labels exclude.
     :raises ValueError: if there is no such label, or no such value.
     """
     z_c, z_style = model.encode(x)
-    orders = _orders(model, label, value)
+    targets = _target_values(model, label, value)
     if not keep_conflicting:
-        resolve_exclusions(model, x, z_c, orders)
-    for index, number in orders.items():
+        resolve_exclusions(model, x, z_c, targets)
+    for index, target in targets.items():
         if draw:
-            z_c[:, model.latent_slice(index)] = drawn(model, index, number, len(x))
+            z_c[:, model.latent_slice(index)] = sample_latent_targets(model, index, target, len(x))
         else:
-            z_c[:, model.latent_slice(index)] = characteristic(model, index, number, num_std)
+            z_c[:, model.latent_slice(index)] = latent_target(model, index, target, num_std)
     return model.decode(z_c, z_style)
 
 
 @torch.no_grad()
 def shift(model: ImageModel, x: Tensor, label: str | int, amount: float) -> Tensor:
-    """The images with one label's characteristics moved by an amount, and all else kept.
+    """The images with the characteristics of one label shifted by an amount.
 
-    :param amount: in ways from the mean without the label to the mean with it, so that 1 adds the
-        label to an image typical of those without, and -1 takes it away; of a number, by how much
-        it rises.
-    :raises ValueError: if there is no such label, or it has classes.
+    :param amount: for a binary label, in units of the difference between the prior means of the
+        values 0 and 1: 1 turns an image typical of value 0 into one typical of value 1, and -1
+        the reverse. For a continuous label, the change of its value.
+    :raises ValueError: if there is no such label, or it is categorical.
     """
     z_c, z_style = model.encode(x)
     index = index_of(label, model.label_names)
-    z_c[:, model.latent_slice(index)] += amount * step(model, index)
+    z_c[:, model.latent_slice(index)] += amount * unit_shift(model, index)
     return model.decode(z_c, z_style)
 
 
@@ -103,18 +106,20 @@ def sample_variations(
     num_draws: int = 8,
     keep_conflicting: bool = False,
 ) -> Tensor:
-    """The images with many ways for one label to hold, drawn from its prior, and all else kept.
+    """The images with several samples of one label's characteristics, given its value.
 
-    :param value: as in :func:`edit`, and so is ``keep_conflicting``.
-    :returns: shape ``(batch, num_draws, ...)``; all images have the same draws.
+    :param value: the target value, as in :func:`edit`.
+    :param num_draws: the number of samples, which are the same for all images.
+    :param keep_conflicting: as in :func:`edit`.
+    :returns: shape ``(batch, num_draws, channels, height, width)``.
     :raises ValueError: if there is no such label, or no such value.
     """
-    orders = _orders(model, label, value)
+    targets = _target_values(model, label, value)
     z_c, z_style = (z[:, None].repeat(1, num_draws, 1) for z in model.encode(x))
     if not keep_conflicting:
-        resolve_exclusions(model, x, z_c, orders)
-    ((index, number),) = orders.items()
-    z_c[..., model.latent_slice(index)] = drawn(model, index, number, num_draws)
+        resolve_exclusions(model, x, z_c, targets)
+    ((index, target),) = targets.items()
+    z_c[..., model.latent_slice(index)] = sample_latent_targets(model, index, target, num_draws)
     return model.decode(z_c, z_style)
 
 
@@ -127,45 +132,45 @@ def swap(
     *,
     keep_conflicting: bool = False,
 ) -> Tensor:
-    """The images, each with characteristics of its donor, and its own style.
+    """The images with the characteristics of some labels taken from a donor image.
 
-    Where a label is true of one of the two alone, the labels that exclude it come with it: off
-    with a hat, on with the donor's hair.
+    If image and donor differ in a swapped label, the labels that it excludes are swapped too: an
+    image that loses its hat gets the donor's hair.
 
-    :param donor: images of the same shape as ``x``, or one for all.
-    :param label: the label whose characteristics are taken, or several; by default, all.
-    :param keep_conflicting: whether labels that exclude these stay as they are.
+    :param donor: images of the same shape as ``x``, or a single one for all.
+    :param label: the label whose characteristics are swapped, or several; by default all.
+    :param keep_conflicting: do not swap the labels that the swapped labels exclude.
     :raises ValueError: if there is no such label.
     """
     labels = range(len(model.labels)) if label is None else label
     labels = [labels] if isinstance(labels, str | int) else labels
     z_c, z_style = model.encode(x)
-    of_donor = model.encode(donor)[0].expand_as(z_c)
+    donor_z_c = model.encode(donor)[0].expand_as(z_c)
     indices = [index_of(name, model.label_names) for name in labels]
-    is_taken = torch.zeros(len(x), len(model.labels), dtype=torch.bool, device=x.device)
-    is_taken[:, indices] = True
+    is_swapped = torch.zeros(len(x), len(model.labels), dtype=torch.bool, device=x.device)
+    is_swapped[:, indices] = True
     if not keep_conflicting:
-        is_taken |= conflicting_in_swap(model, x, donor, indices)
-    for index, rows in enumerate(is_taken.T):
+        is_swapped |= conflicting_in_swap(model, x, donor, indices)
+    for index, images in enumerate(is_swapped.T):
         block = model.latent_slice(index)
-        z_c[rows, block] = of_donor[rows, block]
+        z_c[images, block] = donor_z_c[images, block]
     return model.decode(z_c, z_style)
 
 
-def _orders(
+def _target_values(
     model: ImageModel,
     label: str | int | Mapping[str | int, float | str],
     value: float | str | None,
 ) -> dict[int, float]:
-    """The values that labels are to have, by the labels' numbers."""
+    """The target values by the index of the label."""
     if not isinstance(label, Mapping):
         if value is None:
-            raise ValueError(f"{label!r} is to be set to a value: wanted one, got none")
+            raise ValueError(f"wanted a value for {label!r}, got none")
         label = {label: value}
     elif value is not None:
-        raise ValueError(f"several labels have their values with them, got {value!r} besides")
-    orders = {}
+        raise ValueError(f"a mapping holds the values of its labels, got another: {value!r}")
+    targets = {}
     for name, wanted in label.items():
         index = index_of(name, model.label_names)
-        orders[index] = value_of(model.labels[index], wanted)
-    return orders
+        targets[index] = value_of(model.labels[index], wanted)
+    return targets

@@ -1,4 +1,4 @@
-"""What a trained model reads off images: labels, no gradients."""
+"""Predictions of labels from images, without gradients."""
 
 from __future__ import annotations
 
@@ -14,35 +14,40 @@ from ccvae_pyro.models.base import ImageModel
 def classify(model: ImageModel, x: Tensor) -> Tensor:
     r"""The probability of each label, :math:`q(y \mid x)`.
 
-    Of a CCVAE it is :math:`q_\varphi(y \mid z_c)` at the mean of :math:`z_c`.
+    A CCVAE evaluates :math:`q_\varphi(y \mid z_c)` at the posterior mean of :math:`z_c`.
 
-    :returns: shape ``(batch, num_labels)`` if all labels are binary. A label with classes has a
-        column for each class in place of one, and of a label that is a number it is the mean.
+    :returns: shape ``(batch, num_labels)`` if all labels are binary. A categorical label has a
+        column for each class, and a continuous label has a column with its mean.
     """
-    return outcomes(model.q_y_x(x))
+    probabilities: Tensor = outcomes(model.q_y_x(x))
+    return probabilities
 
 
 @torch.no_grad()
 def predict(model: ImageModel, x: Tensor) -> tuple[Tensor, Tensor]:
-    r"""The likeliest value of each label, and how sure that is.
+    r"""The most probable value of each label, and its probability.
 
-    :returns: values as ``y`` has them, and of each its probability; for a number its mean, and the
-        deviation of :math:`q(y \mid x)`. Both have shape ``(batch, num_labels)``.
+    :returns: two tensors of shape ``(batch, num_labels)``: the values, in the format of ``y``, and
+        their probabilities. For a continuous label these are the mean and the standard deviation
+        of :math:`q(y \mid x)`.
     """
-    row = model.q_y_x(x)
-    return most_likely(row), confidence(row)
+    q_y_x = model.q_y_x(x)
+    return most_likely(q_y_x), confidence(q_y_x)
 
 
 @torch.no_grad()
 def impute(model: ImageModel, x: Tensor, y: Tensor) -> Tensor:
-    """The labels, and in place of those that are missing (NaN) what is expected of them.
+    """The labels, with predictions in place of the missing ones.
 
-    That is the probability of a binary label, the likeliest class, or the mean of a number.
+    The prediction is the probability of a binary label, the most probable class of a categorical
+    one, or the mean of a continuous one.
 
-    :param y: labels of ``x``, shape ``(batch, num_labels)``.
+    :param y: labels of ``x``, shape ``(batch, num_labels)``, NaN where missing.
     """
-    expected, sure = predict(model, x)
+    predicted, confidences = predict(model, x)
     for i, label in enumerate(model.labels):
         if isinstance(label, Binary):
-            expected[:, i] = torch.where(expected[:, i] == 1, sure[:, i], 1 - sure[:, i])
-    return torch.where(y.isnan(), expected, y)
+            predicted[:, i] = torch.where(
+                predicted[:, i] == 1, confidences[:, i], 1 - confidences[:, i]
+            )
+    return torch.where(y.isnan(), predicted, y)

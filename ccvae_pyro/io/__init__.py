@@ -1,1 +1,17 @@
-"""Files of models: checkpoints, pretrained weights, ONNX."""
+"""Files of models: checkpoints, pretrained weights and ONNX."""
+
+from ccvae_pyro.io._migration import migrate_config
+from ccvae_pyro.io.checkpoint import load, read, restore, save
+from ccvae_pyro.io.onnx import export_onnx
+from ccvae_pyro.io.pretrained import facts, load_pretrained
+
+__all__ = [
+    "export_onnx",
+    "facts",
+    "load",
+    "load_pretrained",
+    "migrate_config",
+    "read",
+    "restore",
+    "save",
+]

@@ -1,9 +1,8 @@
-"""Checkpoints: tensors and plain values only, written whole or not at all."""
+"""Checkpoints: files of tensors and plain values, written atomically."""
 
 from __future__ import annotations
 
 import pickle
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +11,40 @@ from torch import nn
 
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.errors import CheckpointError
+from ccvae_pyro.io._migration import migrate_state_dict
 from ccvae_pyro.models.base import ImageModel
-from ccvae_pyro.models.config import from_config
+from ccvae_pyro.models.presets import from_config
 
 
 def save(path: Path | str, model: ImageModel, **values: Any) -> None:
-    """Writes a model to a file, whole or not at all.
+    """Writes a model to a file, atomically.
 
-    :param values: tensors and plain values to keep with it.
-    :raises OSError: if it cannot be written.
+    :param path: the file.
+    :param model: the model: its parameters and buffers and, if a preset built it, its config.
+    :param values: further tensors and plain values to keep in the file.
+    :raises OSError: if the file cannot be written.
     """
-    # A preset makes its own parts: one with a part of the user's own is not what it made.
-    config = model.config if all(map(_is_of_a_library, model.modules())) else None
+    # The config of a preset does not describe a model in which the user replaced a component.
+    config = model.config if all(map(_is_from_library, model.modules())) else None
     contents = {"config": config, "model": model.state_dict(), **values}
     with atomic_write(Path(path)) as part:
         try:
             torch.save(contents, part)
-        except RuntimeError as error:  # what torch makes of a full disk
+        except RuntimeError as error:  # raised by torch when the disk is full
             raise OSError(
                 f"{path} cannot be written, is the disk full? ({str(error).splitlines()[0]})"
             ) from error
 
 
-def _is_of_a_library(module: nn.Module) -> bool:
+def _is_from_library(module: nn.Module) -> bool:
     return type(module).__module__.partition(".")[0] in ("ccvae_pyro", "torch")
 
 
 def read(path: Path | str) -> dict[str, Any]:
-    """Reads all that :func:`~ccvae_pyro.save` wrote, onto the CPU.
+    """Reads everything that :func:`~ccvae_pyro.save` wrote, to the CPU.
 
     :raises FileNotFoundError: if there is no such file.
-    :raises CheckpointError: if it is truncated or no checkpoint at all.
+    :raises CheckpointError: if the file is truncated or no checkpoint.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no checkpoint at {path}")
@@ -56,47 +58,35 @@ def read(path: Path | str) -> dict[str, Any]:
 
 
 def load(path: Path | str, model: ImageModel | None = None) -> ImageModel:
-    """Reads a trained model.
+    """Loads a trained model.
 
     :param path: a checkpoint, such as ``runs/celeba/checkpoint.pt``.
-    :param model: the model to read the parameters into: needed where it was put together by hand,
-        or a preset's has a part of one's own.
+    :param model: the model to load the parameters into. It is needed if no preset built the model
+        or if one of its components was replaced.
     :returns: the model, on the CPU.
     :raises FileNotFoundError: if there is no such file.
-    :raises CheckpointError: if it cannot be read, or belongs to a model of another shape.
+    :raises CheckpointError: if the file cannot be read, or belongs to another model.
     """
     contents = read(path)
     if model is None:
         try:
+            # The key of the config was "recipe" before version 0.2.
             config = contents["config"] if "config" in contents else contents["recipe"]
             model = from_config(config or {})
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{path} holds no model of a preset of this version: pass the model as `model`"
+                f"{path} has no config of a preset of this version: pass the model as `model`"
             ) from error
     restore(model, contents, path)
     return model
 
 
 def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> None:
-    """Copies the parameters of a checkpoint that was read into a model."""
+    """Copies the parameters of a checkpoint that :func:`read` returned into a model."""
     try:
-        model.load_state_dict(_renamed(contents["model"]))
+        model.load_state_dict(migrate_state_dict(contents["model"]))
     except RuntimeError as error:
         differences = str(error).splitlines()
         raise CheckpointError(
             f"{path} belongs to another model: {differences[min(1, len(differences) - 1)].strip()}"
         ) from error
-
-
-def _renamed(state: dict[str, Any]) -> dict[str, Any]:
-    """Parameters and buffers by their present names."""
-    pattern = "|".join(_FORMER_NAMES)
-    return {
-        re.sub(rf"(?<=\.)(?:{pattern})$", lambda found: _FORMER_NAMES[found[0]], name): value
-        for name, value in state.items()
-    }
-
-
-# Buffers as checkpoints before version 0.2 call them.
-_FORMER_NAMES = {"deviation": "std", "frequencies": "class_frequencies", "paths": "signs"}

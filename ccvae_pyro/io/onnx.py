@@ -1,4 +1,4 @@
-"""Trained models for whatever runs ONNX: a browser, a phone, another language."""
+"""Export of trained models to ONNX, for browsers, phones and other languages."""
 
 from __future__ import annotations
 
@@ -23,19 +23,21 @@ from ccvae_pyro.networks.layers import set_precision
 
 
 def export_onnx(ccvae: ImageModel, folder: Path | str) -> None:
-    r"""Writes what encodes, decodes, classifies and edits, each file whole or not at all.
+    r"""Writes a model's networks as ONNX and its other parameters as JSON, each file atomically.
 
-    - ``encoder.onnx``, from ``x`` to ``z_c`` and ``z_style``, the posterior's means;
-    - ``decoder.onnx``, from ``z``, that is ``z_c`` and then ``z_style``, to ``x``, the mean image;
-    - ``model.json``: the shape of an ``image``, the ``loc`` and ``scale`` of the ``style`` prior,
-      and of each of the ``labels`` its name, what it excludes, ``weight`` and ``bias`` of the
-      classifier, ``loc`` and ``scale`` of the conditional prior without it and with it.
+    - ``encoder.onnx``: from ``x`` to the posterior means ``z_c`` and ``z_style``;
+    - ``decoder.onnx``: from ``z``, the concatenation of ``z_c`` and ``z_style``, to the mean
+      image ``x``;
+    - ``model.json``: the shape of an ``image``; ``loc`` and ``scale`` of the ``style`` prior; and
+      for each of the ``labels`` its ``name``, the labels that it ``excludes``, ``weight`` and
+      ``bias`` of the classifier, and ``loc`` and ``scale`` of the conditional prior, for the
+      values 0 and 1 of the label.
 
-    Both networks take batches of any size, in float32. The model stays as it is.
+    Both networks take batches of any size, in float32. The model is not changed.
 
-    :param ccvae: a model whose labels are binary, of one characteristic each.
-    :param folder: where the files go; made if need be.
-    :raises ValueError: if the model has other labels, or other parts than these files can hold.
+    :param ccvae: a model with binary labels of one characteristic each.
+    :param folder: the folder of the files; it is created if needed.
+    :raises ValueError: if the model has other labels or components than these files can hold.
     :raises ImportError: if the packages that write ONNX are missing, or PyTorch is too old.
 
     Example:
@@ -46,7 +48,7 @@ def export_onnx(ccvae: ImageModel, folder: Path | str) -> None:
         >>> sorted(path.name for path in folder.iterdir())
         ['decoder.onnx', 'encoder.onnx', 'model.json']
     """
-    _check(ccvae)
+    _check_model(ccvae)
     _check_packages()
     exported: Any = copy.deepcopy(ccvae).cpu().float().eval()
     set_precision(exported, torch.float32)
@@ -55,7 +57,7 @@ def export_onnx(ccvae: ImageModel, folder: Path | str) -> None:
     networks = {
         "encoder.onnx": _onnx(_Encode(exported), x, "x", ["z_c", "z_style"]),
         "decoder.onnx": _onnx(_Decode(exported), z, "z", ["x"]),
-        "model.json": json.dumps(_described(exported, x.shape[1:])).encode(),
+        "model.json": json.dumps(_parameters(exported, x.shape[1:])).encode(),
     }
     for name, contents in networks.items():
         with atomic_write(Path(folder) / name) as part:
@@ -68,9 +70,11 @@ class _Encode(nn.Module):
         encoder: Any = ccvae.encoder
         self.features, self.block_dims = encoder.features, encoder.block_dims
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        loc, _ = self.features(x).chunk(2, dim=-1)  # as in normal_of
-        return loc.split(self.block_dims, dim=-1)
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features: Tensor = self.features(x)
+        loc, _ = features.chunk(2, dim=-1)
+        z_c, z_style = loc.split(self.block_dims, dim=-1)
+        return z_c, z_style
 
 
 class _Decode(nn.Module):
@@ -79,18 +83,19 @@ class _Decode(nn.Module):
         self.decoder = ccvae.decoder
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.decoder(z).mean
+        image: Tensor = self.decoder(z).mean
+        return image
 
 
-def _check(model: ImageModel) -> None:
-    """Refuses what the files cannot hold."""
+def _check_model(model: ImageModel) -> None:
+    """Raises ValueError if the files cannot hold the model."""
     if not isinstance(model, CCVAE):
         raise ValueError(f"wanted a CCVAE, got a {type(model).__name__}")
     if not are_plain(model.labels):
         kinds = {type(label).__name__ for label in model.labels if not are_plain([label])}
         others = ", ".join(label.name for label in model.labels if not are_plain([label]))
         raise ValueError(
-            "wanted labels that are binary and have one characteristic each, got others: "
+            "ONNX export needs binary labels of one characteristic each, got others: "
             f"{others} ({', '.join(sorted(kinds))})"
         )
     wanted = {"classifier": DiagonalClassifier, "encoder": GaussianEncoder}
@@ -102,18 +107,16 @@ def _check(model: ImageModel) -> None:
 def _check_packages() -> None:
     if missing := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
         names = " and ".join(missing)
-        raise ImportError(
-            f"{names} missing: ONNX needs an extra, pip install 'ccvae-pyro[export]'"
-        )
+        raise ImportError(f"{names} missing: install them with pip install 'ccvae-pyro[export]'")
     if "dynamic_shapes" not in signature(torch.onnx.export).parameters:
-        raise ImportError(f"ONNX needs PyTorch 2.5 or later, got {torch.__version__}")
+        raise ImportError(f"ONNX export needs PyTorch 2.5 or later, got {torch.__version__}")
 
 
 def _onnx(network: nn.Module, example: Tensor, name: str, outputs: list[str]) -> bytes:
     """A network as ONNX, for batches of any size."""
-    # A distribution that looks at its parameters is nothing that can be traced.
+    # The validation of a distribution's parameters depends on their values and cannot be traced.
     with pyro.validation_enabled(False), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter's, about itself
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program: Any = torch.onnx.export(
             network,
             (example,),
@@ -123,19 +126,20 @@ def _onnx(network: nn.Module, example: Tensor, name: str, outputs: list[str]) ->
             dynamo=True,
             verbose=False,
         )
-    return program.model_proto.SerializeToString()
+    contents: bytes = program.model_proto.SerializeToString()
+    return contents
 
 
 @torch.no_grad()
-def _described(ccvae: CCVAE, image: torch.Size) -> dict[str, Any]:
-    """What ``model.json`` says."""
+def _parameters(ccvae: CCVAE, image: torch.Size) -> dict[str, Any]:
+    """The contents of ``model.json``."""
     labels: list[dict[str, Any]] = []
     classifier, style = ccvae.classifier, ccvae.style_prior()
     for index, label in enumerate(ccvae.labels):
         priors = [ccvae.latent_prior(index, value) for value in (0.0, 1.0)]
         loc, scale = ([moment.item() for moment in pair] for pair in zip(*priors, strict=True))
         weight, bias = (getattr(classifier, name)[index].item() for name in ("weight", "bias"))
-        described = {"name": label.name, "excludes": list(label.excludes)}
-        labels.append(described | {"weight": weight, "bias": bias, "loc": loc, "scale": scale})
+        entry = {"name": label.name, "excludes": list(label.excludes)}
+        labels.append(entry | {"weight": weight, "bias": bias, "loc": loc, "scale": scale})
     moments = {"loc": style.mean.tolist(), "scale": style.variance.sqrt().tolist()}
     return {"image": list(image), "style": moments, "labels": labels}

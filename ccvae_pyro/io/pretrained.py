@@ -1,4 +1,4 @@
-"""Models that come trained."""
+"""Pretrained models."""
 
 from __future__ import annotations
 
@@ -13,28 +13,33 @@ FOLDER = Path(__file__).parent / "weights"
 
 
 def load_pretrained(name: str = "avatars") -> ImageModel:
-    """A trained model, to begin with pictures.
+    """Loads a pretrained model of the package.
 
-    ``"avatars"`` is the paper's CCVAE of the 18 most visible attributes of
-    :func:`~ccvae_pyro.data.load_avatars`. It has not seen the faces that these draws by default.
-    :func:`~ccvae_pyro.io.pretrained.facts` tells how it was trained and what it can do.
+    ``"avatars"`` is the paper's CCVAE, trained on the 18 most visible attributes of
+    :func:`~ccvae_pyro.data.load_avatars`. The images of the default seed are not among its
+    training images. :func:`~ccvae_pyro.io.facts` has its training settings and metrics.
 
+    :param name: the name of the model.
     :returns: the model, on the CPU.
-    :raises ValueError: if there is none of that name.
+    :raises ValueError: if there is no pretrained model of that name.
     """
     return load(_file(name, ".pt"))
 
 
 def facts(name: str = "avatars") -> dict[str, Any]:
-    """How a trained model was made: its ``command``, ``config`` and ``figures``, on new images.
+    """The training settings and the test metrics of a pretrained model.
 
-    :raises ValueError: if there is none of that name.
+    :returns: a dictionary of the ``command`` that trained the model, its ``config``, the
+        ``metrics`` of the benchmark, and of edits the ``edit_accuracy`` of each label and the
+        matrix ``change`` of each label by an edit of each.
+    :raises ValueError: if there is no pretrained model of that name.
     """
-    return json.loads(_file(name, ".json").read_text(encoding="utf-8"))
+    known: dict[str, Any] = json.loads(_file(name, ".json").read_text(encoding="utf-8"))
+    return known
 
 
 def _file(name: str, suffix: str) -> Path:
     names = sorted(path.stem for path in FOLDER.glob(f"*{suffix}"))
     if name not in names:
-        raise ValueError(f"no trained model is called {name!r}: there are {', '.join(names)}")
+        raise ValueError(f"no pretrained model is called {name!r}: there are {', '.join(names)}")
     return FOLDER / f"{name}{suffix}"

@@ -1,1 +1,17 @@
 """Models: the CCVAE, its presets and the baselines."""
+
+from ccvae_pyro.models.base import ImageModel, register
+from ccvae_pyro.models.ccvae import CCVAE, with_bayes_classifier
+from ccvae_pyro.models.presets import BASELINES, baseline, celeba, from_config, mnist
+
+__all__ = [
+    "BASELINES",
+    "CCVAE",
+    "ImageModel",
+    "baseline",
+    "celeba",
+    "from_config",
+    "mnist",
+    "register",
+    "with_bayes_classifier",
+]

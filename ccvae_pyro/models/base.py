@@ -1,4 +1,4 @@
-"""What every model of the family can be asked for, whatever its latents are."""
+"""The common base class of all models, and the registration of their parameters with Pyro."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import pyro
 from pyro.distributions import TorchDistribution
 from pyro.params import param_with_module_name
+from pyro.poutine.runtime import _PYRO_STACK
+from pyro.poutine.trace_messenger import TraceMessenger
 from torch import Tensor, nn
 
 from ccvae_pyro.errors import UnsupportedError
@@ -17,79 +19,110 @@ from ccvae_pyro.labels import Label, index_of
 class ImageModel(nn.Module):
     """A generative model of labeled images, with a guide.
 
-    It has methods ``model`` and ``guide``, both called with images and labels, and what is below
-    as far as it makes sense. Its latents are those of the labels, and the rest.
+    Subclasses have methods ``model`` and ``guide``, both called with images and labels, and
+    override those methods below that their latents allow. The other methods raise
+    :class:`~ccvae_pyro.UnsupportedError`.
 
-    :param labels: what the labels are, in the order of the columns of ``y``.
+    The latents of a model are ``z_c``, which belong to the labels, and ``z_style``, all others.
+
+    :param labels: descriptions of the labels, in the order of the columns of ``y``.
     """
 
     def __init__(self, labels: Sequence[Label]) -> None:
         super().__init__()
         self.labels = tuple(labels)
-        # The preset that made this and its arguments, from which a checkpoint builds it again.
+        # The preset that built this model and its arguments: a checkpoint builds it again by them.
         self.config: dict[str, Any] | None = None
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """What the labels are called, in the order of the columns of ``y``."""
+        """The names of the labels, in the order of the columns of ``y``."""
         return tuple(label.name for label in self.labels)
 
     def label_of(self, label: str | int) -> Label:
-        """A label, given by its name or its number.
+        """The description of a label, given by its name or its index.
 
         :raises ValueError: if there is no such label.
         """
         return self.labels[index_of(label, self.label_names)]
 
     def q_y_x(self, x: Tensor) -> TorchDistribution:
-        """The labels of images, a row each."""
-        raise self._cannot("read labels off images")
+        r"""The predictive distribution of the labels, :math:`q(y \mid x)`."""
+        raise self._cannot("predict labels")
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The means of the latents of labels, and of the rest."""
+        """The posterior means of ``z_c`` and ``z_style``."""
         raise self._cannot("encode images")
 
     def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
-        """The mean image of latents of any leading shape."""
+        """The mean image given latents of any leading shape."""
         raise self._cannot("decode images")
 
     def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents from their priors, given labels."""
-        raise self._cannot("generate to labels")
+        """Samples of ``z_c`` and ``z_style`` from their priors given labels."""
+        raise self._cannot("generate images with target labels")
 
     def latent_slice(self, index: int) -> slice:
-        """Where a label's latents are among those of labels."""
+        """The position of a label's latents in ``z_c``."""
         raise self._cannot("change one label of an image")
 
     def latent_prior(self, index: int, value: float) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of a label's latents, where it has a value."""
+        """Mean and standard deviation of the prior of a label's latents, given its value."""
         raise self._cannot("change one label of an image")
 
     def label_vector_with(self, index: int, value: float) -> Tensor:
-        """A row of labels in which one has a value, and the others are 0."""
+        """A label vector with one label set to a value, and all others 0."""
         y = next(self.parameters()).new_zeros(len(self.labels))
         y[index] = value
         return y
 
-    def _cannot(self, what: str) -> UnsupportedError:
-        return UnsupportedError(f"{type(self).__name__} cannot {what}")
+    def _cannot(self, action: str) -> UnsupportedError:
+        return UnsupportedError(f"{type(self).__name__} cannot {action}")
 
 
 def register(name: str, model: nn.Module) -> None:
-    """Does what :func:`pyro.module` does, once the parameter store holds no other model's tensors.
+    """Registers a model's parameters with Pyro, as :func:`pyro.module` does.
 
-    The store keeps the first tensor that it sees under a name, and an optimizer steps what the
-    store holds: of two models with one name, the second would never train.
+    In contrast to :func:`pyro.module`, two models of the same name both train. Pyro's parameter
+    store keeps the first tensor under a name, and an optimizer steps the tensors of the store:
+    the parameters of the second model would never move. Here they replace those of the first.
+
+    A parameter is announced to Pyro's handlers once in a step of :class:`pyro.infer.SVI`, which is
+    all that SVI needs, and not again by each run of model and guide: that would take most of the
+    time. One of the parameters is announced each time: Pyro's ELBOs take no gradient of a trace
+    without any.
     """
     store = pyro.get_param_store()
+    captured = _captured_sites()
+    is_first = True
     for parameter_name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        if not parameter.is_contiguous():  # as with channels_last: the store would train a copy
-            parameter.data = parameter.data.contiguous()
-        stored_name = param_with_module_name(name, parameter_name)
-        if stored_name in store:
-            stored = store[stored_name].unconstrained()  # type: ignore[attr-defined]
-            if stored is not parameter:
-                del store[stored_name]
-        pyro.param(stored_name, parameter)
+        site = param_with_module_name(name, parameter_name)
+        if store.param_name(parameter) != site:
+            _store(site, parameter)
+        elif not is_first and site in captured and captured[site]["value"] is parameter:
+            continue
+        pyro.param(site)
+        is_first = False
+
+
+def _store(site: str, parameter: nn.Parameter) -> None:
+    """Puts a parameter into Pyro's store, in place of any other tensor of that name."""
+    store = pyro.get_param_store()
+    if site in store:
+        store[site] = store[site]  # or else Pyro could not delete a tensor that has two names
+        del store[site]
+    if not parameter.is_contiguous():  # as with channels_last: the store would train a copy
+        parameter.data = parameter.data.contiguous()
+    store.setdefault(site, parameter)
+
+
+def _captured_sites() -> dict[str, Any]:
+    """The sites of the parameters that a running step of SVI has seen so far."""
+    captures = [
+        handler
+        for handler in _PYRO_STACK
+        if isinstance(handler, TraceMessenger) and handler.param_only
+    ]
+    return dict(captures[0].trace.nodes) if len(captures) == 1 else {}

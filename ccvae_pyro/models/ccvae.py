@@ -14,7 +14,7 @@ from ccvae_pyro.distributions.reading import widened
 from ccvae_pyro.labels import Label, binaries, block_of
 from ccvae_pyro.models.base import ImageModel, register
 
-NUM_DRAWS = 500  # from a distribution that has no formula for its mean
+NUM_SAMPLES = 500  # for the moments of a distribution without a formula for them
 
 
 class CCVAE(ImageModel):
@@ -29,9 +29,9 @@ class CCVAE(ImageModel):
     :param conditional_prior: :math:`p_\psi(z_c \mid y)`, called as ``conditional_prior(y)``.
     :param style_prior: :math:`p(z_{\setminus c})`, called as ``style_prior()``.
     :param label_prior: :math:`p(y)`, called as ``label_prior()``.
-    :param labels: what the labels are, in the order of the columns of ``y``: lets interventions
-        take a label by its name. By default, all are binary.
-    :param label_names: what binary labels are called, in place of ``labels``.
+    :param labels: descriptions of the labels, in the order of the columns of ``y``: interventions
+        find a label by its name. By default, all labels are binary.
+    :param label_names: the names of binary labels, in place of ``labels``.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class CCVAE(ImageModel):
         *,
         label_names: Sequence[str] = (),
     ) -> None:
-        if not labels:  # binary ones, by their numbers where they have no names
+        if not labels:
             (num_labels,) = label_prior().event_shape
             labels = binaries(label_names or [str(i) for i in range(num_labels)])
         super().__init__(labels)
@@ -78,7 +78,7 @@ class CCVAE(ImageModel):
     def guide(self, x: Tensor, y: Tensor | None = None) -> None:
         r"""The inference model, with the arguments of :meth:`model`.
 
-        The label is scored rather than drawn where it is given::
+        A given label is scored, a missing one is sampled::
 
             z_c     ~ q(z_c | x)
             y       ~ q(y | z_c)
@@ -90,7 +90,7 @@ class CCVAE(ImageModel):
         with pyro.plate("data", len(x)):
             q_z_c, q_z_style = self.encoder(x)
             z_c = pyro.sample("z_c", q_z_c)
-            # Unmarked, a guide site that the model observes makes Pyro warn at every step.
+            # Without the mark, Pyro warns at every step of an observed site of the guide.
             is_labeled = y is not None
             pyro.sample("y", self.classifier(z_c), obs=y, infer={"is_auxiliary": is_labeled})
             pyro.sample("z_style", q_z_style)
@@ -98,10 +98,11 @@ class CCVAE(ImageModel):
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         r""":math:`q_\varphi(y \mid z_c)` at the mean of :math:`q_\phi(z_c \mid x)`.
 
-        Of a label that is a number, with the deviation that :math:`z_c` lends to it.
+        The standard deviation of a continuous label includes that of :math:`z_c` given the image.
         """
-        mean, deviation = moments(self.encoder(x)[0])
-        return widened(*(self.classifier(mean + by) for by in (0, deviation)))
+        mean, std = moments(self.encoder(x)[0])
+        q_y_x: TorchDistribution = widened(self.classifier(mean), self.classifier(mean + std))
+        return q_y_x
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior means of ``z_c`` and ``z_style``."""
@@ -109,33 +110,32 @@ class CCVAE(ImageModel):
         return moments(q_z_c)[0], moments(q_z_style)[0]
 
     def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
-        """The mean image of ``z_c`` and ``z_style``."""
+        """The mean image given ``z_c`` and ``z_style``, of any leading shape."""
         z = torch.cat([z_c, z_style], dim=-1)
-        if z.dim() == 2:
-            return self.decoder(z).mean
-        return self.decoder(z.flatten(0, -2)).mean.unflatten(0, z.shape[:-1])
+        images: Tensor = self.decoder(z.flatten(0, -2)).mean
+        return images.reshape(*z.shape[:-1], *images.shape[1:])
 
     def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """``z_c`` from the conditional prior, and ``z_style`` from its own."""
+        """Samples of ``z_c`` from the conditional prior and ``z_style`` from the style prior."""
         z_c = self.conditional_prior(y).sample()
         return z_c, self.style_prior().sample(z_c.shape[:-1])
 
     def latent_slice(self, index: int) -> slice:
-        """Where a label's characteristics are in ``z_c``."""
+        """The position of a label's characteristics in ``z_c``."""
         return block_of(self.labels, index)
 
     def latent_prior(self, index: int, value: float) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of the conditional prior of a label's characteristics."""
-        mean, deviation = moments(self.conditional_prior(self.label_vector_with(index, value)))
+        """Mean and standard deviation of the conditional prior of a label's characteristics."""
+        mean, std = moments(self.conditional_prior(self.label_vector_with(index, value)))
         block = self.latent_slice(index)
-        return mean[block], deviation[block]
+        return mean[block], std[block]
 
 
 def with_bayes_classifier(ccvae: CCVAE) -> CCVAE:
-    """The same model, with the classifier that its priors imply: it shares all other parts.
+    """The same model, with the classifier that follows from its priors by Bayes' rule.
 
-    What is read off images by it is the model's own opinion of them, and often the better one
-    where few labels are known.
+    The two models share all other components. Where few labels are known, this classifier is
+    often the more accurate one.
 
     Example:
 
@@ -157,11 +157,11 @@ def with_bayes_classifier(ccvae: CCVAE) -> CCVAE:
 
 
 def moments(fn: TorchDistribution) -> tuple[Tensor, Tensor]:
-    """Mean and deviation; where there is no formula for them, as of a flow, those of draws."""
+    """Mean and standard deviation; of samples if there is no formula, as for a flow."""
     try:
         return fn.mean, fn.variance.sqrt()
     except NotImplementedError:
         with torch.random.fork_rng(range(torch.cuda.device_count())):
-            torch.manual_seed(0)  # the same answer each time, at no cost to others' numbers
-            draws = fn(torch.Size((NUM_DRAWS,)))
-        return draws.mean(0), draws.std(0)
+            torch.manual_seed(0)  # so that the result is the same every time
+            samples = fn(torch.Size((NUM_SAMPLES,)))
+        return samples.mean(0), samples.std(0)

@@ -1,4 +1,4 @@
-"""Published instances: which parts and sizes make one."""
+"""Presets: models with the networks and sizes of published ones, by a function each."""
 
 from __future__ import annotations
 
@@ -11,12 +11,26 @@ from torch import Tensor, nn
 
 from ccvae_pyro.components import (
     BernoulliDecoder,
+    ConditionalEncoder,
+    GaussianDecoder,
     GaussianEncoder,
+    LabelCode,
+    LabelExperts,
+    LabelHead,
     LaplaceDecoder,
+    NetworkClassifier,
     StandardNormal,
     label_modules,
 )
-from ccvae_pyro.labels import Label, binaries, to_plain
+from ccvae_pyro.labels import Categorical, Label, binaries, from_plain, to_plain
+from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models.baselines.cvae import CVAE
+from ccvae_pyro.models.baselines.diva import DIVA
+from ccvae_pyro.models.baselines.m1 import M1
+from ccvae_pyro.models.baselines.m1_m2 import M1M2
+from ccvae_pyro.models.baselines.m2 import M2
+from ccvae_pyro.models.baselines.mvae import MVAE
+from ccvae_pyro.models.baselines.vae import VAE
 from ccvae_pyro.models.ccvae import CCVAE
 from ccvae_pyro.networks import (
     decoder_28,
@@ -25,36 +39,10 @@ from ccvae_pyro.networks import (
     encoder_28,
     encoder_64,
     encoder_mlp,
+    mlp,
 )
 
-
-class Images(NamedTuple):
-    """Networks for images of one kind.
-
-    :param encoder: makes one from images to so many features.
-    :param decoder: makes a likelihood of images from so many latents.
-    """
-
-    encoder: Callable[[int], nn.Module]
-    decoder: Callable[[int], nn.Module]
-
-
-def networks_of(images: str, likelihood_scale: float = 1.0, channels: int = 3) -> Images:
-    """The networks of a preset, for however many features and latents.
-
-    :param images: ``"celeba"``, ``"mnist"`` or ``"mlp"``.
-    :raises ValueError: if it is none of these.
-    """
-    if images == "celeba":
-        return Images(
-            partial(encoder_64, in_channels=channels),
-            lambda dim: LaplaceDecoder(decoder_64(dim, out_channels=channels), likelihood_scale),
-        )
-    if images == "mnist":
-        return Images(encoder_28, lambda dim: BernoulliDecoder(decoder_28(dim)))
-    if images == "mlp":
-        return Images(encoder_mlp, lambda dim: BernoulliDecoder(decoder_mlp(dim)))
-    raise ValueError(f"wanted images as celeba, mnist or mlp, got {images!r}")
+HIDDEN = 256  # the number of features of an image that an encoder combines with labels
 
 
 def celeba(
@@ -67,16 +55,16 @@ def celeba(
     channels: int = 3,
     label_names: Sequence[str] = (),
 ) -> CCVAE:
-    """The paper's CCVAE for 64x64 images, with binary labels or any others.
+    """The paper's CCVAE for 64x64 images, with binary labels or labels of any other kind.
 
-    :param num_labels: how many binary labels, and so characteristics, there are.
-    :param z_dim: the size of ``(z_c, z_style)`` together; what labels do not take is style.
-    :param label_prior: the frequency of each label, shape ``(num_labels,)``; one half by default.
+    :param num_labels: the number of binary labels.
+    :param z_dim: the size of ``(z_c, z_style)`` together.
+    :param label_prior: the prevalence of each label, shape ``(num_labels,)``; 0.5 by default.
     :param labels: labels of any kind, in place of ``num_labels``, ``label_prior`` and
         ``label_names``.
-    :param likelihood_scale: the scale of the Laplace at each pixel.
-    :param channels: 3 for color, 1 for grey.
-    :param label_names: what the labels are called.
+    :param likelihood_scale: the scale of the Laplace likelihood of each pixel.
+    :param channels: 3 for color images, 1 for gray ones.
+    :param label_names: the names of the labels.
     :raises ValueError: if ``z_dim`` leaves no style dimension, or sizes disagree.
 
     Example:
@@ -87,9 +75,9 @@ def celeba(
     """
     if labels is None:
         labels = _binaries(num_labels, label_prior, label_names, 0.5)
-    networks = networks_of("celeba", likelihood_scale, channels)
+    networks = _networks("celeba", likelihood_scale, channels)
     config = {"preset": "celeba", "likelihood_scale": likelihood_scale, "channels": channels}
-    return assemble(networks, labels, z_dim, config)
+    return _assemble(networks, labels, z_dim, config)
 
 
 def mnist(
@@ -103,15 +91,15 @@ def mnist(
 ) -> CCVAE:
     """A CCVAE for 28x28 images of one channel.
 
-    :param num_labels: how many binary labels there are: with classes, the number of columns of a
-        one-hot ``y``.
-    :param z_dim: the size of ``(z_c, z_style)`` together; what labels do not take is style.
-    :param label_prior: the frequency of each label, shape ``(num_labels,)``; by default that of
-        one class in ``num_labels``.
-    :param labels: labels of any kind, in place of the others; for digits, one
-        :class:`~ccvae_pyro.Categorical`.
-    :param label_names: what the labels are called.
-    :param convolutions: whether the networks have any, or are perceptrons.
+    :param num_labels: the number of binary labels; for one-hot classes, the number of classes.
+    :param z_dim: the size of ``(z_c, z_style)`` together.
+    :param label_prior: the prevalence of each label, shape ``(num_labels,)``; by default
+        ``1 / num_labels``, as for one-hot classes.
+    :param labels: labels of any kind, in place of ``num_labels``, ``label_prior`` and
+        ``label_names``; for digits, one :class:`~ccvae_pyro.Categorical`.
+    :param label_names: the names of the labels.
+    :param convolutions: whether the networks are convolutional; otherwise they are multilayer
+        perceptrons.
     :raises ValueError: if ``z_dim`` leaves no style dimension, or sizes disagree.
 
     Example:
@@ -121,19 +109,98 @@ def mnist(
     """
     if labels is None:
         labels = _binaries(num_labels, label_prior, label_names, 1 / max(num_labels, 2))
-    networks = networks_of("mnist" if convolutions else "mlp")
+    networks = _networks("mnist" if convolutions else "mlp")
     config = {"preset": "mnist", "convolutions": convolutions}
-    return assemble(networks, labels, z_dim, config)
+    return _assemble(networks, labels, z_dim, config)
 
 
-def assemble(
-    networks: Images,
+def baseline(
+    name: str,
+    labels: Sequence[Label],
+    z_dim: int = 45,
+    *,
+    images: str = "celeba",
+    likelihood_scale: float = 1.0,
+    channels: int = 3,
+) -> ImageModel:
+    """A baseline with the networks of :func:`celeba` or of :func:`mnist`.
+
+    :param name: ``"vae"``, ``"cvae"``, ``"m1"``, ``"m2"``, ``"m1_m2"``, ``"diva"`` or ``"mvae"``.
+    :param labels: descriptions of the labels.
+    :param z_dim: the size of all latents together, labels not included.
+    :param images: which networks: ``"celeba"``, for 64x64 images; ``"mnist"``, for 28x28 images;
+        or ``"mlp"``, multilayer perceptrons for 28x28 images.
+    :param likelihood_scale: with ``"celeba"``, the scale of the Laplace likelihood of each pixel.
+    :param channels: with ``"celeba"``, 3 for color images, 1 for gray ones.
+    :raises ValueError: if there is no such model, or no such networks.
+
+    Example:
+
+        >>> from ccvae_pyro.labels import Binary
+        >>> m2 = baseline("m2", [Binary("Hat"), Binary("Beard")])
+        >>> m2.q_y_x(torch.zeros(3, 3, 64, 64)).event_shape
+        torch.Size([2])
+    """
+    if name not in _BASELINES:
+        raise ValueError(f"wanted one of {', '.join(_BASELINES)}, got {name!r}")
+    settings = {"images": images, "likelihood_scale": likelihood_scale, "channels": channels}
+    networks = _networks(images, likelihood_scale, channels)
+    model = _BASELINES[name](networks, tuple(labels), z_dim)
+    model.config = {"preset": name, "labels": to_plain(labels), "z_dim": z_dim, **settings}
+    return model
+
+
+def from_config(config: dict[str, Any]) -> ImageModel:
+    """Builds a model again from the ``config`` that its preset gave it.
+
+    :raises ValueError: if the config names no preset.
+    """
+    arguments = dict(config)
+    name = arguments.pop("preset", None)
+    presets: dict[str, Callable[..., ImageModel]] = {"celeba": celeba, "mnist": mnist}
+    presets |= {name: partial(baseline, name) for name in BASELINES}
+    if name not in presets:
+        raise ValueError(f"wanted a config with one of the presets {', '.join(presets)}")
+    return presets[name](**(arguments | {"labels": from_plain(arguments["labels"])}))
+
+
+class _Networks(NamedTuple):
+    """Networks for images of one size.
+
+    :param encoder: a function from a number of features to a network that computes them.
+    :param decoder: a function from a number of latents to a decoder of them.
+    """
+
+    encoder: Callable[[int], nn.Module]
+    decoder: Callable[[int], nn.Module]
+
+
+def _networks(images: str, likelihood_scale: float = 1.0, channels: int = 3) -> _Networks:
+    """The networks for a kind of images.
+
+    :param images: ``"celeba"``, ``"mnist"`` or ``"mlp"``.
+    :raises ValueError: if it is none of these.
+    """
+    if images == "celeba":
+        return _Networks(
+            partial(encoder_64, in_channels=channels),
+            lambda dim: LaplaceDecoder(decoder_64(dim, out_channels=channels), likelihood_scale),
+        )
+    if images == "mnist":
+        return _Networks(encoder_28, lambda dim: BernoulliDecoder(decoder_28(dim)))
+    if images == "mlp":
+        return _Networks(encoder_mlp, lambda dim: BernoulliDecoder(decoder_mlp(dim)))
+    raise ValueError(f"images must be celeba, mnist or mlp, got {images!r}")
+
+
+def _assemble(
+    networks: _Networks,
     labels: Sequence[Label],
     z_dim: int,
     config: dict[str, Any],
-    kind: type[CCVAE] = CCVAE,
+    model: type[CCVAE] = CCVAE,
 ) -> CCVAE:
-    """Puts an image's networks and the parts that labels ask for together.
+    """A CCVAE of these networks, with the components for these labels.
 
     :raises ValueError: if ``z_dim`` leaves no style dimension.
     """
@@ -143,7 +210,7 @@ def assemble(
             f"z_dim must exceed the number of characteristics that the labels take, {dim}, to "
             f"leave room for style; got {z_dim}"
         )
-    ccvae = kind(
+    ccvae = model(
         encoder=GaussianEncoder(networks.encoder(2 * z_dim), (dim, z_dim - dim)),
         decoder=networks.decoder(z_dim),
         style_prior=StandardNormal(z_dim - dim),
@@ -155,13 +222,78 @@ def assemble(
 
 
 def _binaries(
-    num_labels: int, label_prior: Tensor | None, label_names: Sequence[str], frequency: float
+    num_labels: int, label_prior: Tensor | None, label_names: Sequence[str], prevalence: float
 ) -> tuple[Label, ...]:
     if label_prior is None:
-        label_prior = torch.full((num_labels,), frequency)
+        label_prior = torch.full((num_labels,), prevalence)
     if label_prior.shape != (num_labels,):
         raise ValueError(f"label_prior must have shape ({num_labels},), got {label_prior.shape}")
     if label_names and len(label_names) != num_labels:
         raise ValueError(f"{num_labels} labels need as many names, got {len(label_names)}")
     names = label_names or [str(i) for i in range(num_labels)]
     return binaries(names, label_prior.tolist())
+
+
+def _vae(networks: _Networks, labels: Sequence[Label], z_dim: int) -> VAE:
+    encoder = GaussianEncoder(networks.encoder(2 * z_dim), (z_dim,))
+    return VAE(encoder, networks.decoder(z_dim), StandardNormal(z_dim), labels)
+
+
+def _cvae(networks: _Networks, labels: Sequence[Label], z_dim: int) -> CVAE:
+    return CVAE(*_conditional_parts(networks, labels, z_dim), labels)
+
+
+def _m1(networks: _Networks, labels: Sequence[Label], z_dim: int) -> M1:
+    return M1(_vae(networks, labels, z_dim), _classifier(partial(mlp, z_dim), labels))
+
+
+def _m2(networks: _Networks, labels: Sequence[Label], z_dim: int) -> M2:
+    classifier = _classifier(networks.encoder, labels)
+    parts = _conditional_parts(networks, labels, z_dim)
+    return M2(classifier, *parts, label_modules(labels)["label_prior"], labels)
+
+
+def _m1_m2(networks: _Networks, labels: Sequence[Label], z_dim: int) -> M1M2:
+    latent_networks = _Networks(
+        partial(mlp, z_dim), lambda dim: GaussianDecoder(mlp(dim, 2 * z_dim, hidden=HIDDEN))
+    )
+    return M1M2(_vae(networks, labels, z_dim), _m2(latent_networks, labels, z_dim))
+
+
+def _diva(networks: _Networks, labels: Sequence[Label], z_dim: int) -> CCVAE:
+    return _assemble(networks, labels, z_dim, config={}, model=DIVA)
+
+
+def _mvae(networks: _Networks, labels: Sequence[Label], z_dim: int) -> MVAE:
+    vae = _vae(networks, labels, z_dim)
+    classifier = _classifier(partial(mlp, z_dim), labels)
+    experts = LabelExperts(labels, z_dim)
+    # The values of the authors' code: for the classes of MNIST, and for the attributes of CelebA.
+    weight = 50.0 if all(isinstance(label, Categorical) for label in labels) else 10.0
+    return MVAE(vae.encoder, vae.decoder, experts, classifier, vae.prior, labels, weight)
+
+
+def _conditional_parts(
+    networks: _Networks, labels: Sequence[Label], z_dim: int
+) -> tuple[nn.Module, nn.Module, nn.Module]:
+    r"""The encoder :math:`q(z \mid x, y)`, the decoder :math:`p(x \mid y, z)`, the prior."""
+    size = LabelCode(labels).num_features
+    head = mlp(HIDDEN + size, 2 * z_dim, hidden=HIDDEN)
+    encoder = ConditionalEncoder(networks.encoder(HIDDEN), head, z_dim)
+    return encoder, networks.decoder(z_dim + size), StandardNormal(z_dim)
+
+
+def _classifier(network: Callable[[int], nn.Module], labels: Sequence[Label]) -> NetworkClassifier:
+    return NetworkClassifier(network(LabelHead(labels).num_features), labels)
+
+
+_BASELINES: dict[str, Callable[[_Networks, Sequence[Label], int], ImageModel]] = {
+    "vae": _vae,
+    "cvae": _cvae,
+    "m1": _m1,
+    "m2": _m2,
+    "m1_m2": _m1_m2,
+    "diva": _diva,
+    "mvae": _mvae,
+}
+BASELINES = tuple(_BASELINES)

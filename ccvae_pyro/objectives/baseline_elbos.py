@@ -1,39 +1,74 @@
-"""The objective of M2 and of M1+M2."""
+"""Objectives of the baselines: M2 and M1+M2, DIVA, MVAE."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from pyro.infer import TraceEnum_ELBO
+from pyro.infer import ELBO, Trace_ELBO, TraceEnum_ELBO
 from pyro.poutine import Trace
 from torch import Tensor
 
 from ccvae_pyro.objectives.base import TensorELBO
-from ccvae_pyro.objectives.sum_of_elbos import SumOfELBOs
+from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
 from ccvae_pyro.objectives.traces import scaled
 
 
+class SumOfELBOs(Trace_ELBO):
+    """A sum of Pyro's ELBOs, each evaluated on a part of the batch.
+
+    Subclasses give the ELBOs and their arguments as :meth:`terms`. All ways to a loss agree:
+    ``loss``, ``loss_and_grads``, ``differentiable_loss`` and ``elbo(model, guide)``.
+    """
+
+    def terms(
+        self, x: Tensor, y: Tensor | None = None
+    ) -> Iterator[tuple[ELBO, tuple[Tensor | None, ...]]]:
+        """Each ELBO, and the arguments that it calls model and guide with."""
+        raise NotImplementedError
+
+    def loss(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> float:
+        """The negative sum of ELBOs as a number."""
+        terms: Any = self.terms(*args, **kwargs)
+        return float(sum(elbo.loss(model, guide, *arguments) for elbo, arguments in terms))
+
+    def loss_and_grads(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """The negative sum of ELBOs; adds its gradient to that of the parameters."""
+        terms: Any = self.terms(*args, **kwargs)
+        return sum(elbo.loss_and_grads(model, guide, *arguments) for elbo, arguments in terms)
+
+    def differentiable_loss(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """The negative sum of ELBOs as a differentiable tensor."""
+        terms: Any = self.terms(*args, **kwargs)
+        return sum(elbo.differentiable_loss(model, guide, *arguments) for elbo, arguments in terms)
+
+
 class M2_ELBO(SumOfELBOs):
-    r"""The objective of Kingma et al. (2014), Eq. 6 to 9, for images with and without labels:
+    r"""The objective of Kingma et al. (2014), Eq. 6 to 9, for labeled and unlabeled images:
 
     .. math::
         \mathcal{J}^\alpha &= \sum_{\text{labeled}}
             \left( \mathcal{L}(x, y) + \alpha \log q_\varphi(y \mid x) \right)
-            + \sum_{\text{others}} \mathcal{U}(x) , \\
+            + \sum_{\text{unlabeled}} \mathcal{U}(x) , \\
         \mathcal{L}(x, y) &= \mathbb{E}_{q_\phi(z \mid x, y)} \left[
             \log \frac{p(y) \, p(z) \, p_\theta(x \mid y, z)}{q_\phi(z \mid x, y)} \right] , \\
         \mathcal{U}(x) &= \sum_y q_\varphi(y \mid x)
             \left( \mathcal{L}(x, y) - \log q_\varphi(y \mid x) \right)
 
-    The first is :class:`~pyro.infer.Trace_ELBO` but for the classifier's term, the second
-    :class:`~pyro.infer.TraceEnum_ELBO`: a sum over all labels of an image that are missing. Where
-    these have too many values, they are drawn: see
+    The labeled term is :class:`~pyro.infer.Trace_ELBO` with the classification term added. The
+    unlabeled term is :class:`~pyro.infer.TraceEnum_ELBO`: it sums over all values of the missing
+    labels of an image. If these have too many values, they are sampled instead: see
     :class:`~ccvae_pyro.distributions.partially_observed.PartlyKnown`.
 
-    :param classification_weight: :math:`\alpha` of each image whose labels are known. The paper's,
-        a tenth of the number of images, is of their mean, so of each a tenth of the number of
-        images by that of labeled ones.
+    :param classification_weight: :math:`\alpha` of each labeled image. The paper's objective is a
+        mean over images and its :math:`\alpha` a tenth of their number; for a sum over images, as
+        here, that is a tenth of the number of images divided by the number of labeled images.
     :param max_plate_nesting: how many plates the model nests.
     """
 
@@ -41,25 +76,29 @@ class M2_ELBO(SumOfELBOs):
         super().__init__(max_plate_nesting=max_plate_nesting)
         self.classification_weight = classification_weight
 
-    def terms(self, x: Tensor, y: Tensor | None = None) -> Iterator[tuple[Any, tuple]]:
-        """The two kinds of images, each with its bound."""
-        plates = {"max_plate_nesting": self.max_plate_nesting}
-        others = TraceEnum_ELBO(**plates)
+    def terms(
+        self, x: Tensor, y: Tensor | None = None
+    ) -> Iterator[tuple[ELBO, tuple[Tensor | None, ...]]]:
+        """The labeled and the unlabeled images, each with its ELBO."""
+        unlabeled = TraceEnum_ELBO(max_plate_nesting=self.max_plate_nesting)
         if y is None:
-            yield others, (x,)
+            yield unlabeled, (x,)
             return
         is_labeled = ~y.isnan().any(-1)
         if is_labeled.any():
-            yield _Labeled(self.classification_weight, **plates), (x[is_labeled], y[is_labeled])
+            labeled = _LabeledM2_ELBO(
+                self.classification_weight, max_plate_nesting=self.max_plate_nesting
+            )
+            yield labeled, (x[is_labeled], y[is_labeled])
         if not is_labeled.all():
-            yield others, (x[~is_labeled], y[~is_labeled])
+            yield unlabeled, (x[~is_labeled], y[~is_labeled])
 
 
-class _Labeled(TensorELBO):
-    """The ordinary bound, and a weight on labels in place of what they would be as a draw."""
+class _LabeledM2_ELBO(TensorELBO):
+    r""":math:`\mathcal{L}(x, y) + \alpha \log q_\varphi(y \mid x)`."""
 
-    def __init__(self, classification_weight: float, **kwargs) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, classification_weight: float, *, max_plate_nesting: int) -> None:
+        super().__init__(max_plate_nesting=max_plate_nesting)
         self.classification_weight = classification_weight
 
     def _differentiable_loss_particle(
@@ -67,8 +106,69 @@ class _Labeled(TensorELBO):
     ) -> tuple[Tensor, Tensor]:
         label: Any = guide_trace.nodes["y"]
         guide_trace = guide_trace.copy()
-        guide_trace.remove_node("y")  # or else Pyro gives it the gradient of a draw
+        guide_trace.remove_node("y")  # Pyro would give it the gradient of a sample.
         _, loss = super()._differentiable_loss_particle(model_trace, guide_trace)
         log_q_y_x = scaled(label["unscaled_log_prob"], label).sum()
         loss = loss - self.classification_weight * log_q_y_x
         return loss.detach(), loss
+
+
+class DIVA_ELBO(CCVAE_ELBO):
+    r"""The objective of Ilse et al. (2020), label by label, for images with and without labels:
+
+    .. math::
+        \mathcal{F}(x, y) &= \log p(y) + \mathbb{E}_{q_\phi(z \mid x)} \left[
+            \log p_\theta(x \mid z)
+            + \beta \log \frac{p_\psi(z_c \mid y) \, p(z_{\setminus c})}{q_\phi(z \mid x)}
+            + \alpha \log q_\varphi(y \mid z_c) \right] , \\
+        \mathcal{F}(x) &= \mathbb{E}_{q_\phi(z \mid x)} \left[ \log p_\theta(x \mid z)
+            + \beta \log \frac{p(z_{\setminus c})}{q_\phi(z \mid x)}
+            + \sum_i \sum_{y_i} q_\varphi(y_i \mid z_c^i) \left(
+              \beta \log p_\psi(z_c^i \mid y_i)
+              + \log \frac{p(y_i)}{q_\varphi(y_i \mid z_c^i)} \right) \right] .
+
+    It equals :class:`~ccvae_pyro.CCVAE_ELBO` with a single sample of ``z`` that serves both for
+    the ELBO and for the estimate of :math:`q(y \mid x)`: then all weights are 1. The posterior of
+    an image does not depend on its label, and classification is a term of its own.
+
+    :param classification_weight: :math:`\alpha`; :math:`\beta` is an argument of
+        :class:`~ccvae_pyro.models.baselines.DIVA`.
+    :param kwargs: passed to :class:`~ccvae_pyro.CCVAE_ELBO`, for example ``num_particles``.
+    """
+
+    def __init__(self, classification_weight: float, **kwargs: Any) -> None:
+        super().__init__(
+            num_label_samples=1,
+            share_sample=True,
+            stop_gradient=False,
+            classification_weight=classification_weight,
+            **kwargs,
+        )
+
+
+class MVAE_ELBO(SumOfELBOs):
+    r"""The objective of Wu and Goodman (2018), Eq. 4: a sum of three ELBOs, of an image with its
+    labels, of the image alone, and of the labels alone,
+
+    .. math:: \mathcal{L}(x, y) + \mathcal{L}(x) + \mathcal{L}(y) , \qquad
+        \mathcal{L}(\cdot) = \mathbb{E}_{q(z \mid \cdot)} \left[ \log
+            \frac{p(z) \, p(\cdot \mid z)}{q(z \mid \cdot)} \right] .
+
+    Missing labels are left out. An unlabeled image has the second term only.
+
+    :param max_plate_nesting: how many plates the model nests.
+    """
+
+    def __init__(self, *, max_plate_nesting: int = 1) -> None:
+        super().__init__(max_plate_nesting=max_plate_nesting)
+
+    def terms(
+        self, x: Tensor, y: Tensor | None = None
+    ) -> Iterator[tuple[ELBO, tuple[Tensor | None, ...]]]:
+        """The three ELBOs, each on the images that have what it needs."""
+        elbo = Trace_ELBO(max_plate_nesting=self.max_plate_nesting)
+        yield elbo, (x,)
+        if y is not None and (is_labeled := ~y.isnan().all(-1)).any():
+            x, y = x[is_labeled], y[is_labeled]
+            yield elbo, (x, y)
+            yield elbo, (None, y)

@@ -1,4 +1,4 @@
-"""Figures of a trained model, for matplotlib."""
+"""Figures of a trained model by matplotlib, and a report of a training run."""
 
 from ccvae_pyro.plotting.charts import (
     plot_change,
@@ -7,19 +7,25 @@ from ccvae_pyro.plotting.charts import (
     plot_history,
 )
 from ccvae_pyro.plotting.graphs import plot_graphs
+from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, draw_grid, spaced
 from ccvae_pyro.plotting.images import (
     plot_class_walk,
     plot_edits,
+    plot_interpolations,
     plot_reconstructions,
     plot_samples,
+    plot_swaps,
+    plot_variations,
     plot_walk,
     plot_walk_2d,
 )
 from ccvae_pyro.plotting.report import write_report
-from ccvae_pyro.plotting.swaps import plot_interpolations, plot_swaps
-from ccvae_pyro.plotting.variations import plot_variations
 
 __all__ = [
+    "BLUE",
+    "GREEN",
+    "ORANGE",
+    "draw_grid",
     "plot_change",
     "plot_class_confusion",
     "plot_class_walk",
@@ -34,5 +40,6 @@ __all__ = [
     "plot_variations",
     "plot_walk",
     "plot_walk_2d",
+    "spaced",
     "write_report",
 ]

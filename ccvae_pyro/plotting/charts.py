@@ -1,24 +1,26 @@
-"""Figures of numbers: how training went, and what is mistaken for what."""
+"""Figures of metrics: training history, confusion matrices, effects of edits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
+from ccvae_pyro.evaluation.label_metrics import BinaryMetrics, LabelMetrics
 from ccvae_pyro.labels import Categorical
 from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, spaced
 
-MOST_WRITTEN = 20  # labels whose changes are written out
+MAX_ANNOTATED = 20  # labels; the cells of larger heat maps have no numbers
 
 
-def plot_history(history: Sequence[dict[str, float]]) -> Figure:
+def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
     """Loss, accuracies and reconstruction error by epoch.
 
-    :param history: a dictionary for each epoch, as :func:`~ccvae_pyro.train` returns them.
+    :param history: the record of each epoch, from :func:`~ccvae_pyro.train`.
     """
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     epochs = [record["epoch"] for record in history]
@@ -43,95 +45,94 @@ def plot_history(history: Sequence[dict[str, float]]) -> Figure:
     return figure
 
 
-def plot_confusion(per_label: dict[str, dict[str, float]]) -> Figure:
-    """A heat map of what is predicted, for each binary label, where it is false and where true.
+def plot_confusion(per_label: Mapping[str, LabelMetrics]) -> Figure:
+    """A heat map of how often each binary label is predicted, where it is false and where true.
 
-    :param per_label: as :func:`~ccvae_pyro.evaluate` returns it.
+    :param per_label: the attribute of :class:`~ccvae_pyro.evaluation.Evaluation`.
     :raises ValueError: if no label is binary.
     """
-    binary = {name: label for name, label in per_label.items() if "sensitivity" in label}
+    binary = {name: each for name, each in per_label.items() if isinstance(each, BinaryMetrics)}
     if not binary:
         raise ValueError(f"no label is binary, got {', '.join(per_label)}")
-    rates = [
-        [1 - label["specificity"], label["sensitivity"], label["frequency"]]
-        for label in binary.values()
-    ]
+    rates = np.array([[1 - each.specificity, each.sensitivity] for each in binary.values()])
     figure = Figure(figsize=(5.2, 1.4 + 0.26 * len(rates)), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(np.array(rates)[:, :2], vmin=0, vmax=1, cmap="Blues", aspect="auto")
-    _write_shares(axes, [shares for *shares, _ in rates])
-    names = [
-        f"{name.replace('_', ' ')} ({rate[-1]:.0%})"
-        for name, rate in zip(binary, rates, strict=True)
-    ]
+    image = axes.imshow(rates, vmin=0, vmax=1, cmap="Blues", aspect="auto")
+    _annotate(axes, rates)
+    names = [f"{spaced(name)} ({each.prevalence:.0%})" for name, each in binary.items()]
     axes.set_yticks(range(len(rates)), names, fontsize=8)
     axes.set_xticks([0, 1], ["label is false\n(ideal: 0%)", "label is true\n(ideal: 100%)"])
     axes.xaxis.tick_top()
-    axes.set_title("How often a label is predicted (its frequency)", fontsize=10)
+    axes.set_title("Share of images for which the label is predicted", fontsize=10)
+    axes.set_ylabel("label (prevalence)")
     figure.colorbar(image, ax=axes, shrink=0.6)
     return figure
 
 
 def plot_class_confusion(label: Categorical, confusion: Sequence[Sequence[int]]) -> Figure:
-    """A heat map of the classes that images are given, a row for each class that they are of.
+    """The confusion matrix of a categorical label: a row for each true class, in percent.
 
-    :param confusion: counts, as :func:`~ccvae_pyro.evaluate` has them for the label.
+    :param confusion: counts, from :class:`~ccvae_pyro.evaluation.CategoricalMetrics`.
     """
     counts = np.array(confusion)
     totals = counts.sum(1)
     rates = counts / np.maximum(totals, 1)[:, None]
-    for_names = 0.07 * max(map(len, label.classes))
-    size = 0.9 + 0.42 * len(counts) + for_names
+    width_of_names = 0.07 * max(map(len, label.classes))
+    size = 0.9 + 0.42 * len(counts) + width_of_names
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.subplots()
     classes = [spaced(name) for name in label.classes]
     names = [f"{name} ({total})" for name, total in zip(classes, totals, strict=True)]
-    _draw_heat(axes, rates, names, classes, rotation=45)
-    axes.set_ylabel("is (how many images)")
-    axes.set_xlabel(f"{label.name.replace('_', ' ')} as predicted")
+    _draw_heat_map(axes, rates, names, classes, rotation=45)
+    axes.set_ylabel("true class (number of images)")
+    axes.set_xlabel(f"predicted {spaced(label.name)}")
     return figure
 
 
 def plot_change(names: Sequence[str], change: np.ndarray) -> Figure:
-    """A heat map of what setting one label changes in the others, as a reader sees them.
+    """A heat map of the effect of editing each label on all labels, under an oracle classifier.
 
-    :param names: what the labels are called.
-    :param change: as :class:`~ccvae_pyro.evaluation.edit_metrics.EditEffects` has it.
+    :param names: the names of the labels.
+    :param change: the attribute of :class:`~ccvae_pyro.evaluation.EditMetrics`.
     """
     size = 2.2 + 0.3 * len(change)
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")
     axes = figure.subplots()
-    shown = [spaced(name) for name in names]
-    image = _draw_heat(axes, change, shown, shown, is_written=len(change) <= MOST_WRITTEN)
-    axes.set_ylabel("label that is set")
-    axes.set_xlabel("how much what is read of a label changes (0 to 1)")
+    spaced_names = [spaced(name) for name in names]
+    image = _draw_heat_map(
+        axes, change, spaced_names, spaced_names, is_annotated=len(change) <= MAX_ANNOTATED
+    )
+    axes.set_ylabel("label that is edited")
+    axes.set_xlabel("mean change in the oracle classifier's output for each label")
     figure.colorbar(image, ax=axes, shrink=0.6)
     return figure
 
 
-def _draw_heat(
-    axes: Any,
+def _draw_heat_map(
+    axes: Axes,
     shares: np.ndarray,
-    rows: Sequence[str],
-    columns: Sequence[str],
+    row_names: Sequence[str],
+    column_names: Sequence[str],
     *,
     rotation: int = 60,
-    is_written: bool = True,
-) -> Any:
-    """A heat map of shares, with the names of its rows on the left and of its columns above."""
+    is_annotated: bool = True,
+) -> AxesImage:
+    """A heat map of shares, with the names of rows on the left and of columns above."""
     image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-    if is_written:
-        _write_shares(axes, shares, digits=0, least=0.0051)  # more than is written 0 %
-    axes.set_yticks(range(len(rows)), rows, fontsize=8)
-    axes.set_xticks(range(len(columns)), columns, fontsize=8, rotation=rotation, ha="left")
+    if is_annotated:
+        _annotate(axes, shares, digits=0, threshold=0.0051)  # smaller ones would read 0%
+    axes.set_yticks(range(len(row_names)), row_names, fontsize=8)
+    axes.set_xticks(
+        range(len(column_names)), column_names, fontsize=8, rotation=rotation, ha="left"
+    )
     axes.xaxis.tick_top()
     return image
 
 
-def _write_shares(axes: Any, shares: Any, digits: int = 1, least: float = 0.0) -> None:
-    """Writes a share into each cell of a heat map from white to blue."""
-    for (row, column), share in np.ndenumerate(np.array(shares)):
+def _annotate(axes: Axes, shares: np.ndarray, digits: int = 1, threshold: float = 0.0) -> None:
+    """Writes the share into each cell of a heat map, if it reaches the threshold."""
+    for (row, column), share in np.ndenumerate(shares):
         color = "white" if share > 0.6 else "black"
-        if share >= least:
+        if share >= threshold:
             text = f"{share:.{digits}%}"
             axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)

@@ -1,23 +1,27 @@
-"""Figures of images: what a trained model makes of them."""
+"""Figures of images: reconstructions, samples, edits, walks, swaps, interpolations, variations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ccvae_pyro.interventions.edit import edit, generate, reconstruct
+from ccvae_pyro.evaluation.edit_metrics import pixel_variance
+from ccvae_pyro.interventions.edit import edit, generate, reconstruct, sample_variations, swap
 from ccvae_pyro.interventions.predict import predict
-from ccvae_pyro.interventions.traverse import interpolate_to_label, walk
+from ccvae_pyro.interventions.traverse import interpolate, interpolate_to_label, walk
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
-from ccvae_pyro.models.ccvae import CCVAE
+from ccvae_pyro.models.base import ImageModel
 from ccvae_pyro.plotting.grid import draw_grid, spaced
 
+RECONSTRUCTION = "recon-\nstruction"  # the title of a column
+NUM_VARIANCE_SAMPLES = 64
 
-def plot_reconstructions(images: Tensor, reconstructions: dict[int, Tensor]) -> Figure:
-    """The same images, and what became of them after each of several epochs.
+
+def plot_reconstructions(images: Tensor, reconstructions: Mapping[int, Tensor]) -> Figure:
+    """Images, and their reconstructions after each of several epochs of training.
 
     :param images: shape ``(batch, channels, height, width)``, in [0, 1].
     :param reconstructions: by epoch; uint8 or in [0, 1].
@@ -26,113 +30,184 @@ def plot_reconstructions(images: Tensor, reconstructions: dict[int, Tensor]) -> 
     return draw_grid(rows, ["images", *(f"epoch {epoch}" for epoch in reconstructions)])
 
 
-def plot_walk(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int], num_steps: int = 9) -> Figure:
-    """One image, a row for each label: its characteristics go through the label's values.
+def plot_samples(model: ImageModel, y: Tensor, num_samples: int = 8) -> Figure:
+    """Images generated from label vectors: a row for each, with its labels on the left.
 
-    :param x: one image, shape ``(channels, height, width)``.
+    :param y: label vectors, shape ``(num_vectors, num_labels)``.
     """
-    rows = [walk(ccvae, x[None], label, num_steps=num_steps)[0] for label in labels]
-    kinds = [ccvae.label_of(label) for label in labels]
-    if all(isinstance(kind, Binary) for kind in kinds):
-        titles = ["without", *[""] * (num_steps - 2), "with"]
-        return draw_grid(rows, [spaced(kind.name) for kind in kinds], titles)
-    return draw_grid(rows, [f"{spaced(kind.name)}\n{_ends(kind)}" for kind in kinds])
-
-
-def plot_class_walk(ccvae: CCVAE, x: Tensor, label: str | int, num_steps: int = 8) -> Figure:
-    """One image on its way to each class of a label, a row for each.
-
-    :param x: one image, shape ``(channels, height, width)``.
-    """
-    classes = ccvae.label_of(label).classes
-    rows = [
-        interpolate_to_label(ccvae, x[None], label, name, num_steps=num_steps)[0]
-        for name in classes
-    ]
-    rows = [torch.cat([x[None].to(row), row]) for row in rows]
-    titles = ["image", "recon-\nstruction", *[""] * (num_steps - 2), "as that\nclass"]
-    return draw_grid(rows, [spaced(name) for name in classes], titles)
-
-
-def plot_walk_2d(
-    ccvae: CCVAE, x: Tensor, labels: tuple[str | int, str | int], num_steps: int = 7
-) -> Figure:
-    """One image while two characteristics change, one along each axis.
-
-    :param x: one image, shape ``(channels, height, width)``.
-    """
-    down, across = (ccvae.label_of(label) for label in labels)
-    rows = walk(ccvae, x[None], labels, num_steps=num_steps)[0]
-    names, titles = ([""] * num_steps for _ in range(2))
-    names[0], names[-1] = (text.replace("\n", " ") for text in _first_and_last(down))
-    titles[0], titles[-1] = _first_and_last(across)
-    return draw_grid(rows, names, titles)
-
-
-def plot_samples(ccvae: CCVAE, y: Tensor, num_samples: int = 8) -> Figure:
-    """Images generated to order: a row for each order, which is written beside it.
-
-    :param y: the orders, shape ``(num_orders, num_labels)``.
-    """
-    rows = generate(ccvae, y.repeat_interleave(num_samples, dim=0)).unflatten(0, (len(y), -1))
+    images = generate(model, y.repeat_interleave(num_samples, dim=0))
+    rows = images.view(len(y), num_samples, *images.shape[1:])
     names = []
-    for order in y.tolist():
-        said = [_said(kind, value) for kind, value in zip(ccvae.labels, order, strict=True)]
-        names.append("\n".join(text for text in said if text) or "none")
+    for vector in y.tolist():
+        values = [_describe(label, v) for label, v in zip(model.labels, vector, strict=True)]
+        names.append("\n".join(value for value in values if value) or "none")
     return draw_grid(rows, names)
 
 
-def plot_edits(ccvae: CCVAE, x: Tensor, labels: Sequence[str | int]) -> Figure:
-    """Images, their reconstructions, and each of several labels set to other values.
+def plot_edits(model: ImageModel, x: Tensor, labels: Sequence[str | int]) -> Figure:
+    """Images, their reconstructions, and edits of one label at a time: a row for each image.
 
-    A binary label is turned over: a sign tells, image by image, whether it was taken away or put
-    on; its characteristic goes two deviations beyond the mean of the conditional prior. A label
-    with classes is set to each of them, and a number to two deviations below and above its mean.
+    A binary label is set to the opposite of its predicted value, marked by a plus where it is set
+    to true and by a minus where it is set to false; its latents go two standard deviations beyond
+    the mean of the conditional prior. A categorical label is set to each class, a continuous label
+    to two standard deviations below and above its mean.
     """
-    rows, titles = [x, reconstruct(ccvae, x)], ["image", "recon-\nstruction"]
-    signs, found = [torch.zeros(len(x))] * 2, predict(ccvae, x)[0].cpu()
-    for label in labels:
-        kind = ccvae.label_of(label)
-        if isinstance(kind, Binary):
-            removed, added = (edit(ccvae, x, label, value, num_std=2) for value in (0, 1))
-            had = found[:, index_of(label, ccvae.label_names)] == 1
-            rows.append(torch.where(had[:, None, None, None].to(x.device), removed, added))
-            signs.append(torch.where(had, -1.0, 1.0))
-            titles.append(spaced(kind.name).replace(" ", "\n"))
+    columns, titles = [x, reconstruct(model, x)], ["image", RECONSTRUCTION]
+    signs, predicted = [torch.zeros(len(x))] * 2, predict(model, x)[0].cpu()
+    for name in labels:
+        label = model.label_of(name)
+        if isinstance(label, Binary):
+            removed, added = (edit(model, x, name, value, num_std=2) for value in (0, 1))
+            is_true = predicted[:, index_of(name, model.label_names)] == 1
+            columns.append(torch.where(is_true[:, None, None, None].to(x.device), removed, added))
+            signs.append(torch.where(is_true, -1.0, 1.0))
+            titles.append(spaced(label.name).replace(" ", "\n"))
             continue
-        values = kind.classes if isinstance(kind, Categorical) else _range(kind)
-        rows += [edit(ccvae, x, label, value) for value in values]
+        values = _range(label)
+        columns += [edit(model, x, name, value) for value in values]
         signs += [torch.zeros(len(x))] * len(values)
-        titles += [_said(kind, value).replace(" ", "\n") for value in values]
-    columns = torch.stack([row.cpu() for row in rows], dim=1)
-    return draw_grid(columns, [""] * len(x), titles, torch.stack(signs, dim=1))
+        titles += [_describe(label, value).replace(" ", "\n") for value in values]
+    rows = torch.stack([column.cpu() for column in columns], dim=1)
+    return draw_grid(rows, [""] * len(x), titles, torch.stack(signs, dim=1))
 
 
-def _range(kind: Continuous) -> tuple[float, float]:
-    return kind.mean - 2 * kind.std, kind.mean + 2 * kind.std
+def plot_swaps(
+    model: ImageModel,
+    x: Tensor,
+    donors: Tensor,
+    label: str | int | Sequence[str | int] | None = None,
+) -> Figure:
+    """Each image (row) with the characteristics of each donor (column).
+
+    :param x: images, shape ``(num_images, channels, height, width)``.
+    :param donors: other images, shape ``(num_donors, channels, height, width)``.
+    :param label: the label or labels whose characteristics are swapped: see
+        :func:`~ccvae_pyro.swap`.
+    """
+    swapped = [swap(model, image[None].expand_as(donors), donors, label) for image in x]
+    head = torch.cat([torch.ones_like(x[:1]), donors])
+    rows = [head, *(torch.cat([image[None], row]) for image, row in zip(x, swapped, strict=True))]
+    labels = [label] if isinstance(label, str | int) else label or []
+    names = "\n".join(spaced(model.label_of(name).name) for name in labels) or "all labels"
+    return draw_grid(rows, [f"donors of\n{names}", *[""] * len(x)], ["image", *[""] * len(donors)])
 
 
-def _said(kind: Label, value: float | str) -> str:
-    """A label's value in words; nothing where it is false."""
-    if isinstance(kind, Categorical):
-        return spaced(value if isinstance(value, str) else kind.classes[int(value)])
-    if isinstance(kind, Continuous):
-        return f"{spaced(kind.name)} {float(value):.3g}"
-    return spaced(kind.name) if float(value) >= 0.5 else ""
+def plot_interpolations(
+    model: ImageModel, x: Tensor, others: Tensor, num_steps: int = 8
+) -> Figure:
+    """Interpolations between pairs of images, a row for each pair.
+
+    :param x: images, shape ``(num_images, channels, height, width)``.
+    :param others: images of the same shape.
+    """
+    paths = interpolate(model, x, others, num_steps=num_steps)
+    triples = zip(x, paths, others, strict=True)
+    rows = [torch.cat([start[None], path, end[None]]) for start, path, end in triples]
+    titles = ["image", RECONSTRUCTION, *[""] * (num_steps - 2), RECONSTRUCTION, "image"]
+    return draw_grid(rows, [""] * len(x), titles)
 
 
-def _first_and_last(kind: Label) -> tuple[str, str]:
-    """Where a walk starts and where it ends."""
-    if isinstance(kind, Binary):
-        return f"without\n{spaced(kind.name)}", f"with\n{spaced(kind.name)}"
-    values = kind.classes if isinstance(kind, Categorical) else _range(kind)
-    return _said(kind, values[0]), _said(kind, values[-1])
+def plot_variations(
+    model: ImageModel, x: Tensor, labels: Sequence[str | int], *, num_samples: int = 7
+) -> Figure:
+    """Variations of one image, with each binary label true: a row for each label.
+
+    The latents of the label are sampled from its conditional prior. The last column shows the
+    standard deviation of each pixel over many samples, relative to the largest of the figure.
+
+    :param x: one image, shape ``(channels, height, width)``.
+    """
+    variations = [
+        sample_variations(model, x[None], label, 1.0, num_draws=num_samples)[0] for label in labels
+    ]
+    stds = [
+        pixel_variance(model, x[None], label, 1.0, num_samples=NUM_VARIANCE_SAMPLES).sqrt()
+        for label in labels
+    ]
+    largest = torch.stack(stds).max()
+    maps = [(std / largest).expand_as(x)[None] for std in stds]
+    rows = [torch.cat([x[None], *pair]) for pair in zip(variations, maps, strict=True)]
+    names = [spaced(model.label_of(label).name) for label in labels]
+    titles = ["image", "samples", *[""] * (num_samples - 1), "standard\ndeviation"]
+    return draw_grid(rows, names, titles)
 
 
-def _ends(kind: Label) -> str:
-    if isinstance(kind, Binary):
-        return "without to with"
-    if isinstance(kind, Categorical):
-        return f"{spaced(kind.classes[0])} to {spaced(kind.classes[-1])}"
-    low, high = _range(kind)
-    return f"{low:.3g} to {high:.3g}"
+def plot_walk(
+    model: ImageModel, x: Tensor, labels: Sequence[str | int], num_steps: int = 9
+) -> Figure:
+    """Walks from one image: a row for each label, whose latents go through the label's values.
+
+    :param x: one image, shape ``(channels, height, width)``.
+    """
+    rows = [walk(model, x[None], name, num_steps=num_steps)[0] for name in labels]
+    walked = [model.label_of(name) for name in labels]
+    if all(isinstance(label, Binary) for label in walked):
+        titles = ["without", *[""] * (num_steps - 2), "with"]
+        return draw_grid(rows, [spaced(label.name) for label in walked], titles)
+    names = []
+    for label in walked:
+        first, last = ("without", "with") if isinstance(label, Binary) else _range_names(label)
+        names.append(f"{spaced(label.name)}\n{first} to {last}")
+    return draw_grid(rows, names)
+
+
+def plot_walk_2d(
+    model: ImageModel, x: Tensor, labels: tuple[str | int, str | int], num_steps: int = 7
+) -> Figure:
+    """Walks from one image along two labels: the first goes down, the second to the right.
+
+    :param x: one image, shape ``(channels, height, width)``.
+    """
+    down, right = (model.label_of(label) for label in labels)
+    rows = walk(model, x[None], labels, num_steps=num_steps)[0]
+    names, titles = ([""] * num_steps for _ in range(2))
+    names[0], names[-1] = (name.replace("\n", " ") for name in _ends(down))
+    titles[0], titles[-1] = _ends(right)
+    return draw_grid(rows, names, titles)
+
+
+def plot_class_walk(model: ImageModel, x: Tensor, label: str | int, num_steps: int = 8) -> Figure:
+    """Interpolations from one image to each class of a categorical label, a row for each class.
+
+    :param x: one image, shape ``(channels, height, width)``.
+    """
+    classes = model.label_of(label).classes
+    rows = [
+        interpolate_to_label(model, x[None], label, name, num_steps=num_steps)[0]
+        for name in classes
+    ]
+    rows = [torch.cat([x[None].to(row), row]) for row in rows]
+    titles = ["image", RECONSTRUCTION, *[""] * (num_steps - 2), "target\nclass"]
+    return draw_grid(rows, [spaced(name) for name in classes], titles)
+
+
+def _range(label: Categorical | Continuous) -> Sequence[str] | Sequence[float]:
+    """The classes, or the ends of the range of a continuous label."""
+    if isinstance(label, Categorical):
+        return label.classes
+    return label.mean - 2 * label.std, label.mean + 2 * label.std
+
+
+def _range_names(label: Categorical | Continuous) -> tuple[str, str]:
+    """The first and the last class, or the ends of the range of a continuous label."""
+    first, *_, last = _range(label)
+    if isinstance(label, Categorical):
+        return spaced(str(first)), spaced(str(last))
+    return f"{first:.3g}", f"{last:.3g}"
+
+
+def _describe(label: Label, value: float | str) -> str:
+    """The value of a label in words; empty if a binary label is false."""
+    if isinstance(label, Categorical):
+        return spaced(value if isinstance(value, str) else label.classes[int(value)])
+    if isinstance(label, Continuous):
+        return f"{spaced(label.name)} {float(value):.3g}"
+    return spaced(label.name) if float(value) >= 0.5 else ""
+
+
+def _ends(label: Label) -> tuple[str, str]:
+    """The titles of the start and the end of a walk."""
+    if isinstance(label, Binary):
+        return f"without\n{spaced(label.name)}", f"with\n{spaced(label.name)}"
+    first, *_, last = _range(label)
+    return _describe(label, first), _describe(label, last)

@@ -1,4 +1,4 @@
-"""A run on one page: its numbers, its settings and its pictures, in one file."""
+"""A report of a training run: metrics, figures and settings on one HTML page."""
 
 from __future__ import annotations
 
@@ -31,28 +31,29 @@ def write_report(
     title: str,
     metrics: Mapping[str, Any],
     figures: Mapping[str, Path],
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, object] | None = None,
 ) -> None:
-    """Writes a page that any browser opens, without a network: pictures are part of it.
+    """Writes a self-contained HTML page, with the images embedded.
 
     :param path: the file, such as ``report.html``.
-    :param metrics: what :func:`~ccvae_pyro.evaluate` returns; other numbers may be among them.
-    :param figures: the file of each picture, by what it shows.
-    :param settings: how the run was made.
+    :param metrics: the plain values of an :class:`~ccvae_pyro.evaluation.Evaluation`, from its
+        ``to_dict``. Further numbers are shown as well.
+    :param figures: the image file of each figure, by its caption.
+    :param settings: the settings of the run, by name.
     """
     numbers = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
     parts = [f"<h1>{escape(title)}</h1>", _table([numbers], list(numbers))]
-    parts += [_picture(caption, file) for caption, file in figures.items()]
-    parts.append("<h2>Label by label</h2>")
-    by_kind: dict[tuple[str, ...], list[dict]] = {}
-    for name, scores in metrics.get("per_label", {}).items():
-        row = {"label": name} | {k: v for k, v in scores.items() if not isinstance(v, list)}
+    parts += [_figure(caption, file) for caption, file in figures.items()]
+    parts.append("<h2>Metrics of each label</h2>")
+    by_kind: dict[tuple[str, ...], list[dict[str, object]]] = {}
+    for name, values in metrics.get("per_label", {}).items():
+        row = {"label": name} | {k: v for k, v in values.items() if not isinstance(v, list)}
         by_kind.setdefault(tuple(row), []).append(row)
     parts += [_table(rows, keys) for keys, rows in by_kind.items()]
     if settings:
         rows = [{"setting": key, "value": value} for key, value in settings.items()]
         table = _table(rows, ["setting", "value"])
-        parts.append(f"<details><summary>How the run was made</summary>{table}</details>")
+        parts.append(f"<details><summary>Settings</summary>{table}</details>")
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     page = (
         f'<!doctype html><html lang="en"><head>{head}<title>{escape(title)}</title>'
@@ -62,17 +63,17 @@ def write_report(
         part.write_text(page, encoding="utf-8")
 
 
-def _table(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> str:
+def _table(rows: Sequence[Mapping[str, object]], keys: Sequence[str]) -> str:
     head = "".join(f"<th>{escape(spaced(key))}</th>" for key in keys)
     body = "".join(
-        f"<tr>{''.join(f'<td>{escape(_shown(row[key]))}</td>' for key in keys)}</tr>"
+        f"<tr>{''.join(f'<td>{escape(_format(row[key]))}</td>' for key in keys)}</tr>"
         for row in rows
     )
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
-def _picture(caption: str, file: Path) -> str:
-    packed = BytesIO()  # a tenth of the size
+def _figure(caption: str, file: Path) -> str:
+    packed = BytesIO()  # WebP takes a tenth of the space of PNG
     with Image.open(file) as image:
         image.convert("RGB").save(packed, "WEBP", quality=90)
     data = base64.b64encode(packed.getvalue()).decode()
@@ -82,8 +83,8 @@ def _picture(caption: str, file: Path) -> str:
     )
 
 
-def _shown(value: Any) -> str:
-    """A value as a reader wants it."""
+def _format(value: object) -> str:
+    """The text of a cell."""
     if isinstance(value, float):
         return "" if value != value else f"{value:.4g}"
     return "" if value is None else spaced(str(value))

@@ -1,1 +1,18 @@
-"""Training: Pyro's SVI over batches."""
+"""Training: Pyro's SVI over batches, its optimizers, and the devices to train on."""
+
+from ccvae_pyro.training.classifier import train_classifier
+from ccvae_pyro.training.devices import pick_device, pick_precision
+from ccvae_pyro.training.optimizers import JointAdam, make_adam
+from ccvae_pyro.training.step import make_step
+from ccvae_pyro.training.train import TrainingResult, train
+
+__all__ = [
+    "JointAdam",
+    "TrainingResult",
+    "make_adam",
+    "make_step",
+    "pick_device",
+    "pick_precision",
+    "train",
+    "train_classifier",
+]

@@ -1,4 +1,4 @@
-"""Which device to train on, in which precision, and what waits for it."""
+"""The device to train on, and the precision of the networks there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import torch
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device of that name, or, for ``"auto"``, the fastest kind that this machine has.
+    """The device of a name; for ``"auto"``, a GPU if there is one, and the CPU otherwise.
 
-    :raises ValueError: if the device is not there.
+    :raises ValueError: if the device is not available.
     """
     if name == "auto":
         is_apple = torch.backends.mps.is_available()
@@ -23,19 +23,19 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of that name, or, for ``"auto"``, bfloat16 where networks are faster by it.
+    """The dtype of a name; for ``"auto"``, bfloat16 where the hardware supports it natively.
 
-    That is a GPU which has it, or a processor with matrix tiles for it (AMX) or with its dot
-    products (AVX-512 BF16, by which a step takes some two thirds of the time).
+    These are GPUs with bfloat16, and CPUs with AMX or AVX-512 BF16 instructions. On the latter a
+    training step takes about two thirds of its time in float32.
 
     :param name: ``"auto"``, ``"float32"`` or ``"bfloat16"``.
     """
     if name != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
     if device.type == "cuda":
-        is_faster = torch.cuda.is_bf16_supported(including_emulation=False)
+        is_native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        get_capabilities = getattr(torch.cpu, "get_capabilities", dict[str, bool])  # since 2.10
-        has = get_capabilities() if device.type == "cpu" else {}
-        is_faster = bool(has.get("amx_bf16") or has.get("avx512_bf16"))
-    return torch.bfloat16 if is_faster else torch.float32
+        get_capabilities = getattr(torch.cpu, "get_capabilities", dict)  # since PyTorch 2.10
+        capabilities: dict[str, bool] = get_capabilities() if device.type == "cpu" else {}
+        is_native = bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    return torch.bfloat16 if is_native else torch.float32

@@ -1,7 +1,7 @@
-"""The processes that train one model together, each on its share of every batch.
+"""Data-parallel training by several processes, each on its share of every batch.
 
-They are started by ``torchrun``; a process that is alone is rank 0 of 1. The gradients are summed
-by PyTorch's :class:`~torch.nn.parallel.DistributedDataParallel`.
+``torchrun`` starts the processes; a process that was started otherwise has rank 0 in a world of
+size 1. :class:`~torch.nn.parallel.DistributedDataParallel` sums the gradients.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,24 +20,28 @@ from pyro.infer import ELBO, SVI
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-PATIENCE = timedelta(hours=1)  # for the first process, which draws or decodes images, and measures
+# The other processes wait this long for the first one to prepare the data or to evaluate.
+TIMEOUT = timedelta(hours=1)
+
+T = TypeVar("T")
 
 
 def rank() -> int:
-    """The number of this process."""
+    """The rank of this process: 0 if there is only one."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def num_ranks() -> int:
-    """How many processes there are."""
+def world_size() -> int:
+    """The number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[torch.device]:
-    """Joins the processes that ``torchrun`` started, if it did; gives this one's device.
+def process_group(device: torch.device) -> Iterator[torch.device]:
+    """Initializes the process group if ``torchrun`` started this process; gives its device.
 
-    :param device: of a CUDA device without a number, each process on a machine takes its own.
+    :param device: the device to train on; for a CUDA device without an index, each process takes
+        the one of its local rank.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield device
@@ -46,10 +50,10 @@ def joined(device: torch.device) -> Iterator[torch.device]:
         if device.index is None:
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    # Imported later, as DistributedDataParallel does, it keeps the processes' group for the
-    # defaults of its functions, whose threads then outlive it, and now and then abort at exit.
+    # DistributedDataParallel imports this module later. Its functions would then keep the process
+    # group as a default argument, whose threads outlive the group and may abort at exit.
     importlib.import_module("torch.distributed.nn.functional")
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
         yield device
     finally:
@@ -57,77 +61,82 @@ def joined(device: torch.device) -> Iterator[torch.device]:
 
 
 @contextmanager
-def first_on_machine() -> Iterator[None]:
-    """Lets the first process of each machine go ahead, and the others after it."""
-    is_first = int(os.environ.get("LOCAL_RANK", 0)) == 0
-    if num_ranks() > 1 and not is_first:
+def local_main_process_first() -> Iterator[None]:
+    """Runs the block in the process of local rank 0 first, and in the others after it."""
+    is_main = int(os.environ.get("LOCAL_RANK", 0)) == 0
+    if world_size() > 1 and not is_main:
         dist.barrier()
     yield
-    if num_ranks() > 1 and is_first:
+    if world_size() > 1 and is_main:
         dist.barrier()
 
 
-def total(*values: Any) -> list[float]:
-    """The sum of each of these numbers over all ranks."""
-    if num_ranks() == 1:
+def all_reduce_sum(*values: Tensor | float) -> list[float]:
+    """The sum of each value over all processes."""
+    if world_size() == 1:
         return [float(value) for value in values]
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"
     sums = torch.tensor([float(value) for value in values], dtype=torch.float64, device=device)
     dist.all_reduce(sums)
-    return sums.tolist()
+    return [float(value) for value in sums.tolist()]
 
 
-def gather(value: Any) -> list[Any]:
-    """What each rank has, by rank."""
-    values = [value] * num_ranks()
-    if num_ranks() > 1:
+def all_gather(value: T) -> list[T]:
+    """The values of all processes, by rank."""
+    values = [value] * world_size()
+    if world_size() > 1:
         dist.all_gather_object(values, value)
     return values
 
 
 def loss_and_grads(model: nn.Module, svi: SVI) -> Callable[..., Any]:
-    """What takes a rank's share of a batch to its loss, and adds the gradient of all shares' sum.
+    """A function from this process's share of a batch to its loss, which adds the gradient.
 
-    A loss is a sum over images, so that those with labels and those without count as often as in
-    one batch of all.
+    The gradient is that of the loss of the whole batch. A loss is a sum over images, so that it
+    does not matter how labeled and unlabeled images are shared out.
 
-    :param model: has all parameters that SVI's model and guide use, and each share uses them.
-    :raises ValueError: if there are other ranks, and the objective is none of Pyro's.
+    :param model: the module with all parameters of SVI's model and guide.
+    :raises ValueError: if there are several processes, and the objective is none of Pyro's ELBOs.
     """
-    if num_ranks() == 1:
+    if world_size() == 1:
         return lambda *batch: svi.loss_and_grads(svi.model, svi.guide, *batch)
-    objective: Any = getattr(svi.loss_and_grads, "__self__", None)
+    objective = getattr(svi.loss_and_grads, "__self__", None)
     if not isinstance(objective, ELBO):
-        raise ValueError(f"with several ranks, SVI's loss has to be an ELBO, got {svi.loss}")
-    # In small pieces, the first of which are on their way while others are still computed.
-    options: Any = {"bucket_cap_mb": 1, _sync_buffers(): False}
-    shared = DistributedDataParallel(_Loss(model, svi, objective), **options)
+        raise ValueError(
+            f"with several processes SVI's loss must be one of Pyro's ELBOs, got {svi.loss}"
+        )
+    # Small buckets, so that gradients are sent while others are still computed.
+    options: dict[str, Any] = {"bucket_cap_mb": 1, _buffer_sync_option(): False}
+    parallel = DistributedDataParallel(_Loss(model, svi, objective), **options)
 
-    def of_share(*batch: Tensor) -> Tensor:
-        loss = shared(*batch)
-        (loss * num_ranks()).backward()  # of which the mean over ranks is taken
+    def loss_and_grads_of_share(*batch: Tensor) -> Tensor:
+        loss: Tensor = parallel(*batch)
+        (loss * world_size()).backward()  # DistributedDataParallel averages over the processes
         return loss.detach()
 
-    return of_share
+    return loss_and_grads_of_share
 
 
-def _sync_buffers() -> str:
-    """What the option is called by which buffers, constants here, are sent at every step."""
+def _buffer_sync_option() -> str:
+    """The option by which DistributedDataParallel sends buffers, all constant here, every step."""
     known = inspect.signature(DistributedDataParallel).parameters
     return "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
 
 
 class _Loss(nn.Module):
-    """An objective as a module that has the parameters of a model."""
+    """The loss as a module that has the parameters of the model, for DistributedDataParallel."""
 
     def __init__(self, model: nn.Module, svi: SVI, objective: Any) -> None:
         super().__init__()
         self.model = model
-        self.of_batch = lambda *batch: objective.differentiable_loss(svi.model, svi.guide, *batch)
+        self.svi, self.objective = svi, objective
 
     def forward(self, *batch: Tensor) -> Tensor:
-        if len(batch[0]):
-            return self.of_batch(*batch)
-        # Nothing is left for this rank of an epoch's last batch, but the others wait for its
-        # gradient: that of a blank image, which counts for nothing.
-        return 0.0 * self.of_batch(*(array.new_zeros(1, *array.shape[1:]) for array in batch))
+        is_empty = not len(batch[0])
+        if is_empty:
+            # The share of the last batch of an epoch may be empty. The other processes wait for
+            # its gradient all the same: zero times that of a blank image.
+            batch = tuple(array.new_zeros(1, *array.shape[1:]) for array in batch)
+        model, guide = self.svi.model, self.svi.guide
+        loss: Tensor = self.objective.differentiable_loss(model, guide, *batch)
+        return 0.0 * loss if is_empty else loss

@@ -1,4 +1,4 @@
-"""Adam for Pyro's SVI, as one optimizer."""
+"""Adam for Pyro's SVI as one optimizer, and the schedules of a run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pyro
 import torch
+from pyro.infer import SVI
 from pyro.optim import PyroOptim
 from torch import Tensor
 
@@ -15,52 +16,56 @@ from torch import Tensor
 class JointAdam(PyroOptim):
     """One Adam for all parameters, where :func:`pyro.optim.Adam` makes one for each.
 
-    The steps are the same, in one kernel for all parameters of a rate instead of a dozen for each
-    parameter. So is the state, by the parameters' names: a run goes on with the one from where it
-    was with the other.
+    The updates are the same, by one fused kernel for all parameters of a learning rate in place of
+    a dozen kernels for each parameter. The state has the same format, a state for each name: a run
+    can be resumed with either optimizer.
 
-    :param options: :class:`torch.optim.Adam`'s, or a function from a parameter's name to these.
+    :param options: the options of :class:`torch.optim.Adam`, or a function from a parameter's name
+        to them.
     """
 
     def __init__(self, options: dict[str, Any] | Callable[[str], dict[str, Any]]) -> None:
         super().__init__(partial(torch.optim.Adam, fused=True), options)
         self.adam: torch.optim.Adam | None = None
 
-    def __call__(self, params: Iterable[Tensor], *args, **kwargs) -> None:
-        """Takes a step of these parameters; their gradients, which it has used, it takes away."""
+    def __call__(self, params: Iterable[Tensor], *args: Any, **kwargs: Any) -> None:
+        """Updates the parameters by their gradients, and sets the gradients to None."""
         params = set(params)
-        self._take_in(params - self.optim_objs.keys())
+        self._add(params - self.optim_objs.keys())
         if self.adam is not None:
             self.adam.step(*args, **kwargs)
         for param in params:
-            param.grad = None  # or else Pyro would write zeros, to which the next are added
+            param.grad = None  # Pyro would write zeros, and the next step would add to them
 
     def get_state(self) -> dict[str, Any]:
-        """The state of each parameter, by its name, as Pyro's optimizers have it."""
+        """The state of each parameter by its name, in the format of Pyro's optimizers."""
         store, state = pyro.get_param_store(), {}
         for group in self.adam.param_groups if self.adam else ():
             for param in group["params"]:
-                own = {0: self.adam.state[param]} if param in self.adam.state else {}
-                alone = {"state": own, "param_groups": [group | {"params": [0]}]}
-                state[store.param_name(param)] = alone
+                moments = {0: self.adam.state[param]} if param in self.adam.state else {}
+                state[store.param_name(param)] = {
+                    "state": moments,
+                    "param_groups": [group | {"params": [0]}],
+                }
         return state
 
-    def _take_in(self, params: set[Tensor]) -> None:
-        """Adds parameters to those of their options; what was kept of them is theirs."""
+    def _add(self, params: set[Tensor]) -> None:
+        """Adds new parameters with their options, and with their state if one was loaded."""
         store = pyro.get_param_store()
         for name, param in sorted((store.param_name(param), param) for param in params):
-            alone = self._get_optim(param)
-            if (kept := self._state_waiting_to_be_consumed.pop(name, None)) is not None:
-                alone.load_state_dict(kept)
+            single = self._get_optim(param)
+            if (loaded := self._state_waiting_to_be_consumed.pop(name, None)) is not None:
+                single.load_state_dict(loaded)
             if self.adam is None:
-                self.adam = alone
+                self.adam = single
             else:
-                self._join(alone)
+                self._merge(single)
             self.optim_objs[param] = self.adam
 
-    def _join(self, alone: torch.optim.Adam) -> None:
-        (new,) = alone.param_groups
-        self.adam.state.update(alone.state)
+    def _merge(self, single: torch.optim.Adam) -> None:
+        """Adds the parameter of an Adam of its own to a group of the same options."""
+        (new,) = single.param_groups
+        self.adam.state.update(single.state)
         for group in self.adam.param_groups:
             if all(group.get(name) == new[name] for name in new if name != "params"):
                 group["params"] += new["params"]
@@ -69,17 +74,64 @@ class JointAdam(PyroOptim):
 
 
 def make_adam(learning_rate: float) -> JointAdam:
-    """Adam, ten times as fast on the conditional prior and the classifier.
+    """A :class:`JointAdam` with ten times the learning rate for conditional prior and classifier.
 
-    These are a few numbers with no network behind them, and Adam moves a number by no more than
-    its rate a step: at the networks' rate they are left behind by the encoder, whose
-    characteristics drift away from the prior that edits and samples are taken from.
+    These have a few scalars per label, and Adam changes a scalar by no more than the learning rate
+    in a step. At the learning rate of the networks they would lag behind the encoder, and edits
+    and samples, which come from the prior, would not match the encoder's latents.
 
-    :param learning_rate: the rate of the networks.
+    :param learning_rate: the learning rate of the networks.
     """
 
-    def options(name: str) -> dict[str, float]:
-        is_number = "conditional_prior" in name or "classifier" in name
-        return {"lr": learning_rate * (10 if is_number else 1)}
+    def options(name: str) -> dict[str, Any]:
+        is_scalar = "conditional_prior" in name or "classifier" in name
+        return {"lr": learning_rate * (10 if is_scalar else 1)}
 
     return JointAdam(options)
+
+
+def make_schedule(
+    svi: SVI, decay_fraction: float, final_weight: float | None
+) -> Callable[[float], None]:
+    """The learning-rate decay and the annealing of the classification weight, as one function.
+
+    It is to be called before each step with the fraction of all steps that is done. Both follow
+    from that fraction alone, so that nothing but the number of steps is needed to resume a run.
+
+    :param decay_fraction: as in :func:`~ccvae_pyro.train`.
+    :param final_weight: as in :func:`~ccvae_pyro.train`.
+    :raises ValueError: if ``decay_fraction`` is not in [0, 1], or a weight is not positive.
+    """
+    if not 0 <= decay_fraction <= 1:
+        raise ValueError(f"decay_fraction must be between 0 and 1, got {decay_fraction}")
+    # SVI keeps no reference to its objective but for this bound method.
+    objective: Any = getattr(svi.loss_and_grads, "__self__", None)
+    first_weight = getattr(objective, "classification_weight", 0.0)
+    if final_weight is not None and not min(first_weight, final_weight) > 0:
+        raise ValueError(
+            "annealing needs two positive weights, got classification_weight "
+            f"{first_weight} and final_weight {final_weight}"
+        )
+
+    def set_for_step(fraction: float) -> None:
+        if decay_fraction:
+            _set_learning_rate(svi.optim, min(1.0, (1 - fraction) / decay_fraction))
+        if final_weight is not None:
+            annealed = min(1.0, 2 * fraction)
+            objective.classification_weight = first_weight * (
+                (final_weight / first_weight) ** annealed
+            )
+
+    return set_for_step
+
+
+def _set_learning_rate(optim: Any, factor: float) -> None:
+    """Sets the learning rates of the next step to a multiple of the initial ones.
+
+    A scheduler of :mod:`torch.optim.lr_scheduler` cannot do it: it takes an optimizer with all its
+    parameters, and Pyro's optimizers are made at the first step that uses a parameter, one for
+    each. The initial learning rates are kept where these schedulers keep them.
+    """
+    for optimizer in set(optim.optim_objs.values()):
+        for group in getattr(optimizer, "param_groups", ()):  # a Pyro scheduler has none
+            group["lr"] = factor * group.setdefault("initial_lr", group["lr"])

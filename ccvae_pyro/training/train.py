@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +17,62 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ccvae_pyro.data.batches import Batches
+from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation.evaluate import evaluate
 from ccvae_pyro.interventions.edit import reconstruct
 from ccvae_pyro.io import checkpoint
 from ccvae_pyro.models.base import ImageModel
-from ccvae_pyro.training import distributed as ranks
-from ccvae_pyro.training.interrupts import deferred_interrupt
+from ccvae_pyro.training import distributed
+from ccvae_pyro.training._interrupts import deferred_interrupt
 from ccvae_pyro.training.logging import write_history
-from ccvae_pyro.training.schedules import schedule
-from ccvae_pyro.training.step import stepper, train_epoch
+from ccvae_pyro.training.optimizers import make_schedule
+from ccvae_pyro.training.step import make_step
 
-NUM_WATCHED = 10  # validation images whose reconstructions are kept as training goes on
+NUM_RECONSTRUCTIONS = 10  # validation images whose reconstructions the result holds
+# On an accelerator, or with several processes, the loss is read after so many steps only: reading
+# it makes the host wait.
+STEPS_PER_READ = 20
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What :func:`train` returns; the same is in the checkpoint.
+
+    :param history: a record for each epoch: ``epoch``, the ``loss`` per training image, the
+        metrics of :func:`~ccvae_pyro.evaluate` on the validation images, and the ``seconds`` that
+        its steps took.
+    :param reconstructions: by epoch, reconstructions of the first validation images, uint8 of
+        shape ``(num_images, channels, height, width)``; after epochs 1, 2, 4, 8, ... and the last.
+    """
+
+    history: list[dict[str, float]]
+    reconstructions: dict[int, Tensor]
+
+    @property
+    def seconds(self) -> float:
+        """The duration of all training steps, those before an interruption included."""
+        return sum(record["seconds"] for record in self.history)
+
+
+@dataclass
+class _State:
+    """The progress of a run, as a checkpoint holds it.
+
+    :param epoch: how many epochs are complete.
+    :param step: how many steps of the current epoch are done.
+    :param loss: the sum of the losses of these steps.
+    :param seconds: the duration of these steps.
+    :param history: as in :class:`TrainingResult`.
+    :param reconstructions: as in :class:`TrainingResult`.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    reconstructions: dict[int, Tensor] = field(default_factory=dict)
 
 
 def train(
@@ -37,77 +85,141 @@ def train(
     decay_fraction: float = 0.0,
     final_weight: float | None = None,
     resume: bool = False,
-) -> dict[str, Any]:
-    """Trains a model; leaves ``checkpoint.pt`` and ``history.csv`` in ``out`` after each epoch.
+) -> TrainingResult:
+    """Trains a model; writes ``checkpoint.pt`` and ``history.csv`` to ``out`` after each epoch.
 
-    Ctrl-C, once, ends the step at hand, saves and raises :exc:`KeyboardInterrupt`. Under
-    ``torchrun``, each process trains on its share of every batch, and the first one writes: see
-    :mod:`ccvae_pyro.training.distributed`.
+    The first Ctrl-C finishes the current step, saves a checkpoint and raises
+    :exc:`KeyboardInterrupt`. Under ``torchrun``, each process trains on its share of every batch,
+    and the process of rank 0 writes the files: see :mod:`ccvae_pyro.training.distributed`.
 
-    :param svi: made of the model, its guide, an optimizer and an objective.
-    :param decay_fraction: the share of the steps, the last ones, over which the optimizer's rate falls
-        to zero, linearly. Small batches learn fast at a high rate, whose noise they then keep.
-    :param final_weight: what the objective's ``classification_weight`` goes to over the first half
-        of the steps, geometrically; by default it stays as it is. With few labels, a large weight
-        lays the classes out, and a small one then leaves them to the images without labels.
-    :param resume: go on from ``out/checkpoint.pt`` where it is, in the middle of an epoch if need
-        be. On the CPU the parameters end up as those of an undisturbed run, bit for bit.
-    :returns: what the checkpoint holds beside the model: ``history``, a dictionary for each epoch,
-        and ``reconstructions``, by epoch, of the first validation images.
-    :raises ValueError: if ``decay_fraction`` is no share, or a weight that is to change not positive.
-    :raises ValueError: if batches are shared by another number of processes than there are.
-    :raises FloatingPointError: if the loss is not finite; the last checkpoint stays as it is.
-    :raises CheckpointError: if the checkpoint to resume from is unreadable or another model's.
+    :param model: the model to train.
+    :param svi: Pyro's SVI of this model, its guide, an optimizer and an objective.
+    :param batches: the training images, and the validation images to evaluate on.
+    :param num_epochs: how many passes over the training images to take in all.
+    :param out: the folder of the checkpoint.
+    :param decay_fraction: the fraction of the steps, at the end, over which the learning rate
+        falls linearly to zero. Small batches learn fast at a high learning rate, but the
+        parameters then keep its noise.
+    :param final_weight: the value that the objective's ``classification_weight`` reaches after the
+        first half of the steps, by geometric annealing; by default it does not change. With few
+        labels, a large weight separates the classes at first, and a small one then lets the
+        unlabeled images contribute.
+    :param resume: go on from ``out/checkpoint.pt`` if it exists, even in the middle of an epoch.
+        On a CPU the parameters are the same as those of an uninterrupted run, bit for bit.
+    :raises ValueError: if ``decay_fraction`` is not in [0, 1], or a weight to anneal not positive.
+    :raises ValueError: if the batches are shared by another number of processes than there are.
+    :raises FloatingPointError: if the loss is not finite; the last checkpoint is kept.
+    :raises CheckpointError: if the checkpoint is unreadable or belongs to another model.
     """
-    if batches.num_ranks != ranks.num_ranks():
+    if batches.num_ranks != distributed.world_size():
         raise ValueError(
-            f"wanted batches shared by {ranks.num_ranks()} ranks, as there are, got "
+            f"wanted batches shared by {distributed.world_size()} processes, the world size, got "
             f"{batches.num_ranks}"
         )
-    set_out = schedule(svi, decay_fraction, final_weight)
+    schedule = make_schedule(svi, decay_fraction, final_weight)
+    path, state = out / "checkpoint.pt", _State()
 
-    def prepare() -> None:
-        set_out((state["epoch"] + state["step"] / len(batches)) / num_epochs)
+    def prepare_step() -> None:
+        schedule((state.epoch + state.step / len(batches)) / num_epochs)
 
-    path = out / "checkpoint.pt"
-    state: dict[str, Any] = {"epoch": 0, "step": 0, "loss": 0.0, "seconds": 0.0}
-    state |= {"history": [], "reconstructions": {}}
-    # The caller's parameter store is not ours to fill.
+    # The caller's parameter store stays as it is.
     with pyro.get_param_store().scope(), deferred_interrupt() as interrupts:
-        if ranks.rank():
-            pyro.set_rng_seed(torch.initial_seed() + ranks.rank())
+        if distributed.rank():
+            pyro.set_rng_seed(torch.initial_seed() + distributed.rank())
         if resume and path.exists():
             state = _resume(path, model, svi)
-        prepare()
-        step = stepper(model, svi)
-        while state["epoch"] < num_epochs:
-            should_stop = train_epoch(step, batches, state, interrupts, prepare)
-            if not should_stop:
-                _close_epoch(model, batches, state, is_last=state["epoch"] + 1 == num_epochs)
+        prepare_step()
+        step = make_step(model, svi)
+        while state.epoch < num_epochs:
+            is_interrupted = _train_epoch(step, batches, state, interrupts, prepare_step)
+            if not is_interrupted:
+                _end_epoch(model, batches, state, is_last=state.epoch + 1 == num_epochs)
             _save(path, model, svi, state)
-            if should_stop:
+            if is_interrupted:
                 raise KeyboardInterrupt
-    return state
+    return TrainingResult(state.history, state.reconstructions)
 
 
-def _close_epoch(
-    model: ImageModel, batches: Batches, state: dict[str, Any], is_last: bool
-) -> None:
-    """Measures the model on the validation images and writes the epoch into the history."""
-    epoch, loss, seconds = state["epoch"] + 1, state["loss"], round(state["seconds"], 3)
-    state.update(epoch=epoch, step=0, loss=0.0, seconds=0.0)
-    if ranks.rank():
+def _train_epoch(
+    step: Callable[..., Any],
+    batches: Batches,
+    state: _State,
+    interrupts: list[int],
+    prepare_step: Callable[[], None],
+) -> bool:
+    """Takes the remaining steps of an epoch, or those until Ctrl-C; returns whether it came.
+
+    :param prepare_step: called after each step, for the next.
+    :raises FloatingPointError: if the loss is not finite.
+    """
+    number, start, is_interrupted = state.epoch + 1, time.perf_counter(), False
+    is_main = distributed.rank() == 0
+    loss: Any = state.loss if is_main else 0.0
+    last = state.history[-1] if state.history else {}
+    shown = {"accuracy": f"{last['accuracy']:.3f}"} if "accuracy" in last else {}
+    with tqdm(
+        total=len(batches),
+        initial=state.step,
+        desc=f"epoch {number}",
+        unit="batch",
+        disable=not is_main,
+    ) as bar:
+        for batch in batches.epoch(number, start=state.step):
+            with _validation(batches, state.step):
+                loss = loss + step(*batch)
+            state.step += 1
+            prepare_step()
+            bar.update()
+            if not _is_time_to_read(loss, state.step, len(batches)):
+                continue
+            state.loss, is_interrupted = _read(loss, interrupts, state)
+            num_images = min(state.step * batches.batch_size, batches.num_images)
+            shown["loss"] = f"{state.loss / num_images:.1f}"
+            bar.set_postfix(shown, refresh=False)
+            if is_interrupted:
+                break
+    state.seconds += time.perf_counter() - start
+    return is_interrupted
+
+
+def _validation(batches: Batches, step: int) -> AbstractContextManager[None]:
+    """Pyro's validation of values: on an accelerator, where it waits, in the first step only."""
+    is_cheap = torch.device(batches.device).type == "cpu" or step == 0
+    return nullcontext() if is_cheap else pyro.validation_enabled(False)
+
+
+def _is_time_to_read(loss: Any, step: int, num_steps: int) -> bool:
+    is_free = is_free_to_read(loss) and distributed.world_size() == 1
+    return is_free or step % STEPS_PER_READ == 0 or step == num_steps
+
+
+def _read(loss: Any, interrupts: list[int], state: _State) -> tuple[float, bool]:
+    """The loss summed over all processes, and whether one of them was interrupted."""
+    total, num_interrupts = distributed.all_reduce_sum(loss, len(interrupts))
+    if not math.isfinite(total):
+        raise FloatingPointError(
+            f"the loss became {total} in epoch {state.epoch + 1}, batch {state.step}: a lower "
+            "learning rate may help; the last checkpoint is kept"
+        )
+    return total, num_interrupts > 0
+
+
+def _end_epoch(model: ImageModel, batches: Batches, state: _State, is_last: bool) -> None:
+    """Evaluates the model on the validation images and adds the epoch to the history."""
+    epoch, loss, seconds = state.epoch + 1, state.loss, round(state.seconds, 3)
+    state.epoch, state.step, state.loss, state.seconds = epoch, 0, 0.0, 0.0
+    if distributed.rank():
         return
-    figures = evaluate(model, batches.held_out("valid"))
-    record = {"epoch": epoch, "loss": loss / batches.num_images}
-    record |= {name: value for name, value in figures.items() if name != "per_label"}
-    record["seconds"] = seconds
-    state["history"].append(record)
+    metrics = evaluate(model, batches.held_out("valid")).to_dict()
+    del metrics["per_label"]
+    record = {"epoch": epoch, "loss": loss / batches.num_images, **metrics, "seconds": seconds}
+    state.history.append(record)
     tqdm.write(f"epoch {epoch}: " + ", ".join(f"{k} {v:.4g}" for k, v in list(record.items())[1:]))
-    if is_last or epoch.bit_count() == 1:  # 1, 2, 4, 8, ...: most happens at first
+    if is_last or epoch.bit_count() == 1:  # 1, 2, 4, 8, ...: most changes in the first epochs
         images, _ = next(batches.held_out("valid"))
         with suppress(UnsupportedError):
-            state["reconstructions"][epoch] = _to_uint8(reconstruct(model, images[:NUM_WATCHED]))
+            reconstructed = reconstruct(model, images[:NUM_RECONSTRUCTIONS])
+            state.reconstructions[epoch] = _to_uint8(reconstructed)
 
 
 def _to_uint8(images: Tensor) -> Tensor:
@@ -115,28 +227,27 @@ def _to_uint8(images: Tensor) -> Tensor:
     return images.clamp(0, 1).mul(255).round().byte().cpu()
 
 
-def _save(path: Path, model: ImageModel, svi: SVI, state: dict[str, Any]) -> None:
-    """Writes checkpoint and history, if this is the first process."""
-    rng = ranks.gather(_rng_state(model))
-    if ranks.rank() == 0:
-        checkpoint.save(path, model, optimizer=svi.optim.get_state(), rng=rng, **state)
-        write_history(path.parent, state["history"])
+def _save(path: Path, model: ImageModel, svi: SVI, state: _State) -> None:
+    """Writes checkpoint and history, in the process of rank 0."""
+    rng = distributed.all_gather(_rng_state(model))
+    if distributed.rank() == 0:
+        checkpoint.save(path, model, optimizer=svi.optim.get_state(), rng=rng, **vars(state))
+        write_history(path.parent, state.history)
 
 
-def _resume(path: Path, model: ImageModel, svi: SVI) -> dict[str, Any]:
-    """Restores model, optimizer and random numbers; returns the rest of the checkpoint.
+def _resume(path: Path, model: ImageModel, svi: SVI) -> _State:
+    """Restores model, optimizer and random state from a checkpoint; returns the progress.
 
-    A rank that had no part in it so far goes on with the random numbers that it has.
+    A process without a random state in the checkpoint keeps its own.
     """
     contents = checkpoint.read(path)
     checkpoint.restore(model, contents, path)
     svi.optim.set_state(contents["optimizer"])
     rng = contents["rng"]
-    of_ranks = rng if isinstance(rng, list) else [rng]  # earlier versions knew of one process
-    if ranks.rank() < len(of_ranks):
-        _set_rng_state(model, of_ranks[ranks.rank()])
-    keys = ("epoch", "step", "loss", "seconds", "history", "reconstructions")
-    return {key: contents[key] for key in keys}
+    rng_of_ranks = rng if isinstance(rng, list) else [rng]  # before several processes could train
+    if distributed.rank() < len(rng_of_ranks):
+        _set_rng_state(model, rng_of_ranks[distributed.rank()])
+    return _State(**{name: contents[name] for name in vars(_State())})
 
 
 def _rng_state(model: ImageModel) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import ccvae_pyro
 from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO, JointAdam, networks
-from ccvae_pyro.training.devices import pick_precision
+from ccvae_pyro.training import pick_precision
 
 OBJECTIVES = {"paper": CCVAE_ELBO, "exact": ExactCCVAE_ELBO}
 CPU = torch.device("cpu")

@@ -11,9 +11,7 @@ import torch
 from bench.steps import Setting, images, new_svi
 
 from ccvae_pyro import ExactCCVAE_ELBO
-from ccvae_pyro.training import distributed as ranks
-from ccvae_pyro.training.devices import pick_precision
-from ccvae_pyro.training.step import stepper
+from ccvae_pyro.training import distributed, make_step, pick_device, pick_precision
 
 NUM_STEPS, WARMUP = 30, 8
 
@@ -23,20 +21,20 @@ def measure(device, batch_size):
     pyro.set_rng_seed(0)
     precision = pick_precision("auto", device)
     setting = Setting(batch_size=batch_size, device=device, precision=precision)
-    step = stepper(*new_svi(ExactCCVAE_ELBO(), setting))
+    step = make_step(*new_svi(ExactCCVAE_ELBO(), setting))
     x, y = images(setting), torch.ones(batch_size, setting.num_labels, device=device)
     for i in range(NUM_STEPS):
         if i == WARMUP:
-            ranks.total(0)  # waits for the others
+            distributed.all_reduce_sum(0)  # waits for the others
             start = time.perf_counter()
         loss = step(x, y)
-    ranks.total(loss)
+    distributed.all_reduce_sum(loss)
     seconds = time.perf_counter() - start
-    return ranks.num_ranks() * batch_size * (NUM_STEPS - WARMUP) / seconds
+    return distributed.world_size() * batch_size * (NUM_STEPS - WARMUP) / seconds
 
 
 if __name__ == "__main__":
-    with ranks.joined(torch.device("cuda" if torch.cuda.is_available() else "cpu")) as device:
+    with distributed.process_group(pick_device()) as device:
         images_a_second = measure(device, int(sys.argv[1]))
-        if ranks.rank() == 0:
+        if distributed.rank() == 0:
             print(images_a_second)

@@ -1,4 +1,4 @@
-"""Diagnostics against closed forms, and ArviZ's own functions on what it is given."""
+"""Importance weights against closed forms, and the export to ArviZ."""
 
 import math
 
@@ -18,7 +18,7 @@ from ccvae_pyro.labels import Binary, Categorical, Continuous
 
 @pytest.fixture
 def weights(ccvae, batch):
-    return diagnostics.importance_weights(ccvae, *batch, num_draws=5_000)
+    return diagnostics.importance_weights(ccvae, *batch, num_samples=5_000)
 
 
 def test_label_weights_average_to_one(weights):
@@ -28,9 +28,9 @@ def test_label_weights_average_to_one(weights):
 def test_log_likelihood_is_that_of_a_model_that_ignores_z(ccvae, batch):
     for parameter in (*ccvae.decoder.parameters(), *ccvae.encoder.parameters()):
         nn.init.zeros_(parameter)
-    # A guide that is wider than the prior, so that no weight is without bound.
+    # The guide is wider than the prior, so that the weights are bounded.
     ccvae.encoder.features[-1].bias.data[5:] = 4.0
-    weights = diagnostics.importance_weights(ccvae, *batch, num_draws=20_000)
+    weights = diagnostics.importance_weights(ccvae, *batch, num_samples=20_000)
     expected = ccvae.decoder(torch.zeros(4, 5)).log_prob(batch[0])
     assert_close(diagnostics.log_likelihood(weights), expected, atol=0.2, rtol=0)
 
@@ -43,7 +43,7 @@ def test_log_likelihood_is_above_the_bound(ccvae, batch, weights):
     assert diagnostics.log_likelihood(weights).sum() > bound
 
 
-def test_the_mixture_prior_is_one_of_enumerated_labels(ccvae):
+def test_the_mixture_prior_is_the_sum_over_enumerated_labels(ccvae):
     z_c = torch.randn(6, 3)
     labels = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3)
     log_p = torch.stack(
@@ -57,7 +57,7 @@ def test_the_mixture_prior_is_one_of_enumerated_labels(ccvae):
     )
 
 
-def test_equal_weights_are_worth_all_draws_and_one_heavy_weight_one():
+def test_the_effective_sample_size_of_equal_weights_is_their_number_and_of_one_heavy_weight_1():
     log_weights = torch.zeros(100, 2)
     log_weights[0, 1] = 50.0
     sizes = diagnostics.effective_sample_size(log_weights)
@@ -65,14 +65,14 @@ def test_equal_weights_are_worth_all_draws_and_one_heavy_weight_one():
 
 
 @pytest.mark.parametrize("k", [0.2, 0.5, 0.9])
-def test_pareto_k_finds_the_tail_of_a_pareto(k):
+def test_pareto_k_is_the_shape_of_a_pareto_distribution(k):
     tail = torch.distributions.Pareto(torch.tensor(1.0), torch.tensor(1 / k))
-    found = diagnostics.pareto_k(tail.sample((20_000, 2)).log())
-    assert found == pytest.approx([k, k], abs=0.12)
+    estimate = diagnostics.pareto_k(tail.sample((20_000, 2)).log())
+    assert estimate == pytest.approx([k, k], abs=0.12)
 
 
-def test_arviz_takes_the_draws_by_name(ccvae, batch):
-    data = diagnostics.inference_data(ccvae, *batch, num_draws=50)
+def test_arviz_has_samples_by_the_names_of_labels(ccvae, batch):
+    data = diagnostics.inference_data(ccvae, *batch, num_samples=50)
     z_c = data["posterior"]["z_c"]
     assert z_c.sel(label="Beard").shape == (1, 50, 4)
     assert data["prior"]["z_c_given_y"].sel(value="with").shape == (1, 50, 3)
@@ -82,8 +82,8 @@ def test_arviz_takes_the_draws_by_name(ccvae, batch):
     assert np.isfinite(np.asarray(ess["posterior"]["z_c"] if "posterior" in ess else ess)).all()
 
 
-def test_the_prior_is_drawn_label_by_label(ccvae, tmp_path):
-    figure = diagnostics.plot_prior_forest(ccvae, num_draws=200)
+def test_the_forest_plot_of_the_prior_has_the_names_of_labels(ccvae, tmp_path):
+    figure = diagnostics.plot_prior_forest(ccvae, num_samples=200)
     assert isinstance(figure, Figure)
     figure.savefig(tmp_path / "forest.png")
     texts = {text.get_text() for axis in figure.axes for text in axis.texts}
@@ -91,14 +91,14 @@ def test_the_prior_is_drawn_label_by_label(ccvae, tmp_path):
     assert any("Wearing_Hat" in text for text in texts)
 
 
-def test_draws_without_labels_have_no_label_weights(ccvae, batch):
-    assert diagnostics.importance_weights(ccvae, batch[0], num_draws=10).labels is None
+def test_images_without_labels_have_no_label_weights(ccvae, batch):
+    assert diagnostics.importance_weights(ccvae, batch[0], num_samples=10).labels is None
     assert math.isfinite(diagnostics.importance_weights(ccvae, batch[0], None, 10).images.sum())
 
 
 @pytest.fixture
 def mixed():
-    """A model of a number, a label with classes and one with two characteristics."""
+    """A model of labels of every kind, one of which has two characteristics."""
     labels = (Continuous("Age", 3.0, 2.0, 1), Categorical("Hair", ("a", "b", "c")), Binary("Hat"))
     torch.manual_seed(0)
     ccvae = ccvae_pyro.mnist(z_dim=8, labels=labels)
@@ -107,7 +107,7 @@ def mixed():
     return ccvae.double()
 
 
-def test_the_mixture_prior_is_one_of_labels_of_every_kind(mixed):
+def test_the_mixture_prior_sums_over_labels_of_every_kind(mixed):
     z_c = torch.randn(6, 5, dtype=torch.double)
     age = torch.linspace(-15, 21, 4001, dtype=torch.double)
     total = []
@@ -122,14 +122,25 @@ def test_the_mixture_prior_is_one_of_labels_of_every_kind(mixed):
     assert_close(mixture_log_prob(mixed.label_prior, mixed.conditional_prior, z_c), expected)
 
 
-def test_arviz_takes_labels_of_every_kind(mixed, tmp_path):
+def test_arviz_has_labels_of_every_kind(mixed, tmp_path):
     x = torch.rand(2, 1, 28, 28, dtype=torch.double)
     y = torch.tensor([[2.5, 1.0, 0.0], [math.nan, 2.0, math.nan]], dtype=torch.double)
-    data = diagnostics.inference_data(mixed, x, y, num_draws=20)
+    data = diagnostics.inference_data(mixed, x, y, num_samples=20)
     assert data["posterior"]["y_probability"].sel(outcome="Hair: b").shape == (1, 20, 2)
     assert data["prior"]["Hair"].shape == (1, 20, 3, 2)
     assert data["prior"]["Age"].shape == (1, 20, 3, 2)
     assert data["prior"]["Hat"].shape == (1, 20, 2, 1)
-    diagnostics.plot_prior_forest(mixed, num_draws=200).savefig(tmp_path / "forest.png")
-    weights = diagnostics.importance_weights(mixed, x, y, num_draws=4_000)
+    diagnostics.plot_prior_forest(mixed, num_samples=200).savefig(tmp_path / "forest.png")
+    weights = diagnostics.importance_weights(mixed, x, y, num_samples=4_000)
     assert_close(weights.labels.exp().mean(0), torch.ones(2).double(), atol=0.1, rtol=0)
+
+
+def test_the_prior_is_sampled_at_each_value_of_each_label(mixed):
+    for parameter in mixed.conditional_prior.parameters():
+        parameter.requires_grad_(False)
+    samples = diagnostics._prior_samples(mixed, 20_000)
+    values = torch.tensor([[3.0, 0, 0], [5.0, 1, 1], [7.0, 2, 1]], dtype=torch.double)
+    means = torch.stack([mixed.conditional_prior(y).mean for y in values])
+    for name, num_values, block in (("Age", 3, [0, 1]), ("Hair", 3, [2, 3]), ("Hat", 2, [4])):
+        actual = samples[name].mean(axis=(0, 1))
+        np.testing.assert_allclose(actual, means[:num_values, block].numpy(), atol=0.05)

@@ -32,14 +32,14 @@ def run(*arguments):
 
 @pytest.fixture(scope="session")
 def finished(avatars_root, tmp_path_factory):
-    """The folder of a small run that was not disturbed."""
+    """The folder of a small run that was not interrupted."""
     out = tmp_path_factory.mktemp("runs") / "finished"
     result = run(avatars_root, out, "--attributes", "4")
     assert result.returncode == 0, result.stderr
     return out
 
 
-def test_a_run_leaves_all_that_is_promised(finished):
+def test_a_run_writes_metrics_figures_and_history(finished):
     assert {path.stem for path in (finished / "figures").glob("*.png")} == FIGURES
     assert len((finished / "history.csv").read_text().splitlines()) == 3
     metrics = json.loads((finished / "metrics.json").read_text())
@@ -107,7 +107,7 @@ def test_single_entries_may_be_missing(avatars_root, tmp_path):
     assert (config["objective"], config["likelihood_scale"]) == ("exact", 0.5)
 
 
-# What a comparison has no figure of.
+# The columns without a value, by model.
 SETTINGS = {"classification_weight", "consistency_weight", "likelihood_scale"}
 MISSING = {
     "exact": set(),
@@ -155,7 +155,7 @@ def test_settings_are_compared_on_mnist(tmp_path):
     assert "FashionMNIST is not in" in again.stderr
 
 
-def test_relatives_are_compared_by_how_many_of_each_class_have_labels(tmp_path):
+def test_baselines_are_compared_by_the_number_of_labels_of_each_class(tmp_path):
     write_mnist(tmp_path, num_images=300)
     arguments = ["--data", "fashion", "--root", tmp_path, "--out", tmp_path / "out", "--epochs", 1]
     arguments += ["--models", "m2", "paper", "--num-labels", "10", "20", "--networks", "mlp"]
@@ -174,26 +174,26 @@ def test_relatives_are_compared_by_how_many_of_each_class_have_labels(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--num-labels", "100"], "--num-labels is of classes, and avatars have attributes"),
+        (["--num-labels", "100"], "--num-labels needs a label with classes"),
         (["--data", "mnist", "--num-labels", "15"], "--num-labels are multiples of 10, got [15]"),
     ],
 )
-def test_numbers_of_labels_that_make_no_sense_are_refused(arguments, message):
+def test_invalid_numbers_of_labels_are_an_error(arguments, message):
     result = run_example("compare.py", *arguments)
     assert result.returncode == 2
     assert message in result.stderr
 
 
-def test_a_run_leaves_one_page_of_all(finished):
+def test_the_report_holds_all_figures(finished):
     page = (finished / "report.html").read_text()
     assert page.count("data:image/webp;base64,") == len(FIGURES)
-    assert "<summary>How the run was made</summary>" in page
+    assert "<summary>Settings</summary>" in page
     assert len(page) < 10_000_000
 
 
 @pytest.fixture
 def photo(tmp_path):
-    """An image of another size and shape than those that models see."""
+    """An image of another size and shape than the training images."""
     path = tmp_path / "photo.png"
     Image.effect_mandelbrot((90, 70), (-2, -1, 1, 1), 20).save(path)
     return path
@@ -207,18 +207,18 @@ EDITS = {
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_an_image_is_edited_and_drawn(finished, photo, tmp_path, name):
+def test_an_image_is_edited_and_plotted(finished, photo, tmp_path, name):
     picture, arguments = tmp_path / "edited.png", EDITS[name]
     arguments = [*arguments, photo] if arguments[-1] == "--swap-from" else arguments
     checkpoint = finished / "checkpoint.pt"
     result = run_example("edit.py", checkpoint, photo, *arguments, "--out", picture)
     assert result.returncode == 0, result.stderr
-    assert f"the picture is in {picture}" in result.stdout
+    assert f"the figure is in {picture}" in result.stdout
     with Image.open(picture) as drawn:
         assert drawn.width > drawn.height
 
 
-def test_an_image_is_edited_by_the_model_that_comes_trained(photo, tmp_path):
+def test_an_image_is_edited_by_the_pretrained_model(photo, tmp_path):
     arguments = [
         photo,
         "--set",
@@ -231,7 +231,7 @@ def test_an_image_is_edited_by_the_model_that_comes_trained(photo, tmp_path):
     assert result.returncode == 0, result.stderr
     result = run_example("edit.py", "faces", *arguments)
     assert result.returncode == 2
-    assert "no trained model is called 'faces': there are avatars" in result.stderr
+    assert "no pretrained model is called 'faces': there are avatars" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_an_image_is_edited_by_the_model_that_comes_trained(photo, tmp_path):
         (["--swap-from", EXAMPLE], "celeba.py cannot be read as an image"),
     ],
 )
-def test_an_edit_that_makes_no_sense_is_refused(finished, photo, arguments, message):
+def test_a_bad_edit_is_refused(finished, photo, arguments, message):
     result = run_example("edit.py", finished / "checkpoint.pt", photo, *arguments)
     assert result.returncode == 2
     assert message in result.stderr
@@ -288,7 +288,23 @@ def test_bad_input_is_one_line_and_exit_code_2(avatars_root, tmp_path, arguments
 def test_another_model_is_not_resumed(finished, avatars_root):
     result = run(avatars_root, finished, "--attributes", "4", "--z-dim", "9", "--resume")
     assert result.returncode == 2
-    assert "was made with --z-dim 45, not 9" in result.stderr
+    assert "was trained with --z-dim 45, not 9" in result.stderr
+
+
+def test_a_run_with_the_options_of_an_earlier_version_is_resumed(finished, avatars_root, tmp_path):
+    former = {"decay_fraction": "cool_down", "final_weight": "last_weight"}
+    former |= {"consistency_weight": "order_weight"}
+    config = json.loads((finished / "config.json").read_text())
+    config = {former.get(key, key): value for key, value in config.items()}
+    assert config["objective"] == "exact"
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config | {"objective": "tilted"}))
+    checkpoint = (finished / "checkpoint.pt").read_bytes()
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(checkpoint)
+    result = run(avatars_root, tmp_path / "run", "--attributes", "4", "--resume")
+    assert result.returncode == 0, result.stderr
+    again = without_times(tmp_path / "run" / "metrics.json")
+    assert json.dumps(again) == json.dumps(without_times(finished / "metrics.json"))
 
 
 def test_a_truncated_checkpoint_is_not_resumed(finished, avatars_root, tmp_path):

@@ -63,7 +63,7 @@ def test_every_empty_cell_is_filled_in_and_no_other_is_touched(folder, finished)
         assert after["glasses"] in ("yes", "no")
         if not before["hair"]:
             assert 1 / len(hair) <= float(certainty["hair"]) <= 1
-    assert f"{num_filled} empty cells are filled in" in said
+    assert f"{num_filled} missing labels are imputed in" in said
 
 
 BAD_INPUT = {
@@ -98,22 +98,22 @@ def test_classes_are_learned_from_few_labels(tmp_path, folder, data):
     assert {"classes_class", "confusion_class"} < figures
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert len(metrics["per_label"]["class"]["confusion"]) == (10 if data == "mnist" else 2)
-    arguments = [tmp_path / "run", "--root", tmp_path / "data", "--reader-epochs", 1]
+    arguments = [tmp_path / "run", "--root", tmp_path / "data", "--oracle-epochs", 1]
     result = run_example("measure.py", *arguments)
     assert result.returncode == 0, result.stderr
-    assert "| change of others |  | .000 |  |" in result.stdout  # there are none
+    assert "| change of other labels |  | .000 |  |" in result.stdout  # there is one label only
 
 
-def test_too_few_dimensions_are_told(tmp_path):
+def test_too_few_dimensions_are_refused(tmp_path):
     write_mnist(tmp_path / "data", num_images=30, name="mnist")
     options = ["--root", tmp_path / "data", "--z-dim", 9, "--batch-size", 9]
     options += ["--out", tmp_path / "run"]
     result = run_example("mnist.py", *options)
     assert result.returncode == 2
-    assert "need --z-dim 20 at least, got 9" in result.stderr.splitlines()[-1]
+    assert "need a --z-dim of at least 20, got 9" in result.stderr.splitlines()[-1]
 
 
-def test_few_labels_are_tabulated_beside_what_was_published(tmp_path):
+def test_few_labels_are_tabulated_beside_published_results(tmp_path):
     write_mnist(tmp_path, num_images=600, name="mnist")
     arguments = ["--data", "mnist", "--root", tmp_path, "--labels", 100, 20, "--seeds", 1]
     arguments += ["--epochs", 1, "--out", tmp_path / "out"]
@@ -129,12 +129,12 @@ def test_few_labels_are_tabulated_beside_what_was_published(tmp_path):
     assert "multiples of 10, got [105]" in result.stderr.splitlines()[-1]
 
 
-def test_colors_are_compared_as_classes_and_as_labels_of_their_own(avatars_root, tmp_path):
+def test_colors_are_compared_as_binary_and_as_categorical_labels(avatars_root, tmp_path):
     arguments = ["--root", avatars_root, "--num-images", 150, "--label-fractions", 0.5]
     arguments += ["--seeds", 0, "--epochs", 1, "--out", tmp_path]
     result = run_example("exclusive.py", *arguments)
     assert result.returncode == 0, result.stderr
     rows = rows_of(tmp_path / "exclusive.csv")
     assert [row["labels"] for row in rows] == ["separate", "one"]
-    assert float(rows[1]["one_answer"]) == 1
-    assert all(0 <= float(row["generated_right"]) <= 1 for row in rows)
+    assert float(rows[1]["at_most_one_color"]) == 1
+    assert all(0 <= float(row["conditional_generation_accuracy"]) <= 1 for row in rows)

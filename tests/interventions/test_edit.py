@@ -48,13 +48,13 @@ def test_nothing_carries_a_gradient(ccvae, x):
 
 
 @pytest.mark.parametrize("label", ["Beard", 1])
-def test_edit_replaces_one_characteristic_by_the_priors(ccvae, x, label):
+def test_edit_sets_one_characteristic_to_the_prior_mean(ccvae, x, label):
     z_c, z_style = encode(ccvae, x)
     z_c[:, 1] = ccvae.conditional_prior.loc_true[1].detach()
     assert_close(edit(ccvae, x, label, 1), decode(ccvae, z_c, z_style))
 
 
-def test_an_edit_halfway_is_between(ccvae, x):
+def test_a_value_between_0_and_1_interpolates_the_prior_means(ccvae, x):
     z_c, z_style = encode(ccvae, x)
     prior = ccvae.conditional_prior
     z_c[:, 1] = (0.25 * prior.loc_true + 0.75 * prior.loc_false)[1].detach()
@@ -81,14 +81,14 @@ def test_several_labels_are_edited_together(ccvae, x):
 
 
 def shows_its_latents(ccvae):
-    """A model whose images are the logistic function of their latents, and then of zeros."""
+    """A model whose first pixels are the sigmoid of its latents."""
     ccvae.decoder.features = torch.nn.Linear(5, NUM_PIXELS)
     torch.nn.init.eye_(ccvae.decoder.features.weight)
     torch.nn.init.zeros_(ccvae.decoder.features.bias)
     return ccvae
 
 
-def test_how_an_edited_label_holds_may_be_drawn(ccvae, x):
+def test_an_edited_characteristic_may_be_sampled(ccvae, x):
     x = x[:1].expand(4000, -1)
     image = edit(shows_its_latents(ccvae), x, "Beard", 1, draw=True).logit()
     prior = ccvae.conditional_prior(torch.ones(3)).base_dist
@@ -99,14 +99,14 @@ def test_how_an_edited_label_holds_may_be_drawn(ccvae, x):
 
 
 @pytest.mark.parametrize("amount", [-1.0, 0.5])
-def test_a_nudge_is_so_much_of_the_way_from_without_to_with(ccvae, x, amount):
+def test_a_shift_is_a_multiple_of_the_difference_of_prior_means(ccvae, x, amount):
     z_c, z_style = encode(ccvae, x)
     prior = ccvae.conditional_prior
     z_c[:, 1] += amount * (prior.loc_true - prior.loc_false)[1].detach()
     assert_close(shift(ccvae, x, "Beard", amount), decode(ccvae, z_c, z_style))
 
 
-def test_a_nudge_of_a_number_is_in_its_unit():
+def test_a_shift_of_a_continuous_label_is_in_its_unit():
     age, hair = Continuous("Age", 40.0, 10.0), Categorical("Hair", ("black", "red", "grey"))
     model = mnist(z_dim=8, labels=[age, hair])
     x = torch.rand(2, 1, 28, 28)
@@ -114,11 +114,11 @@ def test_a_nudge_of_a_number_is_in_its_unit():
     z_c, z_style = encode(model, x)
     z_c[:, model.latent_slice(0)] += (end - start).detach()
     assert_close(shift(model, x, "Age", 5), decode(model, z_c, z_style))
-    with pytest.raises(ValueError, match="'Hair' has classes, in no line"):
+    with pytest.raises(ValueError, match="'Hair' is categorical and cannot be shifted"):
         shift(model, x, "Hair", 1)
 
 
-def test_variations_differ_in_one_characteristic_as_its_prior_does(ccvae, x):
+def test_variations_are_samples_of_one_characteristics_prior(ccvae, x):
     images = sample_variations(
         shows_its_latents(ccvae), x, "Wearing_Hat", 0, num_draws=4000
     ).logit()
@@ -140,7 +140,7 @@ def test_several_characteristics_are_swapped_or_all(ccvae, x):
     assert_close(swap(ccvae, x, donor), decode(ccvae, z_c, z_style))
 
 
-def test_interpolation_is_a_line_between_reconstructions(ccvae, x):
+def test_interpolation_is_linear_between_reconstructions(ccvae, x):
     other = torch.rand_like(x)
     images = interpolate(shows_its_latents(ccvae), x, other, num_steps=5).logit()
     assert images.shape == (BATCH, 5, NUM_PIXELS)
@@ -166,8 +166,8 @@ def test_one_donor_serves_all(ccvae, x):
     assert_close(swap(ccvae, x, donor, 0), swap(ccvae, x, donor.expand_as(x), 0))
 
 
-def test_generate_orders_by_the_conditional_prior(ccvae):
-    # Characteristics far apart, and a decoder that shows them.
+def test_generated_images_have_the_target_labels(ccvae):
+    # Characteristics far apart, and images that show them.
     ccvae.conditional_prior.loc_true.data.fill_(50.0)
     ccvae.conditional_prior.loc_false.data.fill_(-50.0)
     shows_its_latents(ccvae)
@@ -202,12 +202,14 @@ def test_walk_along_two_is_a_grid_of_walks(ccvae, x):
     assert_close(grid[:, 0, 0], decode(ccvae, z_c, z_style).detach())
 
 
-def test_bad_requests_are_named(ccvae, x):
+def test_bad_arguments_are_named_in_the_error(ccvae, x):
     with pytest.raises(ValueError, match="no label is called 'Hat': did you mean Wearing_Hat"):
         edit(ccvae, x, "Hat", 1)
     with pytest.raises(ValueError, match="between 0 and 1, got 2"):
         edit(ccvae, x, "Beard", 2)
-    with pytest.raises(ValueError, match="'Beard' is to be set to a value: wanted one, got none"):
+    with pytest.raises(ValueError, match="wanted a value for 'Beard', got none"):
         edit(ccvae, x, "Beard")
-    with pytest.raises(ValueError, match="several labels have their values with them, got 1"):
+    with pytest.raises(
+        ValueError, match="a mapping holds the values .* got another: 1"
+    ):
         edit(ccvae, x, {"Beard": 1}, 1)

@@ -27,7 +27,7 @@ from ccvae_pyro.data.exclusivity import exclusive_pairs
 
 @pytest.fixture
 def bald_or_with_a_hat():
-    """A model whose first label and third exclude one another, and images of all sorts."""
+    """A model whose first and third labels exclude each other, images, and their labels."""
     model = make_ccvae()
     excludes = [("Wearing_Hat",), (), ("Bald",)]
     model.labels = tuple(
@@ -35,10 +35,10 @@ def bald_or_with_a_hat():
     )
     model.classifier.weight.data.fill_(3.0)
     x = 4 * torch.rand(200, 8)
-    held = predict(model, x)[0] == 1
-    frequencies = held.double().mean(0)
-    assert ((frequencies > 0.1) & (frequencies < 0.9)).all()
-    return model, x, held
+    is_true = predict(model, x)[0] == 1
+    prevalence = is_true.double().mean(0)
+    assert ((prevalence > 0.1) & (prevalence < 0.9)).all()
+    return model, x, is_true
 
 
 def decoded(model, z_c, z_style):
@@ -55,90 +55,90 @@ def prior_mean(model, index, value):
     return model.latent_prior(index, value)[0].detach()
 
 
-def test_what_a_label_excludes_is_taken_away_with_it_from_those_that_have_it(bald_or_with_a_hat):
-    model, x, held = bald_or_with_a_hat
+def test_excluded_labels_are_set_to_0_in_the_images_that_have_them(bald_or_with_a_hat):
+    model, x, is_true = bald_or_with_a_hat
     z_c, z_style = encoded(model, x)
     z_c[:, 0] = prior_mean(model, 0, 1.0)
     assert_close(edit(model, x, "Bald", 1, keep_conflicting=True), decoded(model, z_c, z_style))
-    z_c[held[:, 2], 2] = prior_mean(model, 2, 0.0)
+    z_c[is_true[:, 2], 2] = prior_mean(model, 2, 0.0)
     assert_close(edit(model, x, "Bald", 1), decoded(model, z_c, z_style))
 
 
-def test_nothing_is_put_on_where_a_label_is_taken_away(bald_or_with_a_hat):
+def test_setting_a_label_to_0_changes_no_other(bald_or_with_a_hat):
     model, x, _ = bald_or_with_a_hat
     assert_close(edit(model, x, "Bald", 0), edit(model, x, "Bald", 0, keep_conflicting=True))
 
 
-def test_what_is_ordered_is_done_though_it_contradicts_itself(bald_or_with_a_hat):
+def test_target_labels_may_exclude_each_other(bald_or_with_a_hat):
     model, x, _ = bald_or_with_a_hat
     both = {"Bald": 1, "Wearing_Hat": 1}
     assert_close(edit(model, x, both), edit(model, x, both, keep_conflicting=True))
 
 
-def test_ways_end_where_edits_do_and_walks_are_without_the_excluded(bald_or_with_a_hat):
-    model, x, held = bald_or_with_a_hat
+def test_interpolations_end_at_the_edit_and_walks_are_without_excluded_labels(bald_or_with_a_hat):
+    model, x, is_true = bald_or_with_a_hat
     assert_close(interpolate_to_label(model, x, "Bald", 1)[:, -1], edit(model, x, "Bald", 1))
     assert_close(interpolate_to_label(model, x, "Bald", 1)[:, 0], reconstruct(model, x))
-    with_hat = x[held[:, 2]]
+    with_hat = x[is_true[:, 2]]
     assert_close(walk(model, with_hat, "Bald")[:, -1], end_of_walk(model, with_hat))
 
 
 def end_of_walk(model, x):
-    """Two deviations beyond the mean of those who are bald, and without the hat."""
+    """The images two standard deviations beyond the mean given "bald", without the hat."""
     z_c, z_style = encoded(model, x)
-    mean, deviation = model.latent_prior(0, 1.0)
+    mean, std = model.latent_prior(0, 1.0)
     sign = (mean - prior_mean(model, 0, 0.0)).sign()
-    z_c[:, 0] = (mean + 2 * sign * deviation).detach()
+    z_c[:, 0] = (mean + 2 * sign * std).detach()
     z_c[:, 2] = prior_mean(model, 2, 0.0)
     return decoded(model, z_c, z_style)
 
 
-def test_variations_are_without_the_excluded(bald_or_with_a_hat):
-    model, x, held = bald_or_with_a_hat
+def test_variations_are_without_excluded_labels(bald_or_with_a_hat):
+    model, x, is_true = bald_or_with_a_hat
     torch.manual_seed(1)
     images = sample_variations(model, x, "Bald", 1, num_draws=3)
     torch.manual_seed(1)
-    as_they_are = sample_variations(model, x, "Bald", 1, num_draws=3, keep_conflicting=True)
-    changed = (images != as_they_are).flatten(1).any(1)
-    assert torch.equal(changed, held[:, 2])
+    conflicting = sample_variations(model, x, "Bald", 1, num_draws=3, keep_conflicting=True)
+    changed = (images != conflicting).flatten(1).any(1)
+    assert torch.equal(changed, is_true[:, 2])
 
 
-def test_the_excluded_are_swapped_where_one_of_the_two_has_the_label(bald_or_with_a_hat):
-    model, x, held = bald_or_with_a_hat
+def test_excluded_labels_are_swapped_where_image_and_donor_differ(bald_or_with_a_hat):
+    model, x, is_true = bald_or_with_a_hat
     donor = x.flip(0)
-    (z_c, z_style), (of_donor, _) = encoded(model, x), encoded(model, donor)
-    z_c[:, 0] = of_donor[:, 0]
+    (z_c, z_style), (donor_z_c, _) = encoded(model, x), encoded(model, donor)
+    z_c[:, 0] = donor_z_c[:, 0]
     assert_close(
         swap(model, x, donor, "Bald", keep_conflicting=True), decoded(model, z_c, z_style)
     )
-    differ = held[:, 0] != held.flip(0)[:, 0]
-    z_c[differ, 2] = of_donor[differ, 2]
+    differ = is_true[:, 0] != is_true.flip(0)[:, 0]
+    z_c[differ, 2] = donor_z_c[differ, 2]
     assert_close(swap(model, x, donor, "Bald"), decoded(model, z_c, z_style))
     assert_close(
         swap(model, x, donor, "Beard"), swap(model, x, donor, "Beard", keep_conflicting=True)
     )
 
 
-def test_labels_that_are_never_met_together_exclude_one_another():
+def test_labels_that_never_occur_together_exclude_each_other():
     rng = np.random.default_rng(0)
     hair = rng.integers(3, size=2000)
     values = np.stack([hair == 0, hair == 1, rng.random(2000) < 0.3], axis=1).astype(float)
     pairs = [[False, True, False], [True, False, False], [False, False, False]]
     assert exclusive_pairs(values).tolist() == pairs
-    values[5, :2] = 1  # once is enough
+    values[5, :2] = 1  # one image is enough
     assert not exclusive_pairs(values).any()
 
 
-def test_too_few_images_say_nothing():
+def test_too_few_images_exclude_nothing():
     values = np.zeros((100, 2))
-    values[:20, 0] = values[20:60, 1] = 1  # chance would have both in eight
+    values[:20, 0] = values[20:60, 1] = 1  # by chance, eight have both
     assert not exclusive_pairs(values).any()
     values[40:60, 1] = np.nan
     assert not exclusive_pairs(values).any()
     assert exclusive_pairs(np.repeat(values, 2, axis=0)).sum() == 2
 
 
-def test_data_describe_what_their_binary_labels_exclude(avatars_root):
+def test_described_binary_labels_have_their_exclusions(avatars_root):
     data = load_avatars(avatars_root, 1200).select(["Bald", "Wearing_Hat", "Beard"])
     kinds = (*data.kinds, Continuous("Age"), Categorical("Mood", ("good", "bad")))
     rows = np.column_stack([data.labels, np.zeros((1200, 2), np.float32)])
@@ -146,7 +146,7 @@ def test_data_describe_what_their_binary_labels_exclude(avatars_root):
     assert [label.excludes for label in described] == [("Wearing_Hat",), ("Bald",), (), (), ()]
 
 
-def test_a_checkpoint_knows_them(tmp_path):
+def test_a_checkpoint_holds_the_exclusions(tmp_path):
     labels = (Binary("Bald", 0.1, excludes=("Wearing_Hat",)), Binary("Wearing_Hat", 0.2))
     save(tmp_path / "model.pt", celeba(labels=labels, z_dim=5))
     assert load(tmp_path / "model.pt").labels == labels

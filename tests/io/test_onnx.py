@@ -8,10 +8,9 @@ from helpers import make_ccvae
 from torch.testing import assert_close
 
 import ccvae_pyro
-from ccvae_pyro import Binary, Categorical
+from ccvae_pyro import Binary, Categorical, models
 from ccvae_pyro.io import onnx as export
 from ccvae_pyro.io.onnx import export_onnx
-from ccvae_pyro.models import baselines
 from ccvae_pyro.networks.layers import Network
 
 EXCLUSIVE = (Binary("Bald", 0.3, excludes=("Red_Hair",)), Binary("Red_Hair", 0.6), Binary("Hat"))
@@ -23,7 +22,7 @@ def precisions(model):
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A model of images, in training, float64 and bfloat16, and where it was exported to."""
+    """A model in training mode, float64 and bfloat16; its parameters; the folder of its files."""
     torch.manual_seed(0)
     ccvae = ccvae_pyro.celeba(labels=EXCLUSIVE, z_dim=7).double().train()
     for parameter in ccvae.parameters():
@@ -35,7 +34,7 @@ def exported(tmp_path_factory):
     return ccvae, before, folder
 
 
-def test_leaves_the_model_as_it_was(exported):
+def test_the_model_is_not_changed(exported):
     ccvae, before, _ = exported
     assert ccvae.training
     assert set(precisions(ccvae)) == {torch.bfloat16}
@@ -45,7 +44,7 @@ def test_leaves_the_model_as_it_was(exported):
 
 @pytest.fixture(scope="module")
 def reference(exported):
-    """The same model in float32, and sessions of its networks."""
+    """The same model in float32, and ONNX sessions of its networks."""
     _, before, folder = exported
     torch.set_default_dtype(torch.float32)
     model = ccvae_pyro.celeba(labels=EXCLUSIVE, z_dim=7)
@@ -57,7 +56,7 @@ def reference(exported):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
-def test_networks_give_what_the_library_gives(reference, batch_size):
+def test_networks_have_the_outputs_of_the_model(reference, batch_size):
     model, encoder, decoder = reference
     x, z = torch.rand(batch_size, 3, 64, 64).float(), torch.randn(batch_size, 7).float()
     z_c, z_style = (torch.from_numpy(each) for each in encoder.run(None, {"x": x.numpy()}))
@@ -67,13 +66,13 @@ def test_networks_give_what_the_library_gives(reference, batch_size):
         assert_close(image, model.decode(*z.split([3, 4], -1)), atol=1e-5, rtol=0)
 
 
-def test_inputs_and_outputs_have_the_names_of_the_library(reference):
+def test_inputs_and_outputs_have_the_names_of_the_notation(reference):
     _, encoder, decoder = reference
     names = [[each.name for each in s.get_inputs() + s.get_outputs()] for s in (encoder, decoder)]
     assert names == [["x", "z_c", "z_style"], ["z", "x"]]
 
 
-def test_labels_are_read_and_set_by_what_is_written(exported, reference):
+def test_labels_are_predicted_and_set_by_the_parameters_in_the_file(exported, reference):
     model, encoder, _ = reference
     written = json.loads((exported[2] / "model.json").read_text())
     assert written["image"] == [3, 64, 64]
@@ -100,7 +99,7 @@ def test_labels_are_read_and_set_by_what_is_written(exported, reference):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: baselines.baseline("vae", [Binary("Hat")], 3), "wanted a CCVAE, got a VAE"),
+        (lambda: models.baseline("vae", [Binary("Hat")], 3), "wanted a CCVAE, got a VAE"),
         (
             lambda: ccvae_pyro.mnist(labels=[Binary("Hat"), Categorical("Hair", ("red", "no"))]),
             r"got others: Hair \(Categorical\)",
@@ -120,26 +119,26 @@ def test_labels_are_read_and_set_by_what_is_written(exported, reference):
     ],
     ids=["kind of model", "kind of label", "extra dims", "classifier", "encoder"],
 )
-def test_what_the_files_cannot_hold_is_refused(make, message, tmp_path):
+def test_a_model_that_the_files_cannot_hold_is_refused(make, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         export_onnx(make(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_package_is_named_with_what_installs_it(ccvae, tmp_path, monkeypatch):
+def test_a_missing_package_is_named_with_the_command_to_install_it(ccvae, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"onnx and onnxscript .*'ccvae-pyro\[export\]'"):
         export_onnx(ccvae, tmp_path)
 
 
-def test_a_pytorch_too_old_is_said(ccvae, tmp_path, monkeypatch):
+def test_an_old_pytorch_is_an_error(ccvae, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.onnx, "export", lambda model, args, f: None)
     with pytest.raises(ImportError, match=r"PyTorch 2\.5 or later, got "):
         export_onnx(ccvae, tmp_path)
 
 
-def test_a_write_that_fails_leaves_the_files_of_before(ccvae, tmp_path, monkeypatch):
-    (tmp_path / "encoder.onnx").write_text("of before")
+def test_a_failed_write_leaves_the_previous_files(ccvae, tmp_path, monkeypatch):
+    (tmp_path / "encoder.onnx").write_text("previous")
 
     def write_half(self, contents):
         with self.open("wb") as file:
@@ -150,4 +149,4 @@ def test_a_write_that_fails_leaves_the_files_of_before(ccvae, tmp_path, monkeypa
     with pytest.raises(OSError, match="disk is full"):
         export_onnx(ccvae, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["encoder.onnx"]
-    assert (tmp_path / "encoder.onnx").read_text() == "of before"
+    assert (tmp_path / "encoder.onnx").read_text() == "previous"

@@ -1,4 +1,4 @@
-"""The relatives: their limits, and that they do what they say."""
+"""The baselines: their limits, and their methods."""
 
 import numpy as np
 import pyro
@@ -11,7 +11,7 @@ from pyro.optim import Adam
 from torch.testing import assert_close
 
 import ccvae_pyro
-from ccvae_pyro import CCVAE_ELBO, Binary, Categorical, networks
+from ccvae_pyro import CCVAE_ELBO, Binary, Categorical, models, networks
 from ccvae_pyro import components as distributions
 from ccvae_pyro import components as parts
 from ccvae_pyro.components import label_modules
@@ -20,6 +20,7 @@ from ccvae_pyro.distributions.partially_observed import PartlyKnown
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation.importance import log_p_x
 from ccvae_pyro.models import baselines
+from ccvae_pyro.objectives import baseline_elbos
 
 KINDS = {
     "binary": [Binary("Hat", 0.3), Binary("Beard", 0.6)],
@@ -98,7 +99,7 @@ def x():
 
 
 def some_labels(labels):
-    """Rows of labels, all known."""
+    """Label vectors, all known."""
     return label_modules(labels)["label_prior"]().sample((BATCH,)).to(torch.get_default_dtype())
 
 
@@ -108,10 +109,10 @@ def some_labels(labels):
 def enumerated_by_hand(m2):
     """M2 with a site for each label, all of them missing, for Pyro to enumerate."""
 
-    def sites(row, infer):
+    def sites(q_y, infer):
         columns = []
         for i, label in enumerate(m2.labels):
-            one = row.parts[i].distribution if hasattr(row, "parts") else row.base_dist
+            one = q_y.parts[i].distribution if hasattr(q_y, "parts") else q_y.base_dist
             if isinstance(label, Categorical):
                 fn = dist.Categorical(logits=one.logits[..., 0, :])
             else:
@@ -133,8 +134,8 @@ def enumerated_by_hand(m2):
     return model, guide
 
 
-def with_mean_draws(function, *args):
-    """Calls a function while every Normal draws its mean, in whatever order it is."""
+def with_mean_samples(function, *args):
+    """Calls a function while every Normal samples its mean."""
     rsample = dist.Normal.rsample
     dist.Normal.rsample = lambda self, shape=(): self.loc.expand(self._extended_shape(shape))
     try:
@@ -146,28 +147,28 @@ def with_mean_draws(function, *args):
 @pytest.mark.parametrize("kind", KINDS)
 def test_m2_without_labels_is_enumerated(kind, x):
     m2 = make_m2(KINDS[kind])
-    actual = with_mean_draws(baselines.M2_ELBO().loss, m2.model, m2.guide, x)
+    actual = with_mean_samples(baseline_elbos.M2_ELBO().loss, m2.model, m2.guide, x)
     by_hand = enumerated_by_hand(m2)
-    expected = with_mean_draws(TraceEnum_ELBO(max_plate_nesting=1).loss, *by_hand, x)
+    expected = with_mean_samples(TraceEnum_ELBO(max_plate_nesting=1).loss, *by_hand, x)
     assert_close(actual, expected)
 
 
 def test_m2_sums_over_the_labels_of_an_image_that_are_missing(x):
     m2 = make_m2(KINDS["both"])
     y = torch.tensor([[1.0, torch.nan]]).repeat(BATCH, 1)
-    actual = with_mean_draws(baselines.M2_ELBO().loss, m2.model, m2.guide, x, y)
+    actual = with_mean_samples(baseline_elbos.M2_ELBO().loss, m2.model, m2.guide, x, y)
     model, guide = enumerated_by_hand(m2)
     known = {"y_0": torch.ones(BATCH)}
     by_hand = (
         pyro.condition(model, known),
         pyro.poutine.block(pyro.condition(guide, known), hide=["y_0"]),
     )
-    expected = with_mean_draws(TraceEnum_ELBO(max_plate_nesting=1).loss, *by_hand, x)
+    expected = with_mean_samples(TraceEnum_ELBO(max_plate_nesting=1).loss, *by_hand, x)
     assert_close(actual, expected)
 
 
 class Constant(torch.nn.Module):
-    """A part that ignores some of what it is called with."""
+    """A component that ignores some of its arguments."""
 
     def __init__(self, function):
         super().__init__()
@@ -177,7 +178,7 @@ class Constant(torch.nn.Module):
         return self.function(*args)
 
 
-def test_m2_with_all_labels_is_a_ccvae_whose_labels_say_nothing_of_the_image(batch):
+def test_m2_with_all_labels_is_a_ccvae_whose_labels_are_independent_of_the_image(batch):
     x, y = batch
     ccvae, alpha = make_ccvae(), 7.0
     prior, classifier = ccvae.conditional_prior, ccvae.classifier
@@ -203,9 +204,9 @@ def test_m2_with_all_labels_is_a_ccvae_whose_labels_say_nothing_of_the_image(bat
         ccvae.label_prior,
         ccvae.labels,
     )
-    actual = with_mean_draws(baselines.M2_ELBO(alpha).loss, m2.model, m2.guide, x, y)
+    actual = with_mean_samples(baseline_elbos.M2_ELBO(alpha).loss, m2.model, m2.guide, x, y)
     objective = CCVAE_ELBO(1, classification_weight=alpha)
-    expected = with_mean_draws(objective.loss, ccvae.model, ccvae.guide, x, y)
+    expected = with_mean_samples(objective.loss, ccvae.model, ccvae.guide, x, y)
     assert_close(actual, expected)
 
 
@@ -213,9 +214,9 @@ def test_m2_with_all_labels_is_a_ccvae_whose_labels_say_nothing_of_the_image(bat
 def test_m2_with_all_labels_is_a_cvae_with_a_prior_and_a_classifier_of_labels(kind, x):
     m2, alpha, y = make_m2(KINDS[kind]), 7.0, some_labels(KINDS[kind])
     cvae = baselines.CVAE(m2.encoder, m2.decoder, m2.prior, m2.labels)
-    bound = -with_mean_draws(Trace_ELBO().loss, cvae.model, cvae.guide, x, y)
+    bound = -with_mean_samples(Trace_ELBO().loss, cvae.model, cvae.guide, x, y)
     z_c = m2.label_prior().log_prob(y) + alpha * m2.q_y_x(x).log_prob(y)
-    actual = with_mean_draws(baselines.M2_ELBO(alpha).loss, m2.model, m2.guide, x, y)
+    actual = with_mean_samples(baseline_elbos.M2_ELBO(alpha).loss, m2.model, m2.guide, x, y)
     assert_close(-actual, bound + z_c.sum().item())
 
 
@@ -255,10 +256,10 @@ def test_log_p_x_of_a_linear_m2_is_a_mixture_of_normals(label, prior):
     assert_close(log_p_x(m2, x, 500), log_joint.logsumexp(-1), atol=0.15, rtol=0)
 
 
-def test_labels_of_m2_have_the_gradient_of_their_weight_alone(x):
+def test_the_classifier_of_m2_has_the_gradient_of_the_classification_term_only(x):
     m2, alpha = make_m2(KINDS["classes"]), 7.0
     y = some_labels(m2.labels)
-    with_mean_draws(baselines.M2_ELBO(alpha).loss_and_grads, m2.model, m2.guide, x, y)
+    with_mean_samples(baseline_elbos.M2_ELBO(alpha).loss_and_grads, m2.model, m2.guide, x, y)
     actual = [parameter.grad for parameter in m2.classifier.parameters()]
     loss = -alpha * m2.classifier(x).log_prob(y).sum()
     expected = torch.autograd.grad(loss, list(m2.classifier.parameters()))
@@ -268,22 +269,22 @@ def test_labels_of_m2_have_the_gradient_of_their_weight_alone(x):
 @pytest.mark.parametrize("kind", KINDS)
 def test_m1_m2_without_labels_is_enumerated(kind, x):
     m1_m2 = make_m1_m2(KINDS[kind])
-    actual = with_mean_draws(baselines.M2_ELBO().loss, m1_m2.model, m1_m2.guide, x)
+    actual = with_mean_samples(baseline_elbos.M2_ELBO().loss, m1_m2.model, m1_m2.guide, x)
     vae, (of_latents, guide_of_latents) = m1_m2.vae, enumerated_by_hand(m1_m2.m2)
     z_1 = vae.encoder(x)[0].mean
-    # The terms of z_1 as an image, and what is left of the bound.
-    by_hand = with_mean_draws(
+    # The ELBO of z_1 as an image, and the remaining terms.
+    by_hand = with_mean_samples(
         TraceEnum_ELBO(max_plate_nesting=1).loss, of_latents, guide_of_latents, z_1
     )
     rest = vae.decoder(z_1).log_prob(x) - vae.encoder(x)[0].log_prob(z_1)
     assert_close(actual, by_hand - rest.sum().item())
 
 
-def test_a_frozen_vae_stays_as_it_is(x):
+def test_a_frozen_vae_does_not_change(x):
     m1_m2 = make_m1_m2(KINDS["classes"])
     m1_m2.freeze()
     before = [parameter.clone() for parameter in m1_m2.parameters()]
-    svi = SVI(m1_m2.model, m1_m2.guide, Adam({"lr": 0.01}), loss=baselines.M2_ELBO())
+    svi = SVI(m1_m2.model, m1_m2.guide, Adam({"lr": 0.01}), loss=baseline_elbos.M2_ELBO())
     svi.step(x)
     same = [torch.equal(a, b) for a, b in zip(before, m1_m2.parameters(), strict=True)]
     num_frozen = len(list(m1_m2.vae.parameters()))
@@ -307,37 +308,37 @@ def test_m1_m2_reconstructs_as_its_vae_does_and_generates_as_its_model_does(x):
 # Labels that are partly known
 
 
-def test_labels_that_are_too_many_are_drawn():
-    row = dist.Bernoulli(torch.full((5, 7), 0.3)).to_event(1)
+def test_labels_of_too_many_values_are_sampled():
+    q_y = dist.Bernoulli(torch.full((5, 7), 0.3)).to_event(1)
     y = torch.full((5, 7), torch.nan)
     y[:, 0] = 1
-    labels = PartlyKnown(row, y, count_known=False)
+    labels = PartlyKnown(q_y, y, count_known=False)
     assert labels.has_rsample
-    draws = labels.rsample((4000,))
-    assert (draws[..., 0] == 1).all()
-    assert_close(draws[..., 1:].mean(0), torch.full((5, 6), 0.3), atol=0.04, rtol=0)
-    expected = dist.Bernoulli(0.3).log_prob(draws[..., 1:]).sum(-1)
-    assert_close(labels.log_prob(draws), expected)
+    samples = labels.rsample((4000,))
+    assert (samples[..., 0] == 1).all()
+    assert_close(samples[..., 1:].mean(0), torch.full((5, 6), 0.3), atol=0.04, rtol=0)
+    expected = dist.Bernoulli(0.3).log_prob(samples[..., 1:]).sum(-1)
+    assert_close(labels.log_prob(samples), expected)
 
 
-def test_the_gradient_of_a_drawn_label_is_exact_for_what_is_linear_in_it():
+def test_the_gradient_of_a_sampled_label_is_exact_for_linear_functions_of_it():
     logits = torch.randn(1, 7, requires_grad=True)
     other = torch.randn(1, 7)
     guide = dist.Bernoulli(logits=logits).to_event(1)
     labels = PartlyKnown(guide, torch.full((1, 7), torch.nan), count_known=False)
-    draws = labels.rsample((200_000,))
-    bound = (dist.Bernoulli(logits=other).log_prob(draws).sum(-1) - labels.log_prob(draws)).mean()
+    samples = labels.rsample((200_000,))
+    bound = (dist.Bernoulli(logits=other).log_prob(samples).sum(-1) - labels.log_prob(samples)).mean()
     (actual,) = torch.autograd.grad(bound, logits)
     p, q = dist.Bernoulli(logits=other), dist.Bernoulli(logits=logits)
     (expected,) = torch.autograd.grad(-torch.distributions.kl_divergence(q, p).sum(), logits)
     assert_close(actual, expected, atol=0.02, rtol=0)
 
 
-def test_classes_that_are_too_many_are_refused():
+def test_classes_of_too_many_values_are_refused():
     labels = [Categorical("Hair", tuple("abcdefghi")), Categorical("Hat", tuple("abcdefghi"))]
-    row = label_modules(labels)["label_prior"]().expand([4])
+    p_y = label_modules(labels)["label_prior"]().expand([4])
     with pytest.raises(ValueError, match=r"at most 64 values together.*got \[9, 9\] values"):
-        PartlyKnown(row, torch.full((4, 2), torch.nan), count_known=False)
+        PartlyKnown(p_y, torch.full((4, 2), torch.nan), count_known=False)
 
 
 # DIVA
@@ -349,7 +350,7 @@ def without_labels_in_the_guide(model):
 
 def test_diva_with_beta_1_and_alpha_0_is_the_elbo_with_the_conditional_prior(batch):
     diva = make_diva()
-    actual = seeded(baselines.DIVA_ELBO(0.0).loss, diva.model, diva.guide, *batch)
+    actual = seeded(baseline_elbos.DIVA_ELBO(0.0).loss, diva.model, diva.guide, *batch)
     expected = seeded(Trace_ELBO().loss, diva.model, without_labels_in_the_guide(diva), *batch)
     assert_close(actual, expected)
 
@@ -359,7 +360,7 @@ def test_diva_is_its_equation(batch, is_labeled):
     (x, y), alpha, beta = batch, 30.0, 4.0
     diva = make_diva(beta)
     args = (x, y) if is_labeled else (x,)
-    actual = with_mean_draws(baselines.DIVA_ELBO(alpha).loss, diva.model, diva.guide, *args)
+    actual = with_mean_samples(baseline_elbos.DIVA_ELBO(alpha).loss, diva.model, diva.guide, *args)
     q_z_c, q_z_style = diva.encoder(x)
     z_c, z_style = q_z_c.mean, q_z_style.mean
     image = diva.decoder(torch.cat([z_c, z_style], -1)).log_prob(x)
@@ -380,7 +381,7 @@ def test_diva_is_its_equation(batch, is_labeled):
 def test_diva_imputes_labels_as_a_ccvae_does(batch):
     diva, ccvae = make_diva(), make_ccvae()
     ccvae.load_state_dict(diva.state_dict())
-    actual = seeded(baselines.DIVA_ELBO(30.0).loss, diva.model, diva.guide, batch[0])
+    actual = seeded(baseline_elbos.DIVA_ELBO(30.0).loss, diva.model, diva.guide, batch[0])
     objective = CCVAE_ELBO(1, share_sample=True, stop_gradient=False)
     assert_close(actual, seeded(objective.loss, ccvae.model, ccvae.guide, batch[0]))
 
@@ -401,11 +402,13 @@ def test_mvae_without_labels_is_a_vae(x):
     expected = seeded(Trace_ELBO().loss, vae.model, vae.guide, x)
     missing = torch.full((BATCH, 2), torch.nan)
     for args in ((x,), (x, missing)):
-        assert_close(seeded(baselines.MVAE_ELBO().loss, mvae.model, mvae.guide, *args), expected)
+        assert_close(
+            seeded(baseline_elbos.MVAE_ELBO().loss, mvae.model, mvae.guide, *args), expected
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_experts_multiply(kind, x):
+def test_the_posterior_of_mvae_is_the_product_of_its_experts(kind, x):
     mvae = make_mvae(KINDS[kind])
     y = some_labels(mvae.labels)
     y[0, 0] = torch.nan
@@ -418,18 +421,20 @@ def test_experts_multiply(kind, x):
     assert_close(log_product[0] - log_product[1], log_posterior[0] - log_posterior[1])
 
 
-def test_the_objective_of_mvae_has_three_views(x):
+def test_the_objective_of_mvae_is_a_sum_of_three_elbos(x):
     mvae = make_mvae(KINDS["both"])
     y = some_labels(mvae.labels)
     y[0] = torch.nan
-    objective = baselines.MVAE_ELBO()
-    actual = with_mean_draws(objective.loss, mvae.model, mvae.guide, x, y)
+    objective = baseline_elbos.MVAE_ELBO()
+    actual = with_mean_samples(objective.loss, mvae.model, mvae.guide, x, y)
     views = [(x,), (x[1:], y[1:]), (None, y[1:])]
-    losses = [with_mean_draws(Trace_ELBO().loss, mvae.model, mvae.guide, *view) for view in views]
+    losses = [
+        with_mean_samples(Trace_ELBO().loss, mvae.model, mvae.guide, *view) for view in views
+    ]
     assert_close(actual, sum(losses))
 
 
-# What the family shares
+# What the baselines share
 
 
 @pytest.fixture
@@ -448,18 +453,18 @@ OBJECTIVES = {
     "vae": Trace_ELBO,
     "cvae": Trace_ELBO,
     "m1": Trace_ELBO,
-    "m2": baselines.M2_ELBO,
-    "m1_m2": baselines.M2_ELBO,
-    "diva": lambda: baselines.DIVA_ELBO(1.0),
-    "mvae": baselines.MVAE_ELBO,
+    "m2": baseline_elbos.M2_ELBO,
+    "m1_m2": baseline_elbos.M2_ELBO,
+    "diva": lambda: baseline_elbos.DIVA_ELBO(1.0),
+    "mvae": baseline_elbos.MVAE_ELBO,
 }
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 @pytest.mark.parametrize("images", ["mnist", "mlp"])
-def test_each_is_trained_saved_and_loaded_by_what_trains_a_ccvae(name, images, data, tmp_path):
+def test_each_baseline_is_trained_saved_and_loaded(name, images, data, tmp_path):
     torch.set_default_dtype(torch.float32)
-    model = baselines.baseline(name, data.described(), 5, images=images)
+    model = models.baseline(name, data.described(), 5, images=images)
     before = [parameter.clone() for parameter in model.parameters()]
     svi = SVI(model.model, model.guide, Adam({"lr": 1e-3}), loss=OBJECTIVES[name]())
     ccvae_pyro.train(model, svi, Batches(data, 10), 1, tmp_path)
@@ -485,9 +490,9 @@ CAN = {
 
 @pytest.mark.parametrize("name", CAN)
 @pytest.mark.parametrize("what", ["classify", "reconstruct", "generate", "edit", "swap", "walk"])
-def test_each_does_what_it_can_and_refuses_what_it_cannot(name, what, data):
+def test_each_baseline_supports_its_interventions_and_refuses_others(name, what, data):
     torch.set_default_dtype(torch.float32)
-    model = baselines.baseline(name, data.described(), 5, images="mlp")
+    model = models.baseline(name, data.described(), 5, images="mlp")
     x, y = data.batch(data.splits["valid"])
     arguments = {
         "classify": (x,),
@@ -506,9 +511,9 @@ def test_each_does_what_it_can_and_refuses_what_it_cannot(name, what, data):
     assert action(model, *arguments).shape == shape
 
 
-def test_an_edit_of_m2_is_another_label_and_the_same_rest(data):
+def test_an_edit_of_m2_changes_one_label_and_keeps_the_rest(data):
     torch.set_default_dtype(torch.float32)
-    m2 = baselines.baseline("m2", data.described(), 5, images="mlp")
+    m2 = models.baseline("m2", data.described(), 5, images="mlp")
     x, _ = data.batch(data.splits["valid"])
     y, _ = ccvae_pyro.predict(m2, x)
     z = m2.encoder(x, m2.code(y)).mean
@@ -517,16 +522,16 @@ def test_an_edit_of_m2_is_another_label_and_the_same_rest(data):
     assert_close(ccvae_pyro.edit(m2, x, "Hair", "blond"), expected.detach())
 
 
-def test_figures_of_what_a_model_cannot_do_are_missing(data):
+def test_metrics_that_a_model_does_not_support_are_missing(data):
     torch.set_default_dtype(torch.float32)
-    vae = baselines.baseline("vae", data.described(), 5, images="mlp")
-    figures = ccvae_pyro.evaluate(vae, Batches(data, 10).held_out("test"), Trace_ELBO())
-    assert np.isnan(figures["accuracy"])
-    assert figures["reconstruction_error"] > 0
+    vae = models.baseline("vae", data.described(), 5, images="mlp")
+    metrics = ccvae_pyro.evaluate(vae, Batches(data, 10).held_out("test"), Trace_ELBO())
+    assert np.isnan(metrics["accuracy"])
+    assert metrics["reconstruction_error"] > 0
 
 
-def test_an_unknown_relative_is_refused():
+def test_an_unknown_baseline_is_refused():
     with pytest.raises(ValueError, match=r"wanted one of vae, cvae, .*, got 'gan'"):
-        baselines.baseline("gan", [Binary("Hat")])
-    with pytest.raises(ValueError, match="wanted images as celeba, mnist or mlp, got 'cifar'"):
-        baselines.baseline("vae", [Binary("Hat")], images="cifar")
+        models.baseline("gan", [Binary("Hat")])
+    with pytest.raises(ValueError, match="images must be celeba, mnist or mlp, got 'cifar'"):
+        models.baseline("vae", [Binary("Hat")], images="cifar")

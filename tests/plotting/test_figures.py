@@ -1,4 +1,6 @@
-"""Figures: what they say, not how they look; that was looked at."""
+"""The texts and images that figures contain."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ import torch
 
 import ccvae_pyro
 from ccvae_pyro import plotting
+from ccvae_pyro.evaluation import BinaryMetrics, categorical_metrics
 from ccvae_pyro.labels import Binary, Categorical, Continuous, binaries
 from ccvae_pyro.models import baselines
 from ccvae_pyro.plotting import grid
@@ -21,24 +24,25 @@ def faces():
 
 
 def texts(figure):
-    """All that is written in a figure."""
+    """All texts of a figure."""
     figure.canvas.draw()
-    found = []
+    texts = []
     for axes in figure.axes:
-        found += [axes.get_title(), axes.get_ylabel(), *(t.get_text() for t in axes.texts)]
-        found += [t.get_text() for t in (*axes.get_yticklabels(), *axes.get_xticklabels())]
-    return [text for text in found if text]
+        texts += [axes.get_title(), axes.get_ylabel(), axes.get_xlabel()]
+        texts += [t.get_text() for t in axes.texts]
+        texts += [t.get_text() for t in (*axes.get_yticklabels(), *axes.get_xticklabels())]
+    return [text for text in texts if text]
 
 
 def image(figure, row, column, size=64):
-    """One of the images that a figure is made of."""
+    """One of the images in the grid of a figure."""
     start = np.array([row, column]) * (size + grid.GAP)
     canvas = figure.axes[0].images[0].get_array()
     return canvas[start[0] : start[0] + size, start[1] : start[1] + size]
 
 
 def shape(figure, size=64):
-    """How many rows and columns of images a figure has."""
+    """The number of rows and columns of images in a figure."""
     canvas = figure.axes[0].images[0].get_array()
     return tuple(n // (size + grid.GAP) for n in canvas.shape[:2])
 
@@ -52,10 +56,13 @@ def test_history_draws_each_epoch():
 
 
 def test_confusion_has_a_row_for_each_label():
-    label = {"sensitivity": 0.75, "specificity": 0.9, "frequency": 0.2}
-    figure = plotting.plot_confusion({"Bald": label, "Big_Beard": label | {"frequency": 0.4}})
+    metrics = BinaryMetrics(*[np.nan] * 9)
+    metrics = replace(metrics, sensitivity=0.75, specificity=0.9, prevalence=0.2)
+    per_label = {"Bald": metrics, "Big_Beard": replace(metrics, prevalence=0.4)}
+    figure = plotting.plot_confusion(per_label)
     assert np.allclose(figure.axes[0].images[0].get_array(), [[0.1, 0.75]] * 2)
     assert {"Bald (20%)", "Big Beard (40%)", "75.0%", "10.0%"} < set(texts(figure))
+    assert "label (prevalence)" in texts(figure)
 
 
 def test_reconstructions_have_a_row_for_each_epoch(faces):
@@ -76,23 +83,23 @@ def test_walk_has_a_row_for_each_label(faces):
     assert np.allclose(image(figure, 1, 2), expected.permute(1, 2, 0))
 
 
-def test_walk_2d_names_both_ways(faces):
+def test_walk_2d_names_the_ends_of_both_axes(faces):
     ccvae, x = faces
     figure = plotting.plot_walk_2d(ccvae, x[0], ("Bald", "Wearing_Hat"), num_steps=3)
-    said = {"with Bald", "without Bald", "with\nWearing Hat", "without\nWearing Hat"}
-    assert set(texts(figure)) == said
+    ends = {"with Bald", "without Bald", "with\nWearing Hat", "without\nWearing Hat"}
+    assert set(texts(figure)) == ends
     assert shape(figure) == (3, 3)
 
 
-def test_samples_say_what_was_ordered(faces):
+def test_samples_have_their_labels_on_the_left(faces):
     ccvae, _ = faces
-    orders = torch.tensor([[0.0, 1, 1], [0, 0, 0]])
-    figure = plotting.plot_samples(ccvae, orders, num_samples=2)
+    y = torch.tensor([[0.0, 1, 1], [0, 0, 0]])
+    figure = plotting.plot_samples(ccvae, y, num_samples=2)
     assert texts(figure) == ["Big Beard\nWearing Hat", "none"]
     assert shape(figure) == (2, 2)
 
 
-def test_edits_turn_labels_over_and_say_which_way(faces):
+def test_edits_set_labels_to_the_opposite_value_and_mark_it(faces):
     ccvae, x = faces
     ccvae.classifier.weight.data.zero_()
     ccvae.classifier.bias.data = torch.tensor([9.0, -9.0, -9.0])
@@ -112,18 +119,24 @@ def mixed():
     return ccvae_pyro.celeba(z_dim=6, labels=labels), torch.rand(3, 3, 64, 64)
 
 
-def test_confusion_of_classes_has_a_row_for_what_images_are_of():
+def test_class_confusion_has_a_row_for_each_true_class():
     figure = plotting.plot_class_confusion(HAIR, [[8, 2, 0], [0, 5, 0], [0, 0, 0]])
     assert np.allclose(figure.axes[0].images[0].get_array()[0], [0.8, 0.2, 0])
     assert {"black (10)", "dark red (5)", "white (0)", "80%", "100%"} < set(texts(figure))
 
 
-def test_a_confusion_without_binary_labels_is_told():
+def test_a_confusion_without_binary_labels_is_an_error():
+    metrics = categorical_metrics(np.array([], dtype=int), np.zeros((0, 3)))
     with pytest.raises(ValueError, match="no label is binary, got hair"):
-        plotting.plot_confusion({"hair": {"accuracy": 0.5, "confusion": []}})
+        plotting.plot_confusion({"hair": metrics})
 
 
-def test_walks_say_where_they_lead(mixed):
+def test_class_confusion_names_its_axes():
+    figure = plotting.plot_class_confusion(HAIR, np.eye(3, dtype=int).tolist())
+    assert {"true class (number of images)", "predicted hair"} < set(texts(figure))
+
+
+def test_walks_name_their_ends(mixed):
     ccvae, x = mixed
     figure = plotting.plot_walk(ccvae, x[0], ("hair", "Hat", "Age"), num_steps=3)
     assert texts(figure) == ["hair\nblack to white", "Hat\nwithout to with", "Age\n10 to 50"]
@@ -131,7 +144,7 @@ def test_walks_say_where_they_lead(mixed):
     assert set(texts(figure)) == {"black", "white", "Age 10", "Age 50"}
 
 
-def test_a_walk_leads_to_each_class(mixed):
+def test_class_walk_has_a_row_for_each_class(mixed):
     ccvae, x = mixed
     figure = plotting.plot_class_walk(ccvae, x[0], "hair", num_steps=4)
     assert shape(figure) == (3, 5)
@@ -142,10 +155,10 @@ def test_a_walk_leads_to_each_class(mixed):
     assert np.allclose(image(figure, 2, 1), reconstruction.permute(1, 2, 0), atol=1e-6)
 
 
-def test_orders_and_edits_of_every_kind_are_in_words(mixed):
+def test_values_of_every_kind_of_label_are_written_out(mixed):
     ccvae, x = mixed
-    orders = torch.tensor([[1.0, 1, 42], [2, 0, 17]])
-    figure = plotting.plot_samples(ccvae, orders, num_samples=2)
+    y = torch.tensor([[1.0, 1, 42], [2, 0, 17]])
+    figure = plotting.plot_samples(ccvae, y, num_samples=2)
     assert texts(figure) == ["dark red\nHat\nAge 42", "white\nAge 17"]
     figure = plotting.plot_edits(ccvae, x, ("hair", "Hat", "Age"))
     assert {"black", "dark\nred", "white", "Hat", "Age\n10", "Age\n50"} < set(texts(figure))
@@ -163,18 +176,21 @@ GRAPHS = {
         {"y": set(), "z_c": {"y"}, "z_style": set(), "x": {"z_c", "z_style"}},
         {"z_c": {"x"}, "y": {"z_c"}, "z_style": {"x"}},
     ),
+    "cvae": ({"z": set(), "x": {"y", "z"}}, {"z": {"x", "y"}}),  # y is an argument, not a site
 }
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_graphs_are_read_off_the_code(name):
+def test_graphs_are_inferred_from_the_code(name):
     torch.set_default_dtype(torch.float32)
     model = baselines.baseline(name, binaries(("Hat", "Beard")), 5, images="mlp")
-    x = torch.rand(2, 1, 28, 28)
-    functions = (model.model, model.guide)
-    assert tuple(dependencies(function, x=x) for function in functions) == GRAPHS[name]
-    figure = plotting.plot_graphs({name: (model, {"x": x})})
-    num_arrows = sum(len(of) for graph in GRAPHS[name] for of in graph.values())
+    arguments = {"x": torch.rand(2, 1, 28, 28)}
+    if name == "cvae":
+        arguments["y"] = torch.zeros(2, 2)
+    graphs = tuple(dependencies(each, **arguments) for each in (model.model, model.guide))
+    assert graphs == GRAPHS[name]
+    figure = plotting.plot_graphs({name: (model, arguments)})
+    num_arrows = sum(len(parents) for graph in GRAPHS[name] for parents in graph.values())
     drawn = [
         text for axis in figure.axes for text in axis.texts if getattr(text, "arrow_patch", None)
     ]
@@ -188,8 +204,8 @@ def test_swaps_have_a_row_for_each_image_and_a_column_for_each_donor(faces):
     donor, changed = x[2], ccvae_pyro.swap(ccvae, x[1:2], x[2:3], "Big_Beard")[0]
     for place, shown in {(0, 2): donor, (2, 0): x[1], (2, 2): changed}.items():
         assert np.allclose(image(figure, *place), shown.permute(1, 2, 0), atol=1e-6)
-    assert "Big Beard\nfrom:" in texts(figure)
-    assert "all labels\nfrom:" in texts(plotting.plot_swaps(ccvae, x[:2], x[1:]))
+    assert "donors of\nBig Beard" in texts(figure)
+    assert "donors of\nall labels" in texts(plotting.plot_swaps(ccvae, x[:2], x[1:]))
 
 
 def test_interpolations_start_and_end_at_the_images(faces):
@@ -201,17 +217,17 @@ def test_interpolations_start_and_end_at_the_images(faces):
         assert np.allclose(image(figure, *place), shown.permute(1, 2, 0), atol=1e-6)
 
 
-def test_variations_show_where_they_differ(faces):
+def test_variations_end_with_the_standard_deviation_of_pixels(faces):
     ccvae, x = faces
-    figure = plotting.plot_variations(ccvae, x[0], ["Bald", "Wearing_Hat"], num_draws=4)
+    figure = plotting.plot_variations(ccvae, x[0], ["Bald", "Wearing_Hat"], num_samples=4)
     assert shape(figure) == (2, 6)
     maps = np.stack([image(figure, row, 5) for row in (0, 1)])
     assert maps.max() == 1
     assert maps.min() >= 0
-    assert {"Bald", "Wearing Hat"} <= set(texts(figure))
+    assert {"Bald", "Wearing Hat", "standard\ndeviation"} <= set(texts(figure))
 
 
-def test_changes_are_written_label_by_label():
+def test_changes_are_annotated_unless_they_round_to_zero():
     figure = plotting.plot_change(NAMES, np.diag([0.9, 0.8, 0.7]) + 0.001)
     assert {"Big Beard", "90%", "80%", "70%"} < set(texts(figure))
     assert "0%" not in texts(figure)

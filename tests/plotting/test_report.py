@@ -1,4 +1,4 @@
-"""The page of a run: whole in one file, and true to what it was given."""
+"""The report of a run: one self-contained page with all that it was given."""
 
 import base64
 import re
@@ -23,7 +23,7 @@ METRICS = {
 
 
 class Page(HTMLParser):
-    """What a browser would find: tags left open, and what it would ask others for."""
+    """The tags, sources and texts of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -52,7 +52,7 @@ def text(tmp_path):
     return path.read_text()
 
 
-def test_a_report_is_whole_and_asks_nobody(text):
+def test_a_report_is_well_formed_and_self_contained(text):
     page = Page(text)
     assert page.open == []
     (source,) = page.sources
@@ -63,9 +63,9 @@ def test_a_report_is_whole_and_asks_nobody(text):
     assert not re.search("https?:|url\\(|@import", text)
 
 
-def test_a_report_says_what_it_was_given(text):
+def test_a_report_has_metrics_captions_and_settings(text):
     cells = Page(text).cells
-    for said in (
+    for cell in (
         "faces <3",
         "0.9877",
         "Wearing Hat",
@@ -75,6 +75,6 @@ def test_a_report_says_what_it_was_given(text):
         "epochs",
         "20",
     ):
-        assert said in cells
+        assert cell in cells
     assert 'A "walk" & more' in cells
     assert "nan" not in cells

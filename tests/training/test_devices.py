@@ -1,7 +1,7 @@
-"""Devices, and that nothing in a step waits for one.
+"""Devices, and that no operation in a step waits for an accelerator.
 
-An accelerator computes on its own until someone asks it for a value. Where there is none, what
-would ask is caught as it is called.
+An accelerator computes asynchronously until the host reads a value. These tests run on a CPU and
+record the operations that would read one.
 """
 
 import pyro
@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import ccvae_pyro
 from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO, JointAdam
-from ccvae_pyro.training.devices import pick_device, pick_precision
+from ccvae_pyro.training import make_step, pick_device, pick_precision
 
 MODULES = (
     "objectives._sampling",
@@ -26,7 +26,7 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GP
 
 
 class Waits(TorchDispatchMode):
-    """Collects the calls for which a host waits."""
+    """Records the operations for which the host waits."""
 
     NAMES = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal")
 
@@ -64,7 +64,7 @@ def batch_of(ccvae, labels):
         ExactCCVAE_ELBO(3.0),
         ExactCCVAE_ELBO(consistency_weight=2.0),
     ],
-    ids=["paper", "exact", "orders"],
+    ids=["paper", "exact", "label consistency"],
 )
 @pytest.mark.usefixtures("as_on_an_accelerator")
 def test_no_step_waits_for_an_accelerator(objective, labels):
@@ -76,7 +76,7 @@ def test_no_step_waits_for_an_accelerator(objective, labels):
     assert isinstance(loss, torch.Tensor)
 
 
-def test_what_waits_is_caught():
+def test_operations_that_wait_are_recorded():
     with Waits() as waits:
         float(torch.ones(3).sum())
         torch.ones(3)[torch.ones(3) > 0]
@@ -88,7 +88,7 @@ def test_what_waits_is_caught():
 def test_an_accelerator_takes_the_same_steps(objective, labels, monkeypatch):
     ccvae = make_ccvae()
     batch, losses, gradients = batch_of(ccvae, labels), [], []
-    # z is drawn in another way where all labels are known, so that noise has to be the same.
+    # z is sampled in another way if all labels are known: the noise has to be the same.
     monkeypatch.setattr(torch, "rand_like", lambda x: torch.full_like(x, 0.3))
     monkeypatch.setattr(torch, "rand", lambda shape, **kwargs: torch.full(shape, 0.3, **kwargs))
     for is_accelerator in (False, True):
@@ -99,7 +99,7 @@ def test_an_accelerator_takes_the_same_steps(objective, labels, monkeypatch):
         losses.append(torch.as_tensor(loss))
         gradients.append([p.grad for p in ccvae.parameters()])
         ccvae.zero_grad()
-    # Integrals take another number of nodes, lest their number be waited for.
+    # The number of quadrature nodes differs: on an accelerator it is fixed.
     assert_close(*losses, rtol=1e-6, atol=0)
     assert_close(*gradients, rtol=1e-4, atol=1e-4)
 
@@ -115,7 +115,7 @@ def test_no_step_waits_for_a_gpu(objective, labels):
         y[::2, 0] = torch.nan
     batch = (x,) if labels == "none" else (x, y)
     svi = SVI(ccvae.model, ccvae.guide, JointAdam({"lr": 1e-3}), loss=objective())
-    step = ccvae_pyro.training.step.stepper(ccvae, svi)
+    step = make_step(ccvae, svi)
     step(*batch)
     with pyro.validation_enabled(False):
         torch.cuda.set_sync_debug_mode("error")
@@ -125,12 +125,12 @@ def test_no_step_waits_for_a_gpu(objective, labels):
             torch.cuda.set_sync_debug_mode("default")
 
 
-def test_device_that_is_not_there_is_named():
+def test_a_missing_device_is_named_in_the_error():
     with pytest.raises(ValueError, match="there is no device 'abacus' here"):
         pick_device("abacus")
 
 
-def test_cpu_is_always_there():
+def test_the_cpu_is_always_available():
     assert pick_device("cpu").type == "cpu"
     assert pick_precision("bfloat16", torch.device("cpu")) == torch.bfloat16
 
@@ -138,6 +138,6 @@ def test_cpu_is_always_there():
 @pytest.mark.parametrize(
     ("has", "dtype"), [("amx_bf16", "bfloat16"), ("avx512_bf16", "bfloat16"), ("avx2", "float32")]
 )
-def test_bfloat16_is_for_processors_that_are_faster_by_it(has, dtype, monkeypatch):
+def test_bfloat16_is_picked_for_cpus_that_support_it_natively(has, dtype, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {has: True}, raising=False)
     assert pick_precision("auto", torch.device("cpu")) == getattr(torch, dtype)

@@ -1,4 +1,4 @@
-"""Several processes train what one would train."""
+"""Several processes train the same parameters as one."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import ccvae_pyro
 from ccvae_pyro.data import Batches
 from ccvae_pyro.distributions import _tilted_quadrature as tilted_grid
 from ccvae_pyro.io import checkpoint
-from ccvae_pyro.training import distributed as ranks
+from ccvae_pyro.training import distributed
 
 WORKER = Path(__file__).parents[1] / "ranks_worker.py"
 
@@ -23,8 +23,8 @@ def start(*arguments):
 
 
 @pytest.fixture
-def quiet(monkeypatch):
-    """Without noise, put back after the test."""
+def noiseless(monkeypatch):
+    """Replaces noise by constants, for this test only."""
     for owner in (torch.distributions.normal, torch.distributions.utils):
         monkeypatch.setattr(owner, "_standard_normal", owner._standard_normal)
     monkeypatch.setattr(tilted_grid, "is_free_to_read", tilted_grid.is_free_to_read)
@@ -37,21 +37,21 @@ def parameters(out):
     return checkpoint.read(out / "checkpoint.pt")["model"]
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("noiseless")
 @pytest.mark.parametrize("objective", ["paper", "exact"])
-def test_two_processes_train_what_one_trains(objective, tmp_path):
+def test_two_processes_train_the_same_parameters_as_one(objective, tmp_path):
     alone = train(tmp_path / "one", objective, 3)
     finished = start(tmp_path / "two", objective, 2)
     assert finished.returncode == 0, finished.stderr
-    # And one process goes on with what two have begun.
+    # One process resumes the run of two.
     together = train(tmp_path / "two", objective, 3)
-    losses = [[record["loss"] for record in run["history"]] for run in (alone, together)]
+    losses = [[record["loss"] for record in run.history] for run in (alone, together)]
     assert_close(*losses, rtol=1e-12, atol=0)
     assert_close(parameters(tmp_path / "two"), parameters(tmp_path / "one"), rtol=0, atol=1e-11)
 
 
-@pytest.mark.usefixtures("quiet")
-def test_two_processes_go_on_with_what_one_has_begun(tmp_path):
+@pytest.mark.usefixtures("noiseless")
+def test_two_processes_resume_the_run_of_one(tmp_path):
     train(tmp_path / "one", "exact", 3)
     train(tmp_path / "two", "exact", 1)
     assert start(tmp_path / "two", "exact", 3).returncode == 0
@@ -65,8 +65,8 @@ def test_a_killed_process_ends_the_run_with_an_error_and_leaves_a_good_checkpoin
     assert checkpoint.read(tmp_path / "checkpoint.pt")["epoch"] == 1
 
 
-@pytest.mark.usefixtures("quiet")
-def test_ctrl_c_in_one_process_stops_all_where_they_look(tmp_path):
+@pytest.mark.usefixtures("noiseless")
+def test_ctrl_c_in_one_process_stops_all_when_they_read_the_loss(tmp_path):
     train(tmp_path / "one", "exact", 3)
     assert start(tmp_path / "two", "exact", 100, "SIGINT").returncode != 0
     saved = checkpoint.read(tmp_path / "two" / "checkpoint.pt")
@@ -75,14 +75,19 @@ def test_ctrl_c_in_one_process_stops_all_where_they_look(tmp_path):
     assert_close(parameters(tmp_path / "two"), parameters(tmp_path / "one"), rtol=0, atol=1e-11)
 
 
-def test_a_process_that_is_alone_is_the_first_of_one(tmp_path):
-    assert (ranks.rank(), ranks.num_ranks(), ranks.total(2.5, 1)) == (0, 1, [2.5, 1.0])
-    with ranks.joined(torch.device("cpu")) as device, ranks.first_on_machine():
-        assert device == torch.device("cpu")
+def test_a_single_process_has_rank_0_in_a_world_of_size_1():
+    assert (distributed.rank(), distributed.world_size()) == (0, 1)
+    assert distributed.all_reduce_sum(2.5, 1) == [2.5, 1.0]
+    assert distributed.all_gather("mine") == ["mine"]
+    cpu = torch.device("cpu")
+    with distributed.process_group(cpu) as device, distributed.local_main_process_first():
+        assert device == cpu
 
 
-def test_batches_for_other_processes_than_there_are_are_refused(tmp_path):
+def test_batches_for_another_world_size_are_refused(tmp_path):
     ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5)
     batches = Batches(make_data(), 10, rank=1, num_ranks=2)
-    with pytest.raises(ValueError, match="wanted batches shared by 1 ranks, as there are, got 2"):
+    with pytest.raises(
+        ValueError, match="wanted batches shared by 1 processes, the world size, got 2"
+    ):
         ccvae_pyro.train(ccvae, None, batches, 1, tmp_path)

@@ -1,4 +1,4 @@
-"""One Adam for all parameters takes the steps that Pyro's many take."""
+"""JointAdam takes the same steps as Pyro's Adam."""
 
 import pyro
 import pytest
@@ -40,7 +40,7 @@ def test_steps_are_those_of_pyros_adam(options):
 
 @pytest.mark.parametrize("first", [JointAdam, Adam])
 @pytest.mark.parametrize("second", [JointAdam, Adam])
-def test_the_state_of_one_goes_on_as_the_other(first, second):
+def test_the_state_of_one_is_loaded_by_the_other(first, second):
     ccvae, undisturbed = start(Adam(rate_of))
     take_steps(undisturbed, 3, seed=1)
     take_steps(undisturbed, 3, seed=2)
@@ -54,7 +54,7 @@ def test_the_state_of_one_goes_on_as_the_other(first, second):
     assert_close(list(ccvae.parameters()), expected)
 
 
-def test_parameters_of_a_rate_share_a_group():
+def test_parameters_of_a_learning_rate_share_a_group():
     _, svi = start(JointAdam(rate_of))
     take_steps(svi, 1)
     groups = svi.optim.adam.param_groups
@@ -62,7 +62,7 @@ def test_parameters_of_a_rate_share_a_group():
     assert sum(len(group["params"]) for group in groups) == len(svi.optim.optim_objs)
 
 
-def test_a_parameter_that_a_step_does_not_use_stays():
+def test_a_parameter_without_a_gradient_does_not_move():
     a, b = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
     pyro.param("a", a), pyro.param("b", b)
     optim = JointAdam({"lr": 0.1})

@@ -1,4 +1,4 @@
-"""CVAE: images given their labels (Sohn et al., 2015)."""
+"""CVAE: a model of images given their labels (Sohn et al., 2015)."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ccvae_pyro.models.base import ImageModel, register
 
 
 class CVAE(ImageModel):
-    r"""The conditional VAE of Sohn et al. (2015), trained by Pyro's own objectives:
+    r"""The conditional VAE of Sohn et al. (2015), trained by Pyro's ELBOs:
 
     .. math:: \mathcal{L}(x \mid y) = \mathbb{E}_{q_\phi(z \mid x, y)} [\log p_\theta(x \mid y, z)]
               - \operatorname{KL}(q_\phi(z \mid x, y) \,\|\, p(z))
 
-    It has to be told the labels: it cannot read them, and an image of which one is missing teaches
-    it nothing. A label is all that it knows of it: there is no characteristic.
+    The labels are inputs: it cannot predict them, and it does not learn from images with missing
+    labels. It has no characteristics: an image depends on the value of a label alone.
 
     :param encoder: :math:`q_\phi(z \mid x, y)`, called as ``encoder(x, code)``.
-    :param decoder: :math:`p_\theta(x \mid y, z)`, called with code and ``z`` in one tensor.
+    :param decoder: :math:`p_\theta(x \mid y, z)`, called with the concatenated code and ``z``.
     :param prior: :math:`p(z)`, called as ``prior()``.
-    :param labels: what the labels are; their code is that of
-        :class:`~ccvae_pyro.components.LabelCode`.
+    :param labels: descriptions of the labels; :class:`~ccvae_pyro.components.LabelCode` encodes
+        them.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class CVAE(ImageModel):
         self.code = LabelCode(labels)
 
     def model(self, x: Tensor, y: Tensor) -> None:
-        """The generative model of images all of whose labels are known.
+        """The generative model; images with missing labels are masked.
 
         Site by site::
 
@@ -47,7 +47,7 @@ class CVAE(ImageModel):
             x ~ p(x | y, z)
         """
         register("cvae", self)
-        with pyro.plate("data", len(x)), poutine.mask(mask=_complete(y)):
+        with pyro.plate("data", len(x)), poutine.mask(mask=_is_labeled(y)):
             z = pyro.sample("z", self.prior())
             pyro.sample("x", self.decoder(join(self.code(y.nan_to_num()), z)), obs=x)
 
@@ -59,27 +59,28 @@ class CVAE(ImageModel):
             z ~ q(z | x, y)
         """
         register("cvae", self)
-        with pyro.plate("data", len(x)), poutine.mask(mask=_complete(y)):
+        with pyro.plate("data", len(x)), poutine.mask(mask=_is_labeled(y)):
             pyro.sample("z", self.encoder(x, self.code(y.nan_to_num())))
 
     def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
-        """The mean image of the labels' code and ``z``."""
-        return self.decoder(join(z_c, z_style)).mean
+        """The mean image given the labels' code and ``z``."""
+        image: Tensor = self.decoder(join(z_c, z_style)).mean
+        return image
 
     def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The labels' code, and ``z`` from its prior."""
+        """The labels' code, and a sample of ``z`` from its prior."""
         return self.code(y), self.prior().sample(y.shape[:-1])
 
     def latent_slice(self, index: int) -> slice:
-        """Where a label is in the code."""
+        """The position of a label in the code."""
         return self.code.latent_slice(index)
 
     def latent_prior(self, index: int, value: float) -> tuple[Tensor, Tensor]:
-        """The code of a label's value, with no deviation: there is one way to have it."""
+        """The code of a label's value, with standard deviation 0."""
         code = self.code(self.label_vector_with(index, value))[self.latent_slice(index)]
         return code, torch.zeros_like(code)
 
 
-def _complete(y: Tensor) -> Any:
-    """Of which images all labels are known."""
+def _is_labeled(y: Tensor) -> Any:
+    """Whether all labels of an image are known, shape ``(batch,)``."""
     return ~y.isnan().any(-1)

@@ -13,16 +13,16 @@ from ccvae_pyro.models.baselines.vae import VAE
 
 
 class M1(ImageModel):
-    r"""The first model of Kingma et al. (2014): a classifier of what a VAE makes of images.
+    r"""The first model of Kingma et al. (2014): a VAE, and a classifier of its latents.
 
-    It is trained in two stages: a :class:`VAE`, on all images, and then, with that as it is, the
-    classifier, by Pyro's own objectives, of which nothing is left but
+    It is trained in two stages: first a :class:`VAE` on all images; then the classifier, with the
+    VAE fixed. Pyro's ELBOs train the classifier too: for this model they reduce to
 
     .. math:: \sum_{i \text{ known}} \log q_\varphi(y_i \mid z = \mathbb{E}_{q_\phi}[z \mid x]) .
 
-    It cannot edit a label, as it does not know which part of ``z`` is the label's.
+    It cannot edit a label: no part of ``z`` belongs to one label.
 
-    :param vae: the trained model.
+    :param vae: the trained VAE.
     :param classifier: :math:`q_\varphi(y \mid z)`, called as ``classifier(z)``.
     """
 
@@ -35,29 +35,30 @@ class M1(ImageModel):
 
         Site by site::
 
-            y ~ q(y | z)              # z the posterior mean of the VAE
+            y ~ q(y | z)              # z: the posterior mean of the VAE
         """
         register("m1", self.classifier)
         with pyro.plate("data", len(x)):
             pyro.sample("y", KnownLabels(self.q_y_x(x)), obs=y)
 
     def guide(self, x: Tensor, y: Tensor) -> None:
-        """There is nothing to infer."""
+        """The inference model, which is empty: there are no latents."""
 
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         r""":math:`q_\varphi(y \mid z)` at the posterior mean."""
         with torch.no_grad():
             _, z = self.vae.encode(x)
-        return self.classifier(z)
+        q_y_x: TorchDistribution = self.classifier(z)
+        return q_y_x
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """As the VAE does."""
+        """The posterior means of the VAE's latents."""
         return self.vae.encode(x)
 
     def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
-        """As the VAE does."""
+        """The mean image given the VAE's latents."""
         return self.vae.decode(z_c, z_style)
 
     def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """As the VAE does, whatever the labels are."""
+        """Samples of the VAE's latents; the labels are ignored."""
         return self.vae.sample_latents(y)

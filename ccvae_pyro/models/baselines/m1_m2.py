@@ -1,4 +1,4 @@
-"""M1+M2: an M2 of what a VAE makes of images (Kingma et al., 2014)."""
+"""M1+M2: an M2 of the latents of a VAE (Kingma et al., 2014)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ccvae_pyro.models.baselines.vae import VAE
 
 class M1M2(ImageModel):
     r"""The stacked model of Kingma et al. (2014), trained by
-    :class:`~ccvae_pyro.models.baselines.M2_ELBO`, in two stages or at once.
+    :class:`~ccvae_pyro.objectives.M2_ELBO`, in two stages or jointly.
 
-    For two stages, train the VAE on all images, then :meth:`freeze` it and train the rest. As in
-    :class:`M2`, there is no characteristic to edit.
+    For two stages, train the VAE on all images, then :meth:`freeze` it and train the rest. As
+    :class:`M2`, it has no characteristics.
 
-    :param vae: images and :math:`z_1`.
-    :param m2: labels, :math:`z_2` and :math:`z_1` in the place of images.
+    :param vae: the VAE of the images, with latents :math:`z_1`.
+    :param m2: the M2 of :math:`z_1` in place of images, with latents :math:`z_2`.
     """
 
     def __init__(self, vae: VAE, m2: M2) -> None:
@@ -63,11 +63,11 @@ class M1M2(ImageModel):
             pyro.sample("z_2", m2.encoder(z_1, m2.code(y)))
 
     def freeze(self) -> None:
-        """Keeps the VAE as it is from now on."""
-        self.vae.eval().requires_grad_(False)  # Pyro warns of a frozen module that trains
+        """Fixes the parameters of the VAE."""
+        self.vae.eval().requires_grad_(False)  # Pyro warns of a frozen module in training mode
 
     def _registered(self) -> tuple[VAE, M2]:
-        """The two models, each registered by itself, so that the one may be frozen."""
+        """Registers the two models and returns them."""
         register("vae", self.vae)
         register("m2", self.m2)
         return self.vae, self.m2
@@ -77,8 +77,8 @@ class M1M2(ImageModel):
         return self.m2.q_y_x(self.vae.encode(x)[1])
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The code of the likeliest labels, and all else: the mean of :math:`z_2` given these,
-        and in how many deviations :math:`z_1` differs from what both make likely.
+        """The code of the most probable labels; the posterior mean of :math:`z_2` given these,
+        with the standardized residual of :math:`z_1` given both.
         """
         z_1 = self.vae.encode(x)[1]
         code, z_2 = self.m2.encode(z_1)
@@ -86,19 +86,21 @@ class M1M2(ImageModel):
         return code, torch.cat([z_2, (z_1 - p_z_1.mean) / p_z_1.variance.sqrt()], dim=-1)
 
     def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
-        """The mean image of :math:`z_1`."""
+        """The mean image given :math:`z_1`."""
         z_dim = self.m2.prior().event_shape[0]
         p_z_1 = self.m2.decoder(join(z_c, z_style[..., :z_dim]))
         return self.vae.decode(z_c, p_z_1.mean + z_style[..., z_dim:] * p_z_1.variance.sqrt())
 
     def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The labels' code, :math:`z_2` from its prior, and deviations of :math:`z_1`."""
+        """The labels' code; samples of :math:`z_2` and of the standardized :math:`z_1`."""
         code, z_2 = self.m2.sample_latents(y)
         z_1 = self.m2.decoder(join(code, z_2)).mean
         return code, torch.cat([z_2, torch.randn_like(z_1)], dim=-1)
 
     def latent_slice(self, index: int) -> slice:
+        """The position of a label in the code."""
         return self.m2.latent_slice(index)
 
     def latent_prior(self, index: int, value: float) -> tuple[Tensor, Tensor]:
+        """The code of a label's value, with standard deviation 0."""
         return self.m2.latent_prior(index, value)

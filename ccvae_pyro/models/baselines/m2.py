@@ -1,4 +1,4 @@
-"""M2: labels are latents, some of which are known (Kingma et al., 2014)."""
+"""M2: a model in which the labels are latents, known or not (Kingma et al., 2014)."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ccvae_pyro.models.baselines.cvae import CVAE
 
 class M2(CVAE):
     r"""The semi-supervised VAE of Kingma et al. (2014), trained by
-    :class:`~ccvae_pyro.models.baselines.M2_ELBO`.
+    :class:`~ccvae_pyro.objectives.M2_ELBO`.
 
-    It is a :class:`CVAE` that reads the labels off the image itself. It cannot edit *how* a label
-    is true: there is no characteristic between label and image.
+    It is a :class:`CVAE` with a classifier and a prior of the labels. It has no characteristics:
+    an image depends on the value of a label alone.
 
     :param classifier: :math:`q_\varphi(y \mid x)`, called as ``classifier(x)``.
     :param encoder: :math:`q_\phi(z \mid x, y)`, called as ``encoder(x, code)``.
-    :param decoder: :math:`p_\theta(x \mid y, z)`, called with code and ``z`` in one tensor.
+    :param decoder: :math:`p_\theta(x \mid y, z)`, called with the concatenated code and ``z``.
     :param prior: :math:`p(z)`, called as ``prior()``.
     :param label_prior: :math:`p(y)`, called as ``label_prior()``.
-    :param labels: what the labels are.
+    :param labels: descriptions of the labels.
     """
 
     def __init__(
@@ -73,9 +73,10 @@ class M2(CVAE):
 
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         r""":math:`q_\varphi(y \mid x)`."""
-        return self.classifier(x)
+        q_y_x: TorchDistribution = self.classifier(x)
+        return q_y_x
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The code of the likeliest labels, and the posterior mean of ``z`` given these."""
+        """The code of the most probable labels, and the posterior mean of ``z`` given these."""
         code = self.code(most_likely(self.q_y_x(x)))
         return code, self.encoder(x, code).mean

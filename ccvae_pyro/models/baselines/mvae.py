@@ -1,32 +1,30 @@
-"""MVAE: images and labels as two views of the same latents (Wu and Goodman, 2018)."""
+"""MVAE: images and labels as two modalities of the same latents (Wu and Goodman, 2018)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pyro
 import pyro.distributions as dist
 from pyro import poutine
 from pyro.distributions import TorchDistribution
-from pyro.infer import Trace_ELBO
 from torch import Tensor, nn
 
 from ccvae_pyro.distributions.partially_observed import KnownLabels
 from ccvae_pyro.labels import Label
 from ccvae_pyro.models.base import ImageModel, register
-from ccvae_pyro.objectives.sum_of_elbos import SumOfELBOs
 
 
 class MVAE(ImageModel):
-    r"""The multimodal VAE of Wu and Goodman (2018), trained by :class:`MVAE_ELBO`.
+    r"""The multimodal VAE of Wu and Goodman (2018), trained by
+    :class:`~ccvae_pyro.objectives.MVAE_ELBO`.
 
-    Whatever is seen of an image and its labels is an expert on ``z``, and the posterior their
-    product with the prior,
+    The posterior is a product of experts: of the prior, of the image if given, and of each given
+    label,
 
     .. math:: q(z \mid x, y) \propto p(z) \, \tilde q(z \mid x) \prod_i \tilde q(z \mid y_i) .
 
-    It cannot edit a label, as it does not know which part of ``z`` is the label's.
+    It cannot edit a label: no part of ``z`` belongs to one label.
 
     :param encoder: :math:`\tilde q(z \mid x)`, a Normal, called as ``(q_z,) = encoder(x)``.
     :param decoder: :math:`p_\theta(x \mid z)`, called as ``decoder(z)``.
@@ -34,9 +32,9 @@ class MVAE(ImageModel):
         called as ``experts(y)``.
     :param classifier: :math:`p(y \mid z)`, called as ``classifier(z)``.
     :param prior: :math:`p(z)`, a standard Normal, called as ``prior()``.
-    :param labels: what the labels are.
-    :param label_weight: how much labels count in the likelihood, the paper's :math:`\lambda`: in
-        its authors' code 10 for attributes of faces, 50 for classes of digits.
+    :param labels: descriptions of the labels.
+    :param label_weight: the weight of the labels' likelihood, the paper's :math:`\lambda`: in its
+        authors' code 10 for attributes of CelebA, 50 for classes of MNIST.
     """
 
     def __init__(
@@ -60,7 +58,7 @@ class MVAE(ImageModel):
 
             z ~ p(z)
             x ~ p(x | z)
-            y ~ p(y | z)              # of the labels that are known; counts label_weight times
+            y ~ p(y | z)              # of the known labels; scaled by label_weight
         """
         register("mvae", self)
         with pyro.plate("data", _size(x, y)):
@@ -76,14 +74,14 @@ class MVAE(ImageModel):
 
         Site by site::
 
-            z ~ q(z | x, y)           # the product of the experts on what is given
+            z ~ q(z | x, y)           # the product of the experts of what is given
         """
         register("mvae", self)
         with pyro.plate("data", _size(x, y)):
             pyro.sample("z", self.posterior(x, y))
 
     def posterior(self, x: Tensor | None = None, y: Tensor | None = None) -> dist.Independent:
-        """The product of the experts on what is given, and of the prior."""
+        """The product of the prior and of the experts of what is given."""
         normals = [(self.prior().mean[None], 1 / self.prior().variance[None])]
         if x is not None:
             (q_z,) = self.encoder(x)
@@ -94,52 +92,28 @@ class MVAE(ImageModel):
             normals += zip(q_z.mean.unbind(-2), precisions, strict=True)
         precision = sum(each for _, each in normals)
         loc = sum(loc * each for loc, each in normals) / precision
-        return dist.Normal(loc, precision.rsqrt()).to_event(1)
+        return dist.Independent(dist.Normal(loc, precision.rsqrt()), 1)
 
     def q_y_x(self, x: Tensor) -> TorchDistribution:
-        """Labels at the mean of ``z`` given the image alone."""
-        return self.classifier(self.posterior(x).mean)
+        r""":math:`p(y \mid z)` at the posterior mean of ``z`` given the image."""
+        q_y_x: TorchDistribution = self.classifier(self.posterior(x).mean)
+        return q_y_x
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """No latents of labels alone, and the mean of ``z`` given the image alone."""
+        """An empty ``z_c``, and the posterior mean of ``z`` given the image."""
         z = self.posterior(x).mean
         return z[..., :0], z
 
     def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
-        """The mean image of ``z``."""
-        return self.decoder(z_style).mean
+        """The mean image given ``z``."""
+        image: Tensor = self.decoder(z_style).mean
+        return image
 
     def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """No latents of labels alone, and ``z`` given the labels."""
+        """An empty ``z_c``, and a sample of ``z`` given the labels."""
         z = self.posterior(y=y).sample()
         return z[..., :0], z
 
 
 def _size(x: Tensor | None, y: Tensor | None) -> int:
     return len(y) if x is None else len(x)
-
-
-class MVAE_ELBO(SumOfELBOs):
-    r"""The objective of Wu and Goodman (2018), Eq. 4: that of an image and its labels, of the
-    image alone, and of the labels alone,
-
-    .. math:: \mathcal{L}(x, y) + \mathcal{L}(x) + \mathcal{L}(y) , \qquad
-        \mathcal{L}(\cdot) = \mathbb{E}_{q(z \mid \cdot)} \left[ \log
-            \frac{p(z) \, p(\cdot \mid z)}{q(z \mid \cdot)} \right] .
-
-    Labels that are missing are left out, and of an image without any the second term is left.
-
-    :param max_plate_nesting: how many plates the model nests.
-    """
-
-    def __init__(self, *, max_plate_nesting: int = 1) -> None:
-        super().__init__(max_plate_nesting=max_plate_nesting)
-
-    def terms(self, x: Tensor, y: Tensor | None = None) -> Iterator[tuple[Any, tuple]]:
-        """The three views, of the images that have them."""
-        bound = Trace_ELBO(max_plate_nesting=self.max_plate_nesting)
-        yield bound, (x,)
-        if y is not None and (is_labeled := ~y.isnan().all(-1)).any():
-            x, y = x[is_labeled], y[is_labeled]
-            yield bound, (x, y)
-            yield bound, (None, y)

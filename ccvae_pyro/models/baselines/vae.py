@@ -1,4 +1,4 @@
-"""VAE: no labels at all (Kingma and Welling, 2014)."""
+"""VAE: a model without labels (Kingma and Welling, 2014)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ccvae_pyro.models.base import ImageModel, register
 
 
 class VAE(ImageModel):
-    r"""The variational autoencoder of Kingma and Welling (2014), trained by Pyro's own objectives:
+    r"""The variational autoencoder of Kingma and Welling (2014), trained by Pyro's ELBOs:
 
     .. math:: \mathcal{L}(x) = \mathbb{E}_{q_\phi(z \mid x)} [\log p_\theta(x \mid z)]
               - \operatorname{KL}(q_\phi(z \mid x) \,\|\, p(z))
 
-    It knows of no labels: it can neither read them, nor edit them, and what it generates has any.
+    It ignores the labels: it cannot predict or edit them, nor generate images with target labels.
 
     :param encoder: :math:`q_\phi(z \mid x)`, called as ``(q_z,) = encoder(x)``.
     :param decoder: :math:`p_\theta(x \mid z)`, called as ``decoder(z)``.
     :param prior: :math:`p(z)`, called as ``prior()``.
-    :param labels: what the labels are that it does without.
+    :param labels: descriptions of the labels, which the model ignores.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class VAE(ImageModel):
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
 
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
-        """The generative model, whatever the labels are.
+        """The generative model; the labels are ignored.
 
         Site by site::
 
@@ -57,15 +57,16 @@ class VAE(ImageModel):
             pyro.sample("z", q_z)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """No latents of labels, and the posterior mean of ``z``."""
+        """An empty ``z_c``, and the posterior mean of ``z``."""
         z = self.encoder(x)[0].mean
         return z[..., :0], z
 
     def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
-        """The mean image of ``z``."""
-        return self.decoder(z_style).mean
+        """The mean image given ``z``."""
+        image: Tensor = self.decoder(z_style).mean
+        return image
 
     def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """As many ``z`` as there are rows of labels, whatever these are."""
+        """An empty ``z_c``, and a sample of ``z`` from its prior for each label vector."""
         z = self.prior().sample(y.shape[:-1])
         return z[..., :0], z
