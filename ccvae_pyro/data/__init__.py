@@ -1,32 +1,46 @@
-"""Images and labels: loaders, the uint8 cache and batches."""
+"""Images and labels: data sets, the cache, and batches."""
 
 from ccvae_pyro.data.batches import Batches
-from ccvae_pyro.data.datasets.avatars import load_avatars
-from ccvae_pyro.data.datasets.celeba import load_celeba
-from ccvae_pyro.data.datasets.image_csv import load_folder
-from ccvae_pyro.data.datasets.image_folder import load_class_folders
-from ccvae_pyro.data.datasets.mnist import load_mnist
+from ccvae_pyro.data.datasets import (
+    AVATAR_ATTRIBUTES,
+    PAPER_ATTRIBUTES,
+    VISIBLE_AVATAR_ATTRIBUTES,
+    download_celeba,
+    load_avatars,
+    load_celeba,
+    load_image_csv,
+    load_image_folder,
+    load_mnist,
+)
 from ccvae_pyro.data.decoding import read_image
+from ccvae_pyro.data.exclusivity import exclusive_pairs, with_exclusions
+from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.data.missing_labels import hide_labels, keep_labels_per_class
 from ccvae_pyro.data.splits import partition_splits, random_splits, stratified_splits
-from ccvae_pyro.data.tables.imputed import write_imputed
-from ccvae_pyro.data.tables.label_columns import describe
+from ccvae_pyro.data.tables import describe, write_imputed
 
 __all__ = [
+    "AVATAR_ATTRIBUTES",
+    "PAPER_ATTRIBUTES",
+    "VISIBLE_AVATAR_ATTRIBUTES",
     "Batches",
     "LabeledImages",
+    "atomic_write",
     "describe",
+    "download_celeba",
+    "exclusive_pairs",
     "hide_labels",
     "keep_labels_per_class",
     "load_avatars",
     "load_celeba",
-    "load_class_folders",
-    "load_folder",
+    "load_image_csv",
+    "load_image_folder",
     "load_mnist",
     "partition_splits",
     "random_splits",
     "read_image",
     "stratified_splits",
+    "with_exclusions",
     "write_imputed",
 ]

@@ -1,4 +1,4 @@
-"""Images moved and warped at random, so that a few with labels stand for many."""
+"""Random shifts and affine warps of training images."""
 
 from __future__ import annotations
 
@@ -7,52 +7,57 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ccvae_pyro.data.transfer import sent, staged
+from ccvae_pyro.data.prefetch import pin, to_device
 
 
-def draw_moves(num_images: int, shift: int, warp: float, rng: np.random.Generator) -> np.ndarray:
-    r"""How each image is to be changed, for :func:`warped`.
+def sample_transforms(
+    num_images: int, shift: int, warp: float, rng: np.random.Generator
+) -> np.ndarray:
+    r"""Samples one transform per image, for :func:`transform_images`.
 
-    A pixel at :math:`u`, from the center, is to show what was at :math:`A u + b`. Entries of
-    :math:`A - I` are uniform within ``warp`` of zero, which turns, stretches and slants, and those
-    of :math:`b` within ``shift`` pixels.
+    The transformed image shows at position :math:`u`, relative to the center, the pixel that was
+    at :math:`A u + t`. The entries of :math:`A - I` are uniform in ``[-warp, warp]``, so that
+    :math:`A` rotates, scales and shears the image. The entries of :math:`t` are uniform in
+    ``[-shift, shift]``.
 
-    :param shift: how far to move along each axis at most; by whole pixels, if there is no warp.
-    :param warp: how far entries are from those of the identity at most.
-    :returns: :math:`(A, b)`, right before down, shape ``(num_images, 2, 3)``, or, if there is no
-        warp, by how many pixels down and right, shape ``(num_images, 2)``.
+    :param shift: the largest shift along each axis, in pixels. Without a warp, shifts are whole
+        numbers of pixels.
+    :param warp: the largest difference between the entries of :math:`A` and the identity.
+    :returns: affine maps :math:`(A, t)` with coordinates in the order (right, down), shape
+        ``(num_images, 2, 3)``. If ``warp`` is 0, shifts (down, right), shape ``(num_images, 2)``.
     """
     if not warp:
         return rng.integers(2 * shift + 1, size=(2, num_images)).T - shift
-    by = rng.uniform(-1, 1, size=(num_images, 2, 3))
-    return np.concatenate([np.eye(2) + warp * by[:, :, :2], shift * by[:, :, 2:]], axis=2)
+    uniform = rng.uniform(-1, 1, size=(num_images, 2, 3))
+    matrices, shifts = np.eye(2) + warp * uniform[:, :, :2], shift * uniform[:, :, 2:]
+    return np.concatenate([matrices, shifts], axis=2)
 
 
-def warped(x: Tensor, moves: np.ndarray) -> Tensor:
-    """Images, each changed its own way; what comes into sight repeats the edge.
+def transform_images(x: Tensor, transforms: np.ndarray) -> Tensor:
+    """Applies one transform to each image. Pixels from outside an image repeat its edge.
 
     :param x: shape ``(batch, channels, height, width)``.
-    :param moves: from :func:`draw_moves`.
+    :param transforms: from :func:`sample_transforms`.
     """
     if not len(x):
-        return x  # affine_grid refuses a batch without images
-    return _moved(x, moves) if moves.ndim == 2 else _mapped(x, moves)
+        return x  # affine_grid refuses an empty batch
+    return _shift(x, transforms) if transforms.ndim == 2 else _warp(x, transforms)
 
 
-def _mapped(x: Tensor, maps: np.ndarray) -> Tensor:
-    """Images, each seen through a linear map of its own."""
-    unit = np.ones((2, 3))
-    unit[:, 2] = np.array(x.shape[:1:-1]) / 2  # half of width and height is 1 in a grid
-    in_grid = torch.from_numpy(maps / unit).to(x.dtype)
-    grid = F.affine_grid(sent(staged(in_grid, x.device), x.device), list(x.shape), False)
+def _warp(x: Tensor, maps: np.ndarray) -> Tensor:
+    """Resamples each image at the positions that its affine map gives."""
+    pixels_per_unit = np.ones((2, 3))
+    pixels_per_unit[:, 2] = np.array(x.shape[:1:-1]) / 2  # a grid's coordinates end at -1 and 1
+    theta = torch.from_numpy(maps / pixels_per_unit).to(x.dtype)
+    grid = F.affine_grid(to_device(pin(theta, x.device), x.device), list(x.shape), False)
     return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
-def _moved(x: Tensor, moves: np.ndarray) -> Tensor:
-    """Images, each moved its own way by whole pixels."""
-    by = sent(staged(moves, x.device), x.device)
+def _shift(x: Tensor, shifts: np.ndarray) -> Tensor:
+    """Shifts each image by a whole number of pixels along each axis."""
+    offsets = to_device(pin(shifts, x.device), x.device)
     down, right = (
-        (torch.arange(size, device=x.device) + by[:, axis : axis + 1]).clamp(0, size - 1)
+        (torch.arange(size, device=x.device) + offsets[:, axis : axis + 1]).clamp(0, size - 1)
         for axis, size in enumerate(x.shape[2:])
     )
     image = torch.arange(len(x), device=x.device)[:, None, None]

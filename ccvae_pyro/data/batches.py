@@ -1,4 +1,4 @@
-"""Batches: tensors gathered from the cache by index, each epoch in an order of its own."""
+"""Batches of images and labels, in a new random order in each epoch."""
 
 from __future__ import annotations
 
@@ -9,48 +9,53 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccvae_pyro.data.augmentation import draw_moves, warped
+from ccvae_pyro.data.augmentation import sample_transforms, transform_images
 from ccvae_pyro.data.labeled_images import LabeledImages
-from ccvae_pyro.data.prefetch import Feed, make_feed
+from ccvae_pyro.data.prefetch import Gather, make_gather
 
 
 class Batches:
-    """The training images in batches ``(x, y)``, in which a label that is missing is NaN.
+    """Batches ``(x, y)`` of training images and their labels, NaN where a label is missing.
 
-    Where no image has a label, a batch is ``(x,)``. Where few have, these are mixed into every
-    batch: an epoch shows each image without labels once, and those with labels as often as it
-    takes for ``labeled_share`` of each batch.
+    If no training image has a label, a batch is ``(x,)``. If only few have one, labeled images are
+    mixed into every batch: an epoch shows each unlabeled image once, and repeats labeled images as
+    often as needed for ``min_labeled_fraction`` of each batch.
 
-    The order of an epoch depends on ``seed`` and the epoch's number alone, so that a run which is
-    resumed in the middle of an epoch goes on with the very batches that were left.
+    The order of an epoch depends only on ``seed`` and the epoch's number, so that a run that is
+    resumed in the middle of an epoch continues with exactly the remaining batches.
 
-    Of processes that train together, each has its ``rank`` and takes its share of every batch: all
-    shares together are the batches of one process. Sizes, lengths and counts are of these.
+    In distributed training each process takes the images ``rank``, ``rank + world_size``, ... of
+    every batch. Sizes, lengths and counts refer to the batches of all processes together.
 
-    >>> from ccvae_pyro.data import LabeledImages
-    >>> from ccvae_pyro.labels import binaries
-    >>> images, labels = np.zeros((10, 8, 8, 3), np.uint8), np.ones((10, 1), np.float32)
-    >>> data = LabeledImages(images, labels, binaries(["Hat"]), {"train": np.arange(10)})
-    >>> [len(x) for x, y in Batches(data, 4).epoch(1)]
-    [4, 4, 2]
-    >>> [[len(x) for x, y in Batches(data, 4, rank=i, num_ranks=3).epoch(1)] for i in range(3)]
-    [[2, 2, 1], [1, 1, 1], [1, 1, 0]]
+    Example:
+
+        >>> from ccvae_pyro.data import LabeledImages
+        >>> from ccvae_pyro.labels import binaries
+        >>> images, labels = np.zeros((10, 8, 8, 3), np.uint8), np.ones((10, 1), np.float32)
+        >>> data = LabeledImages(images, labels, binaries(["Hat"]), {"train": np.arange(10)})
+        >>> [len(x) for x, y in Batches(data, 4).epoch(1)]
+        [4, 4, 2]
+        >>> [[len(x) for x, y in Batches(data, 4, rank=i, world_size=3).epoch(1)]
+        ...  for i in range(3)]
+        [[2, 2, 1], [1, 1, 1], [1, 1, 0]]
 
     :param data: images, labels and splits.
-    :param batch_size: how many images a batch has, over all processes; an epoch's last one may
-        have fewer, so that a share of it may be empty.
-    :param labeled_share: the least share of a batch that has labels, if any image has.
-    :param shift: training images are moved at random, by up to so many pixels along each axis.
-    :param warp: and turned, stretched and slanted, by up to this share of their size.
-    :param seed: for the order, and how images are moved and warped.
-    :param device: where the tensors go.
-    :param resident: keep the images of all splits there, as bytes, and gather them there. By
-        default they are if it is an accelerator with twice the memory free. Otherwise a thread
-        gathers them from where they are, two batches ahead.
-    :param rank: which of the processes this is, from 0.
-    :param num_ranks: how many processes share each batch.
-    :raises ValueError: if there are fewer training images than a batch takes, fewer images in a
-        batch than processes, ``labeled_share`` is no fraction, or there is no such rank.
+    :param batch_size: the number of images in a batch, over all processes. The last batch of an
+        epoch may be smaller, so that a process may get none of it.
+    :param min_labeled_fraction: the smallest fraction of labeled images in a batch, if any image
+        is labeled.
+    :param shift: training images are shifted at random by up to this many pixels along each axis.
+    :param warp: training images are rotated, scaled and sheared at random by up to this fraction
+        of their size.
+    :param seed: of the order and of the shifts and warps.
+    :param device: where the tensors are moved to.
+    :param resident: whether to keep the images of all splits on the device, as bytes, and gather
+        batches there. By default they are if the device is an accelerator and they take at most
+        half of its free memory. Otherwise a thread prefetches two batches on the host.
+    :param rank: the rank of this process, from 0.
+    :param world_size: the number of processes that share each batch.
+    :raises ValueError: if ``batch_size`` is larger than the number of training images or smaller
+        than ``world_size``, or another argument is out of its range.
     """
 
     def __init__(
@@ -58,14 +63,14 @@ class Batches:
         data: LabeledImages,
         batch_size: int = 200,
         *,
-        labeled_share: float = 0.25,
+        min_labeled_fraction: float = 0.25,
         shift: int = 0,
         warp: float = 0.0,
         seed: int = 0,
         device: torch.device | str = "cpu",
         resident: bool | None = None,
         rank: int = 0,
-        num_ranks: int = 1,
+        world_size: int = 1,
     ) -> None:
         rows = data.splits["train"]
         if not 1 <= batch_size <= len(rows):
@@ -73,58 +78,60 @@ class Batches:
                 f"the batch size must be between 1 and the number of training images, "
                 f"{len(rows)}, got {batch_size}"
             )
-        if not 0 <= labeled_share < 1:
-            raise ValueError(f"labeled_share must be at least 0 and below 1, got {labeled_share}")
-        _check_moves(shift, warp, data.images.shape[1:3])
-        _check_rank(rank, num_ranks, batch_size)
+        if not 0 <= min_labeled_fraction < 1:
+            raise ValueError(
+                f"min_labeled_fraction must be at least 0 and below 1, got {min_labeled_fraction}"
+            )
+        _check_augmentation(shift, warp, data.images.shape[1:3])
+        _check_rank(rank, world_size, batch_size)
         self.data, self.batch_size, self.seed, self.device = data, batch_size, seed, device
         self.shift, self.warp, self.resident = shift, warp, resident
-        self.rank, self.num_ranks = rank, num_ranks
-        # Every so many rows: the labeled ones of a mixed batch come first, and each gets of them.
-        self._share = slice(rank, None, num_ranks)
+        self.rank, self.world_size = rank, world_size
+        # Strided, so that each process gets its part of the labeled images, which come first.
+        self._part = slice(rank, None, world_size)
         is_labeled = ~np.isnan(data.labels[rows]).all(axis=1)
         self.labeled, self.unlabeled = rows[is_labeled], rows[~is_labeled]
-        # The number of labeled images in each batch, where they would be too few by chance.
+        # The number of labeled images in each batch; 0 if a random order has enough of them.
         self._num_labeled = 0
-        if 0 < len(self.labeled) < labeled_share * len(rows):
-            self._num_labeled = max(1, round(labeled_share * batch_size))
+        if 0 < len(self.labeled) < min_labeled_fraction * len(rows):
+            self._num_labeled = max(1, round(min_labeled_fraction * batch_size))
 
     def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
-        """The batches of an epoch, from batch ``start`` on."""
-        order = np.random.default_rng((self.seed, number))
+        """Yields the batches of an epoch, from batch ``start`` on."""
+        rng = np.random.default_rng((self.seed, number))
         if self._num_labeled:
-            batches = self._mixed(order)
+            batches = self._mixed(rng)
         else:
-            batches = _split(order.permutation(self.data.splits["train"]), self.batch_size)
-        shares = self._feed(rows[self._share] for rows in batches[start:])
-        for place, (x, y) in enumerate(shares, start):
+            batches = _chunks(rng.permutation(self.data.splits["train"]), self.batch_size)
+        parts = self._gather(rows[self._part] for rows in batches[start:])
+        for index, (x, y) in enumerate(parts, start):
             if self.shift or self.warp:
-                rng = np.random.default_rng((self.seed, number, place))
-                # Of the whole batch, so that an image's move does not depend on who shows it.
-                moves = draw_moves(len(batches[place]), self.shift, self.warp, rng)
-                x = warped(x, moves[self._share])
+                rng = np.random.default_rng((self.seed, number, index))
+                # Sampled for the whole batch, so that they do not depend on the world size.
+                transforms = sample_transforms(len(batches[index]), self.shift, self.warp, rng)
+                x = transform_images(x, transforms[self._part])
             yield (x, y) if len(self.labeled) else (x,)
 
     def held_out(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """The images of ``"valid"`` or ``"test"``, in their own order, with all their labels.
+        """Yields the images of ``"valid"`` or ``"test"`` in their own order, with all labels.
 
-        They are not shared: each process gets them all.
+        Every process gets all of them.
         """
-        yield from self._feed(_split(self.data.splits[split], self.batch_size))
+        yield from self._gather(_chunks(self.data.splits[split], self.batch_size))
 
     @property
     def num_images(self) -> int:
-        """How many images an epoch shows."""
+        """The number of images in an epoch, with repetitions."""
         if self._num_labeled:
             return len(self.unlabeled) + len(self) * self._num_labeled
         return len(self.data.splits["train"])
 
     @property
-    def label_share(self) -> float:
-        """The share of labels that are known, in the batches of an epoch."""
+    def label_fraction(self) -> float:
+        """The fraction of labels that are known in the batches of an epoch."""
         known = 1 - np.isnan(self.data.labels[self.labeled]).mean() if len(self.labeled) else 0.0
-        num_shown = len(self) * self._num_labeled or len(self.labeled)
-        return float(known * num_shown / self.num_images)
+        num_labeled = len(self) * self._num_labeled or len(self.labeled)
+        return float(known * num_labeled / self.num_images)
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -133,35 +140,43 @@ class Batches:
         return -(-len(self.data.splits["train"]) // self.batch_size)
 
     @cached_property
-    def _feed(self) -> Feed:
-        # Not before the first batch: by then the model is on the device, and what is left is free.
-        return make_feed(self.data, torch.device(self.device), self.resident)
+    def _gather(self) -> Gather:
+        # Made with the first batch: by then the model has taken its share of the device's memory.
+        return make_gather(
+            self.data.images,
+            self.data.labels,
+            np.concatenate(list(self.data.splits.values())),
+            torch.device(self.device),
+            self.resident,
+        )
 
     def _mixed(self, rng: np.random.Generator) -> list[np.ndarray]:
-        """Batches of unlabeled images, each with the same number of labeled ones."""
-        unlabeled = _split(rng.permutation(self.unlabeled), self.batch_size - self._num_labeled)
-        num_drawn = len(unlabeled) * self._num_labeled
-        num_rounds = -(-num_drawn // len(self.labeled))
-        drawn = np.concatenate([rng.permutation(self.labeled) for _ in range(num_rounds)])
-        labeled = _split(drawn[:num_drawn], self._num_labeled)
+        """Batches of unlabeled images, each with the same number of labeled ones in front."""
+        unlabeled = _chunks(rng.permutation(self.unlabeled), self.batch_size - self._num_labeled)
+        num_labeled = len(unlabeled) * self._num_labeled
+        num_rounds = -(-num_labeled // len(self.labeled))
+        repeated = np.concatenate([rng.permutation(self.labeled) for _ in range(num_rounds)])
+        labeled = _chunks(repeated[:num_labeled], self._num_labeled)
         return [np.concatenate(rows) for rows in zip(labeled, unlabeled, strict=True)]
 
 
-def _split(rows: np.ndarray, size: int) -> list[np.ndarray]:
+def _chunks(rows: np.ndarray, size: int) -> list[np.ndarray]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
-def _check_moves(shift: int, warp: float, size: tuple[int, ...]) -> None:
+def _check_augmentation(shift: int, warp: float, size: tuple[int, ...]) -> None:
     if not 0 <= shift < min(size):
-        raise ValueError(f"images can be moved by 0 pixels or more, within them, got {shift}")
+        raise ValueError(
+            f"shift must be at least 0 and below the size of an image, {min(size)}, got {shift}"
+        )
     if not 0 <= warp < 1:
         raise ValueError(f"warp must be at least 0 and below 1, got {warp}")
 
 
-def _check_rank(rank: int, num_ranks: int, batch_size: int) -> None:
-    if not 0 <= rank < num_ranks:
-        raise ValueError(f"rank must be at least 0 and below num_ranks, {num_ranks}, got {rank}")
-    if batch_size < num_ranks:
+def _check_rank(rank: int, world_size: int, batch_size: int) -> None:
+    if not 0 <= rank < world_size:
+        raise ValueError(f"rank must be at least 0 and below world_size, {world_size}, got {rank}")
+    if batch_size < world_size:
         raise ValueError(
-            f"a batch needs an image for each of {num_ranks} processes at least, got {batch_size}"
+            f"the batch size must be at least the world size, {world_size}, got {batch_size}"
         )

@@ -1,4 +1,4 @@
-"""Labels that exclude one another, as far as images show it."""
+"""Binary labels that exclude one another, found from their values."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from ccvae_pyro.labels import Binary, Label
 
-# So many images with both of two labels chance has to promise, before none tells of more than it:
-# where labels have nothing to do with one another, that happens once in exp(10) times.
-LEAST_EXPECTED = 10.0
+# Two independent labels that are expected together in 10 images occur together in none of them
+# with probability exp(-10), so that their absence is evidence of exclusion.
+MIN_EXPECTED = 10.0
 
 
 def exclusive_pairs(values: np.ndarray) -> np.ndarray:
-    """Which labels are never true together, though by chance some images would have both.
+    """Finds pairs of labels that never occur together, although independent labels would.
 
     :param values: labels that are 0 or 1, NaN where missing, shape ``(num_images, num_labels)``.
     :returns: booleans, shape ``(num_labels, num_labels)``.
@@ -27,23 +27,23 @@ def exclusive_pairs(values: np.ndarray) -> np.ndarray:
         [[False, True], [True, False]]
     """
     is_true, is_known = (values == 1).astype(np.float64), (~np.isnan(values)).astype(np.float64)
-    together, of_one = is_true.T @ is_true, is_true.T @ is_known
-    expected = of_one * of_one.T / np.maximum(is_known.T @ is_known, 1)
-    return (together == 0) & (expected >= LEAST_EXPECTED)
+    num_together, num_true = is_true.T @ is_true, is_true.T @ is_known
+    expected = num_true * num_true.T / np.maximum(is_known.T @ is_known, 1)
+    return np.asarray((num_together == 0) & (expected >= MIN_EXPECTED))
 
 
-def with_exclusions(kinds: Sequence[Label], values: np.ndarray) -> tuple[Label, ...]:
-    """Binary labels that know which others are never true beside them.
+def with_exclusions(labels: Sequence[Label], values: np.ndarray) -> tuple[Label, ...]:
+    """Fills in ``excludes`` of each binary label.
 
-    :param values: the labels of some images, a column for each of ``kinds``.
+    :param values: the values of the labels, one column per label.
     """
-    binary = [column for column, kind in enumerate(kinds) if isinstance(kind, Binary)]
-    names = np.array([kinds[column].name for column in binary])
+    binary = [column for column, label in enumerate(labels) if isinstance(label, Binary)]
+    names = np.array([labels[column].name for column in binary])
     excludes = {
         column: tuple(names[is_excluded].tolist())
         for column, is_excluded in zip(binary, exclusive_pairs(values[:, binary]), strict=True)
     }
     return tuple(
-        replace(kind, excludes=excludes[column]) if isinstance(kind, Binary) else kind
-        for column, kind in enumerate(kinds)
+        replace(label, excludes=excludes[column]) if isinstance(label, Binary) else label
+        for column, label in enumerate(labels)
     )

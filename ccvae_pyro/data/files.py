@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written atomically."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a path to write to; afterwards the file is at ``path``, or, on an error, nowhere.
+    """Yields a temporary path, and moves the file there to ``path`` at the end of the block.
+
+    If the block raises an error, the temporary file is removed and ``path`` is left as it was.
+    Missing parent folders are created.
 
     Example:
 
         >>> folder = Path(getfixture("tmp_path"))
-        >>> with atomic_write(folder / "hello.txt") as part:
-        ...     _ = part.write_text("hello")
+        >>> with atomic_write(folder / "hello.txt") as temporary:
+        ...     _ = temporary.write_text("hello")
         >>> (folder / "hello.txt").read_text()
         'hello'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())  # or a power cut could leave the new name on old blocks
-        part.replace(path)
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # otherwise a power cut could leave a truncated file
+        temporary.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -10,130 +10,142 @@ import torch
 from torch import Tensor
 
 from ccvae_pyro.data.exclusivity import with_exclusions
-from ccvae_pyro.data.transfer import sent, staged
+from ccvae_pyro.data.prefetch import as_floats, pin, to_device
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, check_labels, index_of
 
 
 @dataclass(frozen=True)
 class LabeledImages:
-    """Images with their labels, and which of them are for training, validation and test.
+    """Images, their labels, and the training, validation and test splits.
 
-    :param images: uint8, shape ``(num_images, height, width, channels)``; a memory map will do.
-    :param labels: float32, NaN where unknown, shape ``(num_images, num_labels)``.
-    :param kinds: what each column of ``labels`` is.
-    :param splits: the rows of ``"train"``, ``"valid"`` and ``"test"``.
-    :raises ValueError: if a label is no value of its kind; says which row and label.
+    :param images: uint8, shape ``(num_images, height, width, channels)``; may be a memory map.
+    :param labels: float32, NaN where missing, shape ``(num_images, num_labels)``.
+    :param label_types: the type of each column of ``labels``.
+    :param splits: the rows of the splits ``"train"``, ``"valid"`` and ``"test"``.
+    :raises ValueError: if a label has a value that its type does not allow; names row and label.
     """
 
     images: np.ndarray
     labels: np.ndarray
-    kinds: tuple[Label, ...]
+    label_types: tuple[Label, ...]
     splits: dict[str, np.ndarray]
 
     def __post_init__(self) -> None:
-        check_labels(torch.from_numpy(np.array(self.labels)), self.kinds)
+        check_labels(torch.from_numpy(np.array(self.labels)), self.label_types)
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """One name for each column of ``labels``."""
-        return tuple(kind.name for kind in self.kinds)
+        """The name of each column of ``labels``."""
+        return tuple(label.name for label in self.label_types)
 
     def select(self, labels: Sequence[str | int]) -> LabeledImages:
-        """Keeps some of the labels, given by name or number, in the order given.
+        """Keeps some of the labels, in the given order.
 
-        :raises ValueError: if there is no such label, or one is asked for twice.
+        :param labels: names or indices of labels.
+        :raises ValueError: if there is no such label, or a label is given twice.
         """
         columns = [index_of(label, self.label_names) for label in labels]
-        names = tuple(self.label_names[column] for column in columns)
         if len(set(columns)) < len(columns):
-            raise ValueError(f"each label can be selected once, got {', '.join(names)}")
-        kinds = tuple(self.kinds[column] for column in columns)
-        return replace(self, labels=self.labels[:, columns], kinds=kinds)
+            names = ", ".join(self.label_names[column] for column in columns)
+            raise ValueError(f"each label can be selected once, got {names}")
+        label_types = tuple(self.label_types[column] for column in columns)
+        return replace(self, labels=self.labels[:, columns], label_types=label_types)
 
     def combine(
         self, labels: Sequence[str | int], name: str, rest: str | None = None
     ) -> LabeledImages:
-        """Makes one label with classes of binary labels that exclude one another.
+        """Combines binary labels that exclude one another into one categorical label.
 
-        It takes the place of the first of them. Where none of them is true and one is missing,
-        it is missing.
+        The new label takes the position of the first of them. Its value is missing if none of the
+        labels is true and at least one is missing.
 
-        :param labels: the binary labels, by name or number; their names become the classes.
-        :param name: what the new label is called.
-        :param rest: a class for the images of which none is true; there must be none by default.
-        :raises ValueError: if a label is not binary, or an image has two of them, or none.
+        :param labels: names or indices of the binary labels; their names become the classes.
+        :param name: the name of the new label.
+        :param rest: an additional class for images where none of the labels is true. By default
+            there must be no such image.
+        :raises ValueError: if a label is not binary, or an image has two of them, or none and
+            there is no ``rest``.
         """
         columns = [index_of(label, self.label_names) for label in labels]
-        picked = self.select(labels)
-        values = _merged(picked, rest)
-        classes = picked.label_names if rest is None else (*picked.label_names, rest)
-        others = [column for column in range(len(self.kinds)) if column not in columns]
-        kinds: list[Label] = [self.kinds[column] for column in others]
-        if name in [kind.name for kind in kinds]:
+        selected = self.select(labels)
+        values = _combined_values(selected, rest)
+        classes = selected.label_names if rest is None else (*selected.label_names, rest)
+        others = [column for column in range(len(self.label_types)) if column not in columns]
+        label_types: list[Label] = [self.label_types[column] for column in others]
+        if name in [label.name for label in label_types]:
             raise ValueError(f"there is another label called {name!r}")
-        place = min(columns)
-        kinds.insert(place, Categorical(name, classes))
-        merged = np.insert(self.labels[:, others], place, values, axis=1)
-        return replace(self, labels=merged, kinds=tuple(kinds))
+        position = min(columns)
+        label_types.insert(position, Categorical(name, classes))
+        combined = np.insert(self.labels[:, others], position, values, axis=1)
+        return replace(self, labels=combined, label_types=tuple(label_types))
 
     def sample(self, num_images: int, seed: int) -> LabeledImages:
-        """Keeps some of the images, chosen at random, a like share of each split."""
-        share = min(1.0, num_images / sum(len(rows) for rows in self.splits.values()))
+        """Keeps a random subset of the images, with the same fraction of each split."""
+        fraction = min(1.0, num_images / sum(len(rows) for rows in self.splits.values()))
         rng = np.random.default_rng(seed)
         splits = {
-            name: np.sort(rng.choice(rows, round(share * len(rows)), replace=False))
+            name: np.sort(rng.choice(rows, round(fraction * len(rows)), replace=False))
             for name, rows in self.splits.items()
         }
         return replace(self, splits=splits)
 
     def batch(self, rows: np.ndarray, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-        """Gathers rows as tensors: images in [0, 1], laid out ``channels_last``, and labels."""
+        """Gathers rows as tensors.
+
+        :returns: images in [0, 1], laid out ``channels_last``, and labels.
+        """
         device = torch.device(device)
         images, labels = (
-            sent(staged(array[rows], device), device) for array in (self.images, self.labels)
+            to_device(pin(array[rows], device), device) for array in (self.images, self.labels)
         )
         return as_floats(images), labels
 
-    def described(self) -> tuple[Label, ...]:
-        """The labels, with the prior that the training images give them.
+    def with_empirical_priors(self) -> tuple[Label, ...]:
+        """The label types, with priors estimated from the training images.
 
-        Frequencies are kept off 0 and 1 by one observation of each class (Laplace's rule), so that
-        a label that the images always or never have still has a finite bound. Binary labels know
-        which others exclude them, where the images are enough to tell.
+        Prevalences and class frequencies use Laplace's rule of succession (one additional
+        observation of each class): they are never 0 or 1, so that the bound stays finite. Binary
+        labels get the labels that they exclude, see :mod:`ccvae_pyro.data.exclusivity`.
         """
-        labels = self.labels[self.splits["train"]].astype(np.float64)
-        columns = [column[~np.isnan(column)] for column in labels.T]
-        kinds = [fitted(kind, column) for kind, column in zip(self.kinds, columns, strict=True)]
-        return with_exclusions(kinds, labels)
+        values = self.labels[self.splits["train"]].astype(np.float64)
+        labels = [
+            _with_empirical_prior(label, column[~np.isnan(column)])
+            for label, column in zip(self.label_types, values.T, strict=True)
+        ]
+        return with_exclusions(labels, values)
 
-    def label_frequencies(self) -> Tensor:
-        """How frequent each binary label is among the training images, shape ``(num_labels,)``.
+    def label_prevalences(self) -> Tensor:
+        """The prevalence of each binary label in the training images, shape ``(num_labels,)``.
 
-        :raises ValueError: if a label is of another kind.
+        :raises ValueError: if a label is not binary.
         """
-        kinds = self.described()
-        if not all(isinstance(kind, Binary) for kind in kinds):
-            raise ValueError("only binary labels have one frequency: see described()")
-        return torch.tensor([kind.prevalence for kind in kinds])  # type: ignore[union-attr]
+        labels = self.with_empirical_priors()
+        prevalences = [label.prevalence for label in labels if isinstance(label, Binary)]
+        if len(prevalences) < len(labels):
+            raise ValueError("only binary labels have a prevalence: see with_empirical_priors()")
+        return torch.tensor(prevalences)
 
 
-def fitted(kind: Label, values: np.ndarray) -> Label:
-    """A label with the prior that its known values give it."""
-    if isinstance(kind, Continuous):
-        mean, deviation = (values.mean(), values.std()) if len(values) else (0.0, 1.0)
-        return replace(kind, mean=float(mean), std=float(deviation) or 1.0)
-    if isinstance(kind, Binary):
-        return replace(kind, prevalence=float((values.sum() + 1) / (len(values) + 2)))
-    counts = np.bincount(values.astype(int), minlength=len(kind.classes)) + 1.0
-    return replace(kind, class_frequencies=tuple((counts / counts.sum()).tolist()))
+def _with_empirical_prior(label: Label, values: np.ndarray) -> Label:
+    """A label type with the prior that its known values give."""
+    if isinstance(label, Continuous):
+        mean, std = (values.mean(), values.std()) if len(values) else (0.0, 1.0)
+        return replace(label, mean=float(mean), std=float(std) or 1.0)
+    if isinstance(label, Binary):
+        return replace(label, prevalence=float((values.sum() + 1) / (len(values) + 2)))
+    counts = np.bincount(values.astype(int), minlength=len(label.classes)) + 1.0
+    return replace(label, class_frequencies=tuple((counts / counts.sum()).tolist()))
 
 
-def _merged(data: LabeledImages, rest: str | None) -> np.ndarray:
-    """Which of binary labels is true; where none is, their number, or NaN if one is missing."""
+def _combined_values(data: LabeledImages, rest: str | None) -> np.ndarray:
+    """The index of the binary label that is true in each image.
+
+    Where none is true, the value is the number of labels, or NaN if a label is missing.
+    """
     names = data.label_names
-    if len(names) < 2 or not all(isinstance(kind, Binary) for kind in data.kinds):
-        got = ", ".join(f"{kind.name} ({type(kind).__name__})" for kind in data.kinds)
-        raise ValueError(f"wanted two binary labels at least, got {got}")
+    if len(names) < 2 or not all(isinstance(label, Binary) for label in data.label_types):
+        got = ", ".join(f"{label.name} ({type(label).__name__})" for label in data.label_types)
+        raise ValueError(f"wanted at least two binary labels, got {got}")
     if rest in names:
         raise ValueError(f"the rest needs a name of its own, got {rest!r}")
     is_true, is_missing = data.labels == 1, np.isnan(data.labels).any(axis=1)
@@ -141,20 +153,15 @@ def _merged(data: LabeledImages, rest: str | None) -> np.ndarray:
     if len(several := np.flatnonzero(num_true > 1)):
         first, second, *_ = np.array(names)[is_true[several[0]]]
         raise ValueError(
-            f"row {several[0]} is both {first} and {second}, and labels to combine exclude one "
-            f"another: so they do not in {len(several)} of {len(is_true)} rows"
+            f"row {several[0]} is both {first} and {second}, but combined labels must exclude one "
+            f"another: they do not in {len(several)} of {len(is_true)} rows"
         )
     is_none = num_true == 0
     if rest is None and len(without := np.flatnonzero(is_none & ~is_missing)):
         raise ValueError(
-            f"row {without[0]} is none of {', '.join(names)}, as {len(without)} of "
-            f"{len(is_true)} rows are: name a class for the rest"
+            f"row {without[0]} is none of {', '.join(names)}, as are {len(without)} of "
+            f"{len(is_true)} rows: name a class for the rest"
         )
     values = np.where(is_none, len(names), is_true.argmax(axis=1)).astype(np.float32)
     values[is_none & is_missing] = np.nan
     return values
-
-
-def as_floats(images: Tensor) -> Tensor:
-    """Images of bytes, shape ``(batch, height, width, channels)``, as models take them."""
-    return images.permute(0, 3, 1, 2).float() / 255

@@ -1,4 +1,8 @@
-"""How batches reach a device: out of a copy of the images there, or from a thread ahead of it."""
+"""Moving batches to a device: from a copy of all images there, or prefetched by a thread.
+
+On CUDA the copies are asynchronous: tensors are pinned (page-locked) and sent without blocking, so
+that the host never waits for the device.
+"""
 
 from __future__ import annotations
 
@@ -10,72 +14,134 @@ from typing import TypeVar
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
-from ccvae_pyro.data.labeled_images import LabeledImages, as_floats
-from ccvae_pyro.data.transfer import free_memory, sent, staged, uploaded
+NUM_PREFETCHED = 2  # batches gathered while the device is busy with another
+CHUNK_BYTES = 2**24  # of an upload: pinned memory is scarce, and PyTorch keeps it
+PROGRESS_BYTES = 2**28  # the size from which on an upload shows a progress bar
 
-NUM_AHEAD = 2  # batches that are gathered while the device is at another
-Feed = Callable[[Iterable[np.ndarray]], Iterator[tuple[Tensor, Tensor]]]
+# From the rows of each batch to its images and labels on a device.
+Gather = Callable[[Iterable[np.ndarray]], Iterator[tuple[Tensor, Tensor]]]
 Item = TypeVar("Item")
 
 
-def make_feed(data: LabeledImages, device: torch.device, resident: bool | None) -> Feed:
-    """A function from rows, an array for each batch, to images and labels on the device.
+def make_gather(
+    images: np.ndarray,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    device: torch.device,
+    resident: bool | None,
+) -> Gather:
+    """Makes a function from the rows of each batch to images and labels on a device.
 
-    :param resident: keep the images of all splits on the device, as bytes. By default they are if
-        it is an accelerator and they take half of its free memory at most.
+    :param images: uint8, shape ``(num_images, height, width, channels)``.
+    :param labels: float32, shape ``(num_images, num_labels)``.
+    :param rows: the rows that batches consist of.
+    :param resident: whether to keep the images of these rows on the device, as bytes. By default
+        they are if the device is an accelerator and they take at most half of its free memory.
     """
-    rows = np.unique(np.concatenate(list(data.splits.values()))).astype(np.int64)
+    rows = np.unique(rows).astype(np.int64)
     if resident is None:
-        num_bytes = len(rows) * (data.images[:1].nbytes + data.labels[:1].nbytes)
+        num_bytes = len(rows) * (images[:1].nbytes + labels[:1].nbytes)
         resident = device.type != "cpu" and num_bytes <= free_memory(device) // 2
-    return _resident(data, rows, device) if resident else _from_host(data, device)
+    if resident:
+        return _gather_on_device(images, labels, rows, device)
+    return _gather_on_host(images, labels, device)
 
 
-def ahead(function: Callable[[np.ndarray], Item], batches: Iterable[np.ndarray]) -> Iterator[Item]:
-    """What a function makes of each batch's rows, in a thread that is two batches ahead.
+def prefetch(
+    function: Callable[[np.ndarray], Item], batches: Iterable[np.ndarray]
+) -> Iterator[Item]:
+    """Applies a function to the rows of each batch, in a thread that is two batches ahead.
 
-    An error there is raised here, at the batch it belongs to. Where the results are not taken to
-    the end, the thread ends after the batch that it is at.
+    An error in the thread is raised here, at the batch that it belongs to. If the iterator is
+    closed early, the thread ends after its current batch.
 
-    >>> list(ahead(len, [np.array([5, 2]), np.array([3]), np.array([4])]))
-    [2, 1, 1]
+    Example:
+
+        >>> list(prefetch(len, [np.array([5, 2]), np.array([3]), np.array([4])]))
+        [2, 1, 1]
     """
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
     waiting: deque[Future[Item]] = deque()
     try:
         for rows in batches:
             waiting.append(thread.submit(function, rows))
-            if len(waiting) > NUM_AHEAD:
+            if len(waiting) > NUM_PREFETCHED:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
-        # Without waiting: a garbage collection may close this iterator in the very thread.
+        # Do not wait: garbage collection may close this iterator in the very thread.
         thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _resident(data: LabeledImages, rows: np.ndarray, device: torch.device) -> Feed:
-    """Gathers on the device, to which only the rows' numbers go."""
-    images, labels = (uploaded(array, rows, device) for array in (data.images, data.labels))
+def as_floats(images: Tensor) -> Tensor:
+    """Converts bytes to floats in [0, 1], laid out ``channels_last``.
 
-    def feed(batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
-        for wanted in batches:
-            places = sent(staged(np.searchsorted(rows, wanted), device), device)
-            yield as_floats(images.index_select(0, places)), labels.index_select(0, places)
-
-    return feed
+    :param images: uint8, shape ``(batch, height, width, channels)``.
+    :returns: shape ``(batch, channels, height, width)``.
+    """
+    return images.permute(0, 3, 1, 2).float() / 255
 
 
-def _from_host(data: LabeledImages, device: torch.device) -> Feed:
-    """Gathers ahead of time on the host, where the images may be a memory map."""
+def pin(array: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """An array as a tensor on the host, in pinned memory if the device is a CUDA device."""
+    tensor = torch.as_tensor(array)
+    return tensor.pin_memory() if device.type == "cuda" else tensor
 
-    def gather(rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        return staged(data.images[rows], device), staged(data.labels[rows], device)
 
-    def feed(batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
-        for images, labels in ahead(gather, batches):
-            # As bytes to the device: floats would be four times as many.
-            yield as_floats(sent(images, device)), sent(labels, device)
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copies a tensor from :func:`pin` to its device, without blocking on CUDA."""
+    # On other devices nothing keeps the memory alive until an asynchronous copy is done.
+    return tensor.to(device, non_blocking=device.type == "cuda")
 
-    return feed
+
+def upload(array: np.ndarray, rows: np.ndarray, device: torch.device) -> Tensor:
+    """Copies rows of an array to a device in chunks: a memory map need not fit into memory."""
+    dtype = torch.as_tensor(array[rows[:0]]).dtype
+    on_device = torch.empty((len(rows), *array.shape[1:]), dtype=dtype, device=device)
+    chunk_size = max(1, CHUNK_BYTES // array[:1].nbytes)
+    is_short = on_device.nbytes < PROGRESS_BYTES
+    with tqdm(
+        desc=f"images to {device}", total=len(rows), unit="image", disable=is_short
+    ) as progress:
+        for start in range(0, len(rows), chunk_size):
+            chunk = pin(array[rows[start : start + chunk_size]], device)
+            on_device[start : start + chunk_size].copy_(chunk, non_blocking=device.type == "cuda")
+            progress.update(len(chunk))
+    return on_device
+
+
+def free_memory(device: torch.device) -> int:
+    """The free memory of a CUDA device in bytes; for any other device, a cautious guess."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 2**31
+
+
+def _gather_on_device(
+    images: np.ndarray, labels: np.ndarray, rows: np.ndarray, device: torch.device
+) -> Gather:
+    """Keeps images and labels on the device; only indices are copied for each batch."""
+    device_images, device_labels = (upload(array, rows, device) for array in (images, labels))
+
+    def gather(batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch_rows in batches:
+            index = to_device(pin(np.searchsorted(rows, batch_rows), device), device)
+            x, y = device_images.index_select(0, index), device_labels.index_select(0, index)
+            yield as_floats(x), y
+
+    return gather
+
+
+def _gather_on_host(images: np.ndarray, labels: np.ndarray, device: torch.device) -> Gather:
+    """Prefetches batches on the host, where the images may be a memory map."""
+
+    def gather_rows(rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        return pin(images[rows], device), pin(labels[rows], device)
+
+    def gather(batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
+        for x, y in prefetch(gather_rows, batches):
+            # Bytes are copied and then converted: floats are four times as large.
+            yield as_floats(to_device(x, device)), to_device(y, device)
+
+    return gather

@@ -1,12 +1,12 @@
-"""What an avatar is chosen from, which attributes each choice makes true, and how often."""
+"""The variants and colors of avatars, the attributes that they imply, and their frequencies."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-VERSION = 1  # of these tables: another version, another cache
+VERSION = 1  # part of the cache's name: increase it with any change to these tables
 
-# Each row: what is drawn (a color, or one of several variants), the labels it earns, how often.
+# Rows of a color or a choice of variants, the attributes that it makes true, its frequency.
 Table = Sequence[tuple[str | tuple[str, ...], set[str], float]]
 
 HAIR_COLORS: Table = [
@@ -83,18 +83,20 @@ CLOTHES: Table = [
     (("overall",), {"Wearing_Overalls"}, 0.14),
     (("graphicShirt",), {"Printed_Shirt"}, 0.16),
 ]
-_TABLES: list[Table] = [HAIR_COLORS, SKIN_COLORS, CLOTHES_COLORS, TOPS, ACCESSORIES, FACIAL_HAIR]
-_TABLES += [MOUTHS, EYES, EYEBROWS, CLOTHES]
+_TABLES: tuple[Table, ...] = (
+    HAIR_COLORS, SKIN_COLORS, CLOTHES_COLORS, TOPS, ACCESSORIES, FACIAL_HAIR, MOUTHS, EYES,
+    EYEBROWS, CLOTHES,
+)  # fmt: skip
 ATTRIBUTES = tuple(sorted(set().union(*(row[1] for table in _TABLES for row in table))))
 
-# What one can see at 64 x 64 pixels without looking for it.
+# The attributes that are easily visible at 64 x 64 pixels.
 VISIBLE_ATTRIBUTES = (
     "Afro", "Bald", "Beard", "Black_Clothes", "Black_Hair", "Blond_Hair", "Blue_Clothes",
     "Brown_Hair", "Dark_Skin", "Eyeglasses", "Long_Hair", "Pale_Skin", "Red_Clothes", "Red_Hair",
     "Sunglasses", "Wearing_Blazer", "Wearing_Hat", "Wearing_Headscarf",
 )  # fmt: skip
 
-# Style: what varies in the picture and has no label.
+# Style: variation of the image without a label.
 HAT_COLORS = ("#25557c", "#929598", "#a7ffc4", "#ff5c5c", "#ffafb9", "#ffffb1")
 BACKGROUNDS = ("#d5e4f2", "#e2dced", "#dcebd8", "#f2e6d5", "#e6e6e6", "#d3ecec")
 GRAPHICS = ("bat", "bear", "cumbia", "resist", "skull")

@@ -1,8 +1,8 @@
-"""Avatars: cartoon faces with 40 attributes that are true of what is visible in the picture.
+"""Avatars: cartoon faces with 40 binary attributes that describe exactly what is visible.
 
 They are drawn by DiceBear's *avataaars*, a remix of Pablo Stanley's Avataaars, free for personal
-and commercial use. Whatever could hide an attribute excludes it: eyes are described where no
-glasses cover them, hair has a color where it shows.
+and commercial use. An attribute that is hidden in the image is false: sunglasses hide the shape of
+the eyes, and a hat hides the color of the hair.
 """
 
 from __future__ import annotations
@@ -29,15 +29,19 @@ from ccvae_pyro.data.splits import random_splits
 def load_avatars(
     root: Path | str, num_images: int = 12_000, *, size: int = 64, seed: int = 0
 ) -> LabeledImages:
-    """Avatars, drawn on first use and cached under ``root``; deterministic by seed.
+    """Avatars, drawn on first use and cached in ``root``.
 
-    :param num_images: how many to draw; ten parts of twelve are for training.
-    :param size: their height and width in pixels.
-    :raises ModuleNotFoundError: if what draws them is not installed.
+    Image ``i`` depends only on ``seed`` and ``i``.
+
+    :param root: the folder of the cache.
+    :param num_images: the number of images; 10/12 of them are for training.
+    :param size: the height and width in pixels.
+    :param seed: of the avatars and of the split.
+    :raises ModuleNotFoundError: if the extra ``avatars`` is not installed.
     """
     path = Path(root) / f"avatars-{num_images}-{size}px-seed{seed}-v{tables.VERSION}.npy"
-    if (cached := image_cache.read(path)) is not None:
-        return cached
+    if image_cache.is_complete(path):
+        return image_cache.read_labeled_images(path)
     if find_spec("dicebear") is None or find_spec("resvg_py") is None:
         raise ModuleNotFoundError("avatars need an extra: pip install 'ccvae-pyro[avatars]'")
     labels = np.empty((num_images, len(ATTRIBUTES)), dtype=np.uint8)
@@ -45,57 +49,62 @@ def load_avatars(
     def images() -> Generator[np.ndarray, None, None]:
         draw_one = partial(draw, seed, size=size)
         rows = range(num_images)
-        with image_cache.in_parallel(draw_one, rows, "drawing avatars", "processes") as drawn:
-            for row, (image, labels_of_row) in zip(rows, drawn, strict=True):
-                labels[row] = labels_of_row
+        with image_cache.parallel_map(draw_one, rows, "drawing avatars", "processes") as drawn:
+            for row, (image, image_labels) in enumerate(drawn):
+                labels[row] = image_labels
                 yield image
 
     image_cache.write_images(path, images(), (num_images, size, size, 3))
     splits = random_splits(np.arange(num_images), seed)
-    image_cache.write_labels(path, labels, ATTRIBUTES, splits)
-    return image_cache.read(path)
+    image_cache.write_binary_labels(path, labels, ATTRIBUTES, splits)
+    return image_cache.read_labeled_images(path)
 
 
 def compose(rng: np.random.Generator) -> tuple[dict[str, Any], set[str]]:
-    """Chooses an avatar: DiceBear's options for it, and the attributes that are true of it."""
-    labels: set[str] = set()
+    """Samples an avatar.
 
-    def pick(table: tables.Table, *, is_seen: bool = True) -> str | None:
-        """Draws one of a table's choices; unseen, the first, which makes no attribute true."""
+    :returns: DiceBear's options, and the attributes that are true.
+    """
+    attributes: set[str] = set()
+
+    def sample(table: tables.Table, *, is_visible: bool = True) -> str | None:
+        """Samples a row of a table; if it is not visible, the first row, without attributes."""
         frequencies = np.array([frequency for *_, frequency in table])
-        row = rng.choice(len(table), p=frequencies / frequencies.sum()) if is_seen else 0
-        drawn, new_labels, _ = table[row]
-        labels.update(new_labels)
-        return drawn if isinstance(drawn, str) else rng.choice(drawn) if drawn else None
+        row = rng.choice(len(table), p=frequencies / frequencies.sum()) if is_visible else 0
+        choice, new_attributes, _ = table[row]
+        attributes.update(new_attributes)
+        if isinstance(choice, str):
+            return choice
+        return str(rng.choice(choice)) if choice else None
 
-    top = pick(tables.TOPS)
-    accessories = pick(tables.ACCESSORIES)
-    shows_eyes = not labels & tables.HIDES_EYES
-    shows_chest = top != "hijab"  # which falls over chin and clothes
+    top = sample(tables.TOPS)
+    accessories = sample(tables.ACCESSORIES)
+    are_eyes_visible = not attributes & tables.HIDES_EYES
+    is_chest_visible = top != "hijab"  # a hijab covers chin and clothes
     options = {
         "topVariant": top,
         "accessoriesVariant": accessories,
-        "eyesVariant": pick(tables.EYES, is_seen=shows_eyes),
-        "eyebrowsVariant": pick(tables.EYEBROWS, is_seen=shows_eyes),
-        "mouthVariant": pick(tables.MOUTHS),
-        "facialHairVariant": pick(tables.FACIAL_HAIR, is_seen=shows_chest),
-        "clothesVariant": pick(tables.CLOTHES, is_seen=shows_chest),
+        "eyesVariant": sample(tables.EYES, is_visible=are_eyes_visible),
+        "eyebrowsVariant": sample(tables.EYEBROWS, is_visible=are_eyes_visible),
+        "mouthVariant": sample(tables.MOUTHS),
+        "facialHairVariant": sample(tables.FACIAL_HAIR, is_visible=is_chest_visible),
+        "clothesVariant": sample(tables.CLOTHES, is_visible=is_chest_visible),
         "clothesGraphicVariant": rng.choice(tables.GRAPHICS),
-        "skinColor": pick(tables.SKIN_COLORS),
-        "clothesColor": pick(tables.CLOTHES_COLORS),
+        "skinColor": sample(tables.SKIN_COLORS),
+        "clothesColor": sample(tables.CLOTHES_COLORS),
         "hatColor": rng.choice(tables.HAT_COLORS),
         "accessoriesColor": "#262e33",
         "backgroundColor": rng.choice(tables.BACKGROUNDS),
     }
-    hair_labels = {label for _, names, _ in tables.HAIR_COLORS for label in names}
-    options["hairColor"] = options["facialHairColor"] = pick(tables.HAIR_COLORS)
-    if labels & tables.HIDES_HAIR:
-        labels -= hair_labels
-    return options, labels
+    hair_colors = {name for _, names, _ in tables.HAIR_COLORS for name in names}
+    options["hairColor"] = options["facialHairColor"] = sample(tables.HAIR_COLORS)
+    if attributes & tables.HIDES_HAIR:
+        attributes -= hair_colors
+    return options, attributes
 
 
 def draw(seed: int, index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draws avatar number ``index`` of the set that belongs to ``seed``.
+    """Draws the avatar with a given index in the set with a given seed.
 
     :returns: the image, uint8 of shape ``(size, size, 3)``, and its labels, 0 or 1, of shape
         ``(len(ATTRIBUTES),)``.
@@ -104,7 +113,7 @@ def draw(seed: int, index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     from dicebear import Avatar
 
     rng = np.random.default_rng((seed, index))
-    choices, labels = compose(rng)
+    choices, attributes = compose(rng)
     options: dict[str, Any] = {"seed": "ccvae", "size": size}
     for name, choice in choices.items():
         options[name] = [str(choice)] if choice else []
@@ -115,7 +124,7 @@ def draw(seed: int, index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     svg = Avatar(_style(), options).to_string()
     png = resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True)
     image = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-    return image, np.array([label in labels for label in ATTRIBUTES], dtype=np.uint8)
+    return image, np.array([name in attributes for name in ATTRIBUTES], dtype=np.uint8)
 
 
 @cache

@@ -5,7 +5,7 @@
     root/
       img_align_celeba/000001.jpg ...
       list_attr_celeba.txt or .csv         -1 or 0 is no, 1 is yes, an empty cell is unknown
-      list_eval_partition.txt or .csv      0 train, 1 valid, 2 test; without it, a random split
+      list_eval_partition.txt or .csv      0 train, 1 valid, 2 test; by default a random split
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ccvae_pyro.data import cache as image_cache
-from ccvae_pyro.data.decoding import decode_all, decode_image
+from ccvae_pyro.data.decoding import decode_image, image_size
 from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.data.splits import partition_splits, random_splits
-from ccvae_pyro.data.tables.celeba_lists import find_list, read_attributes
-from ccvae_pyro.data.tables.lists import read_partition
+from ccvae_pyro.data.tables.celeba_lists import find_list, read_attributes, read_partition
 
 # The 18 attributes of the CCVAE paper.
 PAPER_ATTRIBUTES = (
@@ -42,14 +40,14 @@ def load_celeba(
 ) -> LabeledImages:
     """CelebA from a folder in its own layout, decoded once and cached in ``root/ccvae_cache``.
 
-    :param root: the folder, or the one above it, as torchvision leaves it.
+    :param root: the folder, or its parent, which is what torchvision's download expects.
     :param size: the height and width to resize to.
-    :param crop: the side of the square to cut from the center first (148 is common); by default
-        the whole image is resized, as in the paper.
-    :param skip_unreadable: leave out images that cannot be read, and say how many.
-    :param seed: for the random split, where there is no partition list.
-    :raises FileNotFoundError: if the folder, a list or an image is not there.
-    :raises ValueError: if a list or an image is not as it should be; says which line or file.
+    :param crop: the side of a square to cut from the center first (148 is common); by default the
+        whole image is resized, as in the paper.
+    :param skip_unreadable: leave out images that cannot be read, and print how many.
+    :param seed: of the random split, which is used if there is no partition list.
+    :raises FileNotFoundError: if the folder, a list or an image does not exist.
+    :raises ValueError: if a list or an image is invalid; names the line or the file.
     """
     root, folder = find_folders(Path(root))
     attribute_list = find_list(root, "list_attr_celeba")
@@ -57,33 +55,36 @@ def load_celeba(
         raise FileNotFoundError(f"{root} has no list_attr_celeba.txt or list_attr_celeba.csv")
     label_names, files, labels = read_attributes(attribute_list)
     partition = find_list(root, "list_eval_partition")
-    parts = None if partition is None else read_partition(partition, files)
-    settings = [label_names, files, parts, size, crop, skip_unreadable, seed]
+    split_names = None if partition is None else read_partition(partition, files)
+    settings = [label_names, files, split_names, size, crop, skip_unreadable, seed]
     digest = hashlib.sha256(repr(settings).encode() + labels.tobytes()).hexdigest()[:12]
-    path = root / image_cache.FOLDER / f"celeba-{size}px-{digest}.npy"
-    if (cached := image_cache.read(path)) is not None:
-        return cached
+    path = root / image_cache.CACHE_FOLDER / f"celeba-{size}px-{digest}.npy"
+    if image_cache.is_complete(path):
+        return image_cache.read_labeled_images(path)
 
     paths = [folder / file for file in files]
-    expected = next(filter(None, map(_size, paths)), None)
-    decode = partial(decode_image, size=size, crop=crop, expected=expected)
-    is_readable = decode_all(path, paths, decode, (size, size, 3), skip_unreadable)
+    expected_size = next(filter(None, map(image_size, paths)), None)
+    decode = partial(decode_image, size=size, crop=crop, expected_size=expected_size)
+    is_readable = image_cache.decode_images(path, paths, decode, (size, size, 3), skip_unreadable)
     rows = np.flatnonzero(is_readable)
-    splits = random_splits(rows, seed) if parts is None else partition_splits(rows, parts)
-    image_cache.write_labels(path, labels, label_names, splits)
-    return image_cache.read(path)
+    if split_names is None:
+        splits = random_splits(rows, seed)
+    else:
+        splits = partition_splits(rows, split_names)
+    image_cache.write_binary_labels(path, labels, label_names, splits)
+    return image_cache.read_labeled_images(path)
 
 
-def download(root: Path | str) -> None:
-    """Asks torchvision to download CelebA to ``root/celeba``, some 1.4 GB.
+def download_celeba(root: Path | str) -> None:
+    """Downloads CelebA (1.4 GB) to ``root/celeba`` with torchvision.
 
-    :raises ConnectionError: if that fails, as it does whenever Google's daily quota is used up.
+    :raises ConnectionError: if that fails, as it does when Google's daily quota is used up.
     """
     from torchvision import datasets
 
     try:
         datasets.CelebA(str(root), target_type="attr", download=True)
-    except Exception as error:  # gdown and torchvision raise whatever they met
+    except Exception as error:  # gdown and torchvision raise many types
         raise ConnectionError(
             f"torchvision could not download CelebA ({error}). Google limits how often it is "
             "fetched in a day: try again tomorrow, or download img_align_celeba.zip, "
@@ -93,17 +94,9 @@ def download(root: Path | str) -> None:
 
 
 def find_folders(root: Path) -> tuple[Path, Path]:
-    """The folder that holds the lists, and the one that holds the images."""
+    """The folder of the lists, and the folder of the images."""
     for base in (root, root / "celeba"):
         for folder in (base / "img_align_celeba" / "img_align_celeba", base / "img_align_celeba"):
             if folder.is_dir():
                 return base, folder
     raise FileNotFoundError(f"{root} is not in CelebA's layout: it has no folder img_align_celeba")
-
-
-def _size(path: Path) -> tuple[int, int] | None:
-    try:
-        with Image.open(path) as file:
-            return file.size
-    except OSError:
-        return None

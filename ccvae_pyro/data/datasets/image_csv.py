@@ -1,4 +1,4 @@
-"""Your own images: a folder of them, and a CSV of labels."""
+"""A folder of images with a CSV of their labels."""
 
 from __future__ import annotations
 
@@ -7,101 +7,109 @@ from pathlib import Path
 
 import numpy as np
 
-from ccvae_pyro.data.decoding import cache_path, load_images
+from ccvae_pyro.data.cache import folder_cache_path, load_images
 from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.data.splits import partition_splits, random_splits, stratified_splits
-from ccvae_pyro.data.tables.label_columns import read_column
-from ccvae_pyro.data.tables.label_table import LabelTable, find_parts, read_table
+from ccvae_pyro.data.tables.label_table import LabelTable, find_partition, read_table
+from ccvae_pyro.data.tables.label_types import read_label
 from ccvae_pyro.labels import Label, index_of
 
 
-def load_folder(
+def load_image_csv(
     root: Path | str,
     labels: Path | str,
     *,
     size: int = 64,
-    kinds: Mapping[str, str | Label] | None = None,
+    label_types: Mapping[str, str | Label] | None = None,
     channels: int | None = None,
     partition: Path | str | None = None,
     stratify: str | None = None,
     seed: int = 0,
     skip_unreadable: bool = False,
 ) -> LabeledImages:
-    """Images of any sizes with the labels of a CSV, decoded once into ``root/ccvae_cache``.
+    """Images of any sizes with labels from a CSV, decoded once and cached in ``root/ccvae_cache``.
 
-    The CSV has a header. Its first column is the name of a file in ``root``, each other column is
-    a label, and an empty cell a label that is missing. What kind each label is of is guessed from
-    its values; :func:`~ccvae_pyro.data.describe` says how they were understood.
+    The CSV has a header. Its first column holds the names of files in ``root``. Each other column
+    is a label, and an empty cell is a missing label. The type of each label is guessed from its
+    values; :func:`~ccvae_pyro.data.describe` shows the result.
 
+    :param root: the folder of the images.
     :param labels: the CSV.
     :param size: the height and width to resize to.
-    :param kinds: for labels by name, ``"binary"``, ``"categorical"`` or ``"continuous"`` in place
-        of the guess, or a label with its classes.
+    :param label_types: types of labels by name, where they should not be guessed: ``"binary"``,
+        ``"categorical"`` or ``"continuous"``, or a label with its classes.
     :param channels: 1 for grey, 3 for color; by default grey if all files are.
-    :param partition: a column of the CSV, or a list of files, that says which image is for
-        training, validation and test: 0, 1, 2 or train, valid, test. By default it is random.
-    :param stratify: the label whose classes a random split parts alike.
-    :param seed: for the random split.
-    :param skip_unreadable: leave out images that are missing or unreadable, and say how many.
-    :raises FileNotFoundError: if the folder, a list or an image is not there.
-    :raises ValueError: if a list or an image is not as it should be; says which line or file.
+    :param partition: a column of the CSV, or a file that lists images, which says whether an image
+        is for training, validation or testing: 0, 1, 2 or train, valid, test. By default the split
+        is random.
+    :param stratify: the label whose classes a random split divides in the same proportions.
+    :param seed: of the random split.
+    :param skip_unreadable: leave out images that are missing or unreadable, and print how many.
+    :raises FileNotFoundError: if the folder, the CSV, the partition or an image does not exist.
+    :raises ValueError: if a table or an image is invalid; names the line or the file.
     """
     root, table = Path(root), read_table(Path(labels))
     if not root.is_dir():
-        raise FileNotFoundError(f"the folder of images, {root}, is not there")
+        raise FileNotFoundError(f"the folder of images, {root}, does not exist")
     if partition is not None and stratify is not None:
-        raise ValueError(f"stratify={stratify!r} has no say where partition={partition!r} has")
-    parts, used = (None, None) if partition is None else find_parts(table, partition)
-    found, values = _read_labels(table, used, kinds or {})
-    classes = None if stratify is None else values[:, _find_classes(stratify, found)]
-    path = cache_path(root, table.files, size, channels, skip_unreadable)
+        raise ValueError(
+            f"stratify={stratify!r} has no effect on a given partition, {partition!r}: use one"
+        )
+    split_names, partition_column = (
+        (None, None) if partition is None else find_partition(table, partition)
+    )
+    found_types, values = _read_labels(table, partition_column, label_types or {})
+    classes = None if stratify is None else values[:, _find_stratum(stratify, found_types)]
+    path = folder_cache_path(root, table.files, size, channels, skip_unreadable)
     if not (skip_unreadable or path.exists()):
         _check_files(root, table)
     paths = [root / file for file in table.files]
     images, is_readable = load_images(path, paths, size, channels, skip_unreadable)
     rows = np.flatnonzero(is_readable)
-    if parts is not None:
-        splits = partition_splits(rows, parts)
+    if split_names is not None:
+        splits = partition_splits(rows, split_names)
     elif classes is not None:
         splits = stratified_splits(rows, classes[rows], seed)
     else:
         splits = random_splits(rows, seed)
-    return LabeledImages(images, values, found, splits)
+    return LabeledImages(images, values, found_types, splits)
 
 
 def _read_labels(
-    table: LabelTable, used: str | None, kinds: Mapping[str, str | Label]
+    table: LabelTable, partition_column: str | None, label_types: Mapping[str, str | Label]
 ) -> tuple[tuple[Label, ...], np.ndarray]:
-    """The labels and their values, of all columns but the one that is used otherwise."""
-    columns = [column for column in table.columns if column.name != used]
-    if not columns:
-        raise ValueError(f"{table.path} has no label beside the partition, {used!r}")
-    names = [column.name for column in columns]
-    asked = {
-        names[index_of(name, names, f"label of {table.path}")]: k for name, k in kinds.items()
+    """The labels and their values, from all columns but that of the partition."""
+    names = [name for name in table.names if name != partition_column]
+    if not names:
+        raise ValueError(f"{table.path} has no label beside the partition, {partition_column!r}")
+    given = {
+        names[index_of(name, names, f"label of {table.path}")]: label_type
+        for name, label_type in label_types.items()
     }
-    if not any(cell for column in columns for cell in column.cells):
+    if (table.cells[names] == "").all(axis=None):
         raise ValueError(
             f"{table.path} labels none of its {len(table.files)} images: every cell is empty"
         )
-    read = [read_column(column, asked.get(column.name)) for column in columns]
-    return tuple(kind for kind, _ in read), np.stack([values for _, values in read], axis=1)
+    read = [read_label(table, name, given.get(name)) for name in names]
+    return tuple(label for label, _ in read), np.stack([values for _, values in read], axis=1)
 
 
-def _find_classes(stratify: str, kinds: Sequence[Label]) -> int:
-    place = index_of(stratify, [kind.name for kind in kinds])
-    if not kinds[place].classes:
+def _find_stratum(stratify: str, label_types: Sequence[Label]) -> int:
+    """The column of the label by which a split is stratified."""
+    column = index_of(stratify, [label.name for label in label_types])
+    if not label_types[column].classes:
         raise ValueError(
-            f"a split is stratified by a label with classes, {stratify!r} is a number"
+            f"a split is stratified by a label with classes, but {stratify!r} is continuous"
         )
-    return place
+    return column
 
 
 def _check_files(root: Path, table: LabelTable) -> None:
+    """Raises an error if an image is missing, before any is decoded."""
     missing = [row for row, file in enumerate(table.files) if not (root / file).is_file()]
     if missing:
-        first, more = missing[0], len(missing) - 1
+        line, file = table.cells.index[missing[0]], table.files[missing[0]]
+        others = f", nor are {len(missing) - 1} more of its {len(table.files)} files"
         raise FileNotFoundError(
-            f"{table.path}, line {table.lines[first]}: {table.files[first]} is not in {root}"
-            + (f", nor are {more} more of its {len(table.files)} files" if more else "")
+            f"{table.path}, line {line}: {file} is not in {root}{others * (len(missing) > 1)}"
         )

@@ -1,4 +1,4 @@
-"""A folder of class folders, such as Medical MNIST: the one label is the folder's name."""
+"""A folder with one folder of images for each class, such as Medical MNIST."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ccvae_pyro.data.cache import FOLDER
-from ccvae_pyro.data.decoding import cache_path, load_images
+from ccvae_pyro.data.cache import CACHE_FOLDER, folder_cache_path, load_images
 from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.data.splits import random_splits, stratified_splits
 from ccvae_pyro.labels import Categorical
 
 
-def load_class_folders(
+def load_image_folder(
     root: Path | str,
     *,
     size: int = 64,
@@ -24,67 +23,73 @@ def load_class_folders(
     skip_unreadable: bool = False,
     num_images: int | None = None,
 ) -> LabeledImages:
-    """Images that lie in a folder for each class, decoded once into ``root/ccvae_cache``.
+    """Images in one folder per class, decoded once and cached in ``root/ccvae_cache``.
 
+    The images have one categorical label, ``"class"``, whose classes are the names of the folders.
+
+    :param root: the folder of the class folders.
     :param size: the height and width to resize to.
     :param channels: 1 for grey, 3 for color; by default grey if all files are.
-    :param stratify: split each class alike, or else all images at random.
-    :param seed: for the split, and the choice of images.
-    :param skip_unreadable: leave out images that cannot be read, and say how many.
-    :param num_images: about how many images to take, a like share of each class but two at least;
-        by default, all.
+    :param stratify: whether each class is split in the same proportions.
+    :param seed: of the split, and of the choice of images.
+    :param skip_unreadable: leave out images that cannot be read, and print how many.
+    :param num_images: load about this many images, chosen at random: the same fraction of each
+        class, but at least two images. By default all are loaded.
     :raises FileNotFoundError: if there is no such folder.
-    :raises ValueError: if there are not two classes at least, of two images at least; or an image
-        cannot be read.
+    :raises ValueError: if there are fewer than two classes, a class has fewer than two images, or
+        an image cannot be read.
     """
     root = Path(root)
-    folders = find_classes(root)
-    files = {folder.name: find_images(folder) for folder in folders}
+    files_of_class = {folder.name: find_images(folder) for folder in find_class_folders(root)}
     if num_images is not None:
-        files = _choose(files, num_images, seed)
-    names = [f"{name}/{file}" for name, of_class in files.items() for file in of_class]
-    path = cache_path(root, names, size, channels, skip_unreadable)
+        files_of_class = _choose(files_of_class, num_images, seed)
+    names = [f"{name}/{file}" for name, files in files_of_class.items() for file in files]
+    path = folder_cache_path(root, names, size, channels, skip_unreadable)
     paths = [root / name for name in names]
     images, is_readable = load_images(path, paths, size, channels, skip_unreadable)
-    labels = np.repeat(np.arange(len(files)), [len(of_class) for of_class in files.values()])
+    num_files = [len(files) for files in files_of_class.values()]
+    labels = np.repeat(np.arange(len(num_files)), num_files)
     rows = np.flatnonzero(is_readable)
     splits = stratified_splits(rows, labels[rows], seed) if stratify else random_splits(rows, seed)
-    kinds = (Categorical("class", tuple(files)),)
-    return LabeledImages(images, labels[:, None].astype(np.float32), kinds, splits)
+    label_types = (Categorical("class", tuple(files_of_class)),)
+    return LabeledImages(images, labels[:, None].astype(np.float32), label_types, splits)
 
 
-def find_classes(root: Path) -> list[Path]:
-    """The folders in a folder, but for hidden ones and the cache."""
+def find_class_folders(root: Path) -> list[Path]:
+    """The class folders in alphabetical order, without hidden folders and the cache."""
     if not root.is_dir():
-        raise FileNotFoundError(f"the folder of class folders, {root}, is not there")
+        raise FileNotFoundError(f"the folder of class folders, {root}, does not exist")
     folders = [path for path in root.iterdir() if path.is_dir() and path.name[0] != "."]
-    folders = sorted(folder for folder in folders if folder.name != FOLDER)
+    folders = sorted(folder for folder in folders if folder.name != CACHE_FOLDER)
     if len(folders) < 2:
         got = f"only {folders[0].name!r}" if folders else "none"
-        raise ValueError(f"{root}: wanted a folder for each class, two at least, got {got}")
+        raise ValueError(f"{root}: wanted a folder for each class, at least two, got {got}")
     return folders
 
 
 def find_images(folder: Path) -> list[str]:
-    """The names of the images in a class folder, in order."""
+    """The names of the image files in a class folder, in alphabetical order."""
     suffixes = Image.registered_extensions()
     names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in suffixes)
     names = [name for name in names if name[0] != "."]
     if len(names) < 2:
-        raise ValueError(f"{folder}: wanted two images of a class at least, got {len(names)}")
+        raise ValueError(f"{folder}: wanted at least two images of a class, got {len(names)}")
     return names
 
 
-def _choose(files: dict[str, list[str]], num_images: int, seed: int) -> dict[str, list[str]]:
-    """A like share of each class, chosen at random."""
-    if num_images < 2 * len(files):
+def _choose(
+    files_of_class: dict[str, list[str]], num_images: int, seed: int
+) -> dict[str, list[str]]:
+    """Chooses the same fraction of each class at random."""
+    if num_images < 2 * len(files_of_class):
         raise ValueError(
-            f"num_images must be two for each of {len(files)} classes at least, got {num_images}"
+            f"num_images must be at least two for each of {len(files_of_class)} classes, "
+            f"got {num_images}"
         )
-    share = min(1.0, num_images / sum(map(len, files.values())))
+    fraction = min(1.0, num_images / sum(map(len, files_of_class.values())))
     rng = np.random.default_rng(seed)
-    sizes = {name: max(2, round(share * len(names))) for name, names in files.items()}
-    return {
-        name: sorted(rng.choice(names, sizes[name], replace=False).tolist())
-        for name, names in files.items()
-    }
+    chosen = {}
+    for name, files in files_of_class.items():
+        num_chosen = max(2, round(fraction * len(files)))
+        chosen[name] = sorted(rng.choice(files, num_chosen, replace=False).tolist())
+    return chosen

@@ -1,106 +1,106 @@
-"""A CSV of labels: its cells, and where they are."""
+"""A CSV of labels: its cells, and the lines that they are in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccvae_pyro.data.tables.lists import PARTS, WANTED_PART, read_partition, read_rows
+import pandas as pd
+
+from ccvae_pyro.data.tables._cells import read_cells
+from ccvae_pyro.data.tables.celeba_lists import SPLIT_OF_CELL, WANTED_SPLIT, read_partition
 from ccvae_pyro.labels import index_of
 
 
 @dataclass(frozen=True)
-class Column:
-    """The cells of one column, of which those without a value are empty.
+class LabelTable:
+    """The cells of a CSV of labels as text.
 
     :param path: the CSV.
-    :param name: what its header calls the column.
-    :param lines: the line of each cell.
-    :param cells: what is written there.
+    :param cells: one row per image. The first column holds the names of the image files, each
+        other column the values of a label, empty where missing. The index holds line numbers.
     """
 
     path: Path
-    name: str
-    lines: Sequence[int]
-    cells: Sequence[str]
+    cells: pd.DataFrame
 
-    def error(self, row: int, why: str) -> ValueError:
-        """An error that quotes a cell and says where it is."""
-        where = f"{self.path}, line {self.lines[row]}"
-        return ValueError(f"{where}: {self.name} is {self.cells[row]!r}, {why}")
+    @property
+    def files(self) -> list[str]:
+        """The names of the image files."""
+        return self.cells.iloc[:, 0].tolist()
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns, without that of the files."""
+        return self.cells.columns[1:].tolist()
 
-@dataclass(frozen=True)
-class LabelTable:
-    """Files, and a column for each of the other things that a CSV says about them."""
+    def find(self, name: str) -> str:
+        """The name of a column that is given by its name or its number.
 
-    path: Path
-    header: list[str]
-    files: list[str]
-    lines: list[int]
-    columns: tuple[Column, ...]
-
-    def find(self, name: str | int) -> Column:
-        """A column, given by its name or its number.
-
-        :raises ValueError: if there is no such column; the nearest names are offered.
+        :raises ValueError: if there is no such column; suggests the nearest names.
         """
-        names = [column.name for column in self.columns]
-        return self.columns[index_of(name, names, f"column of {self.path}")]
+        return self.names[index_of(name, self.names, f"column of {self.path}")]
+
+    def error(self, line: int, name: str, reason: str) -> ValueError:
+        """An error that quotes the cell of column ``name`` in a line."""
+        cell = self.cells.at[line, name]
+        return ValueError(f"{self.path}, line {line}: {name} is {cell!r}, {reason}")
 
 
 def read_table(path: Path) -> LabelTable:
-    """Reads a CSV whose first column is a file name; an empty cell, or NaN, has no value.
+    """Reads a CSV whose first column holds file names. Empty cells and NaN are missing values.
 
     :raises FileNotFoundError: if there is no such file.
-    :raises ValueError: naming a header that is given twice, a row with too few or too many cells,
-        or a file that has two rows.
+    :raises ValueError: if two columns have the same name, a line has too few or too many cells, or
+        a file has two rows; names the column or line.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"the CSV of labels, {path}, is not there")
-    (_, header), *rows = read_rows(path, is_csv=True)
+        raise FileNotFoundError(f"the CSV of labels, {path}, does not exist")
+    cells = read_cells(path, is_csv=True)
+    header = cells.iloc[0].dropna().tolist()
     _check_header(path, header)
-    line_of: dict[str, int] = {}
-    for line, cells in rows:
-        if len(cells) != len(header):
-            raise ValueError(
-                f"{path}, line {line}: {len(cells)} cells, where the header has {len(header)}"
-            )
-        if (first := line_of.setdefault(cells[0], line)) != line:
-            raise ValueError(f"{path}: {cells[0]} has two rows, lines {first} and {line}")
-    lines = list(line_of.values())
-    columns = []
-    for number, name in enumerate(header[1:], start=1):
-        cells = ["" if row[number].lower() == "nan" else row[number] for _, row in rows]
-        columns.append(Column(path, name, lines, cells))
-    return LabelTable(path, header, list(line_of), lines, tuple(columns))
+    cells = cells.iloc[1:]
+    num_cells = cells.count(axis=1)
+    if len(wrong := cells.index[num_cells != len(header)]):
+        line = wrong[0]
+        raise ValueError(
+            f"{path}, line {line}: {num_cells[line]} cells, where the header has {len(header)}"
+        )
+    files = cells[0]
+    if files.duplicated().any():
+        file = files[files.duplicated()].iloc[0]
+        first, second, *_ = files.index[files == file]
+        raise ValueError(f"{path}: {file} has two rows, lines {first} and {second}")
+    labels = cells.iloc[:, 1 : len(header)]
+    is_nan = labels.apply(lambda column: column.str.lower() == "nan")
+    cells = pd.concat([files, labels.mask(is_nan, "")], axis="columns")
+    return LabelTable(path, cells.set_axis(header, axis="columns"))
 
 
-def find_parts(table: LabelTable, partition: str | Path) -> tuple[list[str], str | None]:
-    """Which split each file is in, as a column of the table says, or else a file.
+def find_partition(table: LabelTable, partition: str | Path) -> tuple[list[str], str | None]:
+    """The split of each file, from a column of the table or from another file.
 
-    :returns: the splits, and the column's name if it was a column.
-    :raises FileNotFoundError: if it looks like a file and is not there.
-    :raises ValueError: if there is no such column, or one of its cells names no split.
+    :param partition: the name of a column, or a path.
+    :returns: the splits, and the name of the column if it is one.
+    :raises FileNotFoundError: if it looks like a path and there is no such file.
+    :raises ValueError: if there is no such column, or a cell does not name a split.
     """
-    names = [column.name for column in table.columns]
     path = Path(partition)
-    if partition not in names and path.is_file():
+    if partition not in table.names and path.is_file():
         return read_partition(path, table.files), None
-    if partition not in names and (path.suffix or len(path.parts) > 1):
-        raise FileNotFoundError(f"the partition, {path}, is not there")
-    column = table.find(str(partition))
-    for row, cell in enumerate(column.cells):
-        if cell.lower() not in PARTS:
-            raise column.error(row, f"which is no split: wanted {WANTED_PART}")
-    return [PARTS[cell.lower()] for cell in column.cells], column.name
+    if partition not in table.names and (path.suffix or len(path.parts) > 1):
+        raise FileNotFoundError(f"the partition, {path}, does not exist")
+    name = table.find(str(partition))
+    splits = table.cells[name].str.lower().map(SPLIT_OF_CELL)
+    if len(wrong := splits.index[splits.isna()]):
+        raise table.error(wrong[0], name, f"which is not a split: wanted {WANTED_SPLIT}")
+    return splits.tolist(), name
 
 
 def _check_header(path: Path, header: list[str]) -> None:
     if len(header) < 2:
         raise ValueError(
-            f"{path} has no label: wanted a file name and then labels, parted by commas, "
+            f"{path} has no label: wanted a file name and then labels, separated by commas, "
             f"got the header {','.join(header)!r}"
         )
     for number, name in enumerate(header):

@@ -1,0 +1,170 @@
+"""CelebA's layout, written from avatars."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ccvae_pyro.data import download_celeba, load_celeba
+from ccvae_pyro.data.datasets import AVATAR_ATTRIBUTES as ATTRIBUTES
+from ccvae_pyro.data.datasets import avatars
+
+
+@pytest.fixture
+def root(celeba_root, tmp_path):
+    return shutil.copytree(celeba_root, tmp_path / "celeba")
+
+
+def as_csv(path, header):
+    """Rewrites a list as Kaggle has it, with 0 for -1."""
+    rows = [line.split() for line in path.read_text().splitlines()]
+    rows = [row for row in rows if row[0].endswith(".png")]
+    with path.with_suffix(".csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *([c.replace("-1", "0") for c in r] for r in rows)])
+    path.unlink()
+
+
+def test_celeba_is_read_as_it_was_written(root):
+    data = load_celeba(root, size=32)
+    expected = [avatars.draw(0, i, 109) for i in range(36)]
+    assert np.array_equal(data.labels, [labels[:5] for _, labels in expected])
+    assert data.label_names == ATTRIBUTES[:5]
+    assert [len(rows) for rows in data.splits.values()] == [24, 6, 6]
+    resized = Image.fromarray(expected[7][0][:, 10:99]).resize((32, 32), Image.Resampling.BILINEAR)
+    assert np.array_equal(data.images[7], np.asarray(resized))
+
+
+def test_celeba_may_be_csv_with_zeros(root):
+    as_text = load_celeba(root, size=16)
+    as_csv(root / "list_attr_celeba.txt", ["image_id", *ATTRIBUTES[:5]])
+    as_csv(root / "list_eval_partition.txt", ["image_id", "partition"])
+    read = load_celeba(root, size=16)
+    assert np.array_equal(read.labels, as_text.labels)
+    assert np.array_equal(read.images, as_text.images)
+    assert all(np.array_equal(read.splits[k], as_text.splits[k]) for k in read.splits)
+
+
+def test_celeba_is_found_where_torchvision_downloads_it(root):
+    assert len(load_celeba(root.parent, size=16).images) == 36
+
+
+def test_celeba_without_a_partition_is_split_at_random(root):
+    (root / "list_eval_partition.txt").unlink()
+    splits = load_celeba(root, size=16, seed=1).splits
+    assert [len(splits[name]) for name in ("train", "valid", "test")] == [30, 3, 3]
+    assert sorted(np.concatenate(list(splits.values()))) == list(range(36))
+    other = load_celeba(root, size=16, seed=2).splits
+    assert not np.array_equal(splits["test"], other["test"])
+
+
+def test_celeba_can_be_cropped(root):
+    data = load_celeba(root, size=40, crop=40)
+    with Image.open(root / "img_align_celeba" / "000003.png") as image:
+        expected = np.asarray(image)[34:74, 24:64]
+    assert np.array_equal(data.images[3], expected)
+
+
+def test_an_empty_cell_is_a_missing_label(root):
+    as_csv(root / "list_attr_celeba.txt", ["image_id", *ATTRIBUTES[:5]])
+    path = root / "list_attr_celeba.csv"
+    lines = path.read_text().splitlines()
+    lines[1] = "000000.png,1,,0,0,1"
+    path.write_text("\n".join(lines))
+    labels = load_celeba(root, size=16).labels
+    assert np.array_equal(labels[0], [1, np.nan, 0, 0, 1], equal_nan=True)
+    assert np.isnan(labels).sum() == 1
+
+
+def test_decoded_images_are_cached(root):
+    load_celeba(root, size=16)
+    for path in (root / "img_align_celeba").iterdir():
+        path.unlink()
+    assert len(load_celeba(root, size=16).images) == 36
+
+
+def edit_line(path, number, line):
+    lines = path.read_text().splitlines()
+    lines[number - 1] = line
+    path.write_text("\n".join(lines))
+
+
+def remove_folder(root):
+    shutil.rmtree(root / "img_align_celeba")
+
+
+BAD_FOLDERS = {
+    "no folder": (remove_folder, FileNotFoundError, "has no folder img_align_celeba"),
+    "no list": (
+        lambda root: (root / "list_attr_celeba.txt").unlink(),
+        FileNotFoundError,
+        r"has no list_attr_celeba\.txt or list_attr_celeba\.csv",
+    ),
+    "empty list": (
+        lambda root: (root / "list_attr_celeba.txt").write_text(""),
+        ValueError,
+        "lists no images",
+    ),
+    "too few columns": (
+        lambda root: edit_line(root / "list_attr_celeba.txt", 5, "000002.png 1 -1 1"),
+        ValueError,
+        "line 5: 3 labels, where the header names 5",
+    ),
+    "invalid label": (
+        lambda root: edit_line(root / "list_attr_celeba.txt", 4, "000001.png 1 -1 1 2 1"),
+        ValueError,
+        "line 4: Bangs is '2', which is not a label",
+    ),
+    "invalid split": (
+        lambda root: edit_line(root / "list_eval_partition.txt", 3, "000002.png 3"),
+        ValueError,
+        r"line 3: wanted a file name and 0, 1 or 2 \(.*\), got '000002\.png 3'",
+    ),
+    "not in a split": (
+        lambda root: edit_line(root / "list_eval_partition.txt", 3, "other.png 0"),
+        ValueError,
+        r"does not say which split 000002\.png belongs to",
+    ),
+    "no image": (
+        lambda root: (root / "img_align_celeba" / "000009.png").unlink(),
+        FileNotFoundError,
+        r"000009\.png, which does not exist",
+    ),
+    "unreadable image": (
+        lambda root: (root / "img_align_celeba" / "000009.png").write_text("no image"),
+        ValueError,
+        r"000009\.png cannot be read as an image",
+    ),
+    "another size": (
+        lambda root: Image.new("RGB", (50, 40)).save(root / "img_align_celeba" / "000009.png"),
+        ValueError,
+        r"000009\.png is 50x40, others are 89x109",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "kind", "message"), BAD_FOLDERS.values(), ids=BAD_FOLDERS)
+def test_an_invalid_folder_raises_one_clear_error_and_is_not_cached(root, spoil, kind, message):
+    spoil(root)
+    with pytest.raises(kind, match=message):
+        load_celeba(root, size=16)
+    assert not list(root.rglob("*.np*"))
+
+
+def test_unreadable_images_can_be_left_out(root, capsys):
+    (root / "img_align_celeba" / "000009.png").write_text("no image")
+    (root / "img_align_celeba" / "000025.png").unlink()
+    splits = load_celeba(root, size=16, skip_unreadable=True).splits
+    assert "left out 2 of 36 images" in capsys.readouterr().out
+    assert [len(rows) for rows in splits.values()] == [23, 5, 6]
+    assert 9 not in splits["train"]
+
+
+def test_a_refused_download_says_what_to_do(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise RuntimeError("quota exceeded")
+
+    monkeypatch.setattr("torchvision.datasets.CelebA", refuse)
+    with pytest.raises(ConnectionError, match=r"quota exceeded.*try again tomorrow, or download"):
+        download_celeba(tmp_path)
