@@ -1,5 +1,6 @@
 """Sphinx configuration."""
 
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,10 @@ exclude_patterns = ["results", "explorer/*", "_build"]
 nitpicky = True  # an unresolved reference to this package is a warning
 others = "argparse|arviz|collections|matplotlib|numpy|pathlib|pyro|torch|xarray"
 nitpick_ignore_regex = [("py:.*", rf"({others})\..*")]
-nitpick_ignore_regex += [("py:class", "nn.Module|Tensor|TorchDistribution|Normal|Label|Network")]
-nitpick_ignore_regex += [("py:class", r".*\.Item")]  # a type variable
+nitpick_ignore_regex += [
+    ("py:class", "nn.Module|Tensor|TorchDistribution|Normal|Label|Network|Figure")
+]
+nitpick_ignore_regex += [("py:class", r".*\.(Item|T)")]  # a type variable
 html_theme = "furo"
 html_title = "ccvae_pyro"
 pygments_style, pygments_dark_style = "friendly", "native"  # styles with red and green diffs
@@ -48,21 +51,23 @@ def resolve_by_name(
     """Resolves a reference by another path of a documented name.
 
     The API documents a name in its package, as ``ccvae_pyro.interventions.edit``. References
-    also use ``ccvae_pyro.edit`` and the module that defines it.
+    also use ``ccvae_pyro.edit``, the module that defines it, or the name alone.
     """
     target = node.get("reftarget", "")
-    if not target.startswith("ccvae_pyro."):
+    if node.get("refdomain") != "py" or not re.fullmatch(r"(ccvae_pyro\.)?[\w.]+", target):
         return None
     name = target.rpartition(".")[2]
+    if node.get("reftype") == "mod":  # a module is documented by its package
+        name = target.rpartition(".")[0].rpartition(".")[2]
+    elif "." in target and not target.startswith("ccvae_pyro."):
+        return None
     objects = env.domains["py"].objects
-    paths = [
-        path for path in objects if path.startswith("ccvae_pyro.") and path.endswith(f".{name}")
-    ]
-    paths = sorted(paths, key=lambda path: path.count("."))
+    paths = [path for path in objects if re.fullmatch(rf"ccvae_pyro\.(\w+\.)*{name}", path)]
     if not paths:
         return None
-    found = objects[paths[0]]
-    return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, text, paths[0])
+    path = min(paths, key=lambda path: path.count("."))
+    found = objects[path]
+    return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, text, path)
 
 
 def build_explorer(app: Any, error: Exception | None) -> None:

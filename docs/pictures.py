@@ -16,7 +16,7 @@ import torch
 import ccvae_pyro
 from ccvae_pyro import plotting
 from ccvae_pyro.data import load_avatars
-from ccvae_pyro.io.pretrained import facts
+from ccvae_pyro.io import facts
 
 FOLDER = Path(__file__).parent / "pictures"
 EDITED = ("Afro", "Bald", "Beard", "Blond_Hair", "Blue_Clothes", "Dark_Skin", "Long_Hair")

@@ -24,7 +24,7 @@ from torch import Tensor
 
 import ccvae_pyro
 from ccvae_pyro.data import load_avatars, read_image
-from ccvae_pyro.io.onnx import export_onnx
+from ccvae_pyro.io import export_onnx
 from ccvae_pyro.models.base import ImageModel
 
 HERE = Path(__file__).parent
