@@ -86,7 +86,9 @@ def test_snippets_are_shown_as_code():
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_every_linked_file_exists(name):
     text = (ROOT / name).read_text()
-    named = re.findall(r"\]\(((?!http)[^)#]+)\)", text) + re.findall(r"`([A-Z]\w+\.\w+)`", text)
+    named = re.findall(r"\]\(((?!http)[^)#]+)\)", text) + re.findall(
+        r"`([A-Z]\w+\.(?:md|cff|in))`", text
+    )
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
