@@ -26,8 +26,8 @@ import ccvae_pyro
 from ccvae_pyro.data import read_image
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.labels import Binary, outcome_names
-from ccvae_pyro.models.base import ImageModel
-from ccvae_pyro.plotting.grid import draw_grid, spaced
+from ccvae_pyro.models import ImageModel
+from ccvae_pyro.plotting import draw_grid, spaced
 from ccvae_pyro.training import pick_device
 
 NUM_STEPS = 7

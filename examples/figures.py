@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -16,6 +15,7 @@ from ccvae_pyro.data import Batches
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.evaluation import CategoricalMetrics, LabelMetrics
 from ccvae_pyro.labels import Binary, Categorical
+from ccvae_pyro.training import TrainingResult
 
 NUM_IMAGES, NUM_LABELS, NUM_PAIRS = 8, 18, 5  # at most, in a figure
 CAPTIONS = {
@@ -39,19 +39,19 @@ CATEGORICAL_CAPTIONS = {
 def draw(
     ccvae: ccvae_pyro.CCVAE,
     batches: Batches,
-    state: dict[str, Any],
+    result: TrainingResult,
     per_label: Mapping[str, LabelMetrics],
     folder: Path,
 ) -> dict[str, Path]:
     """Draws every figure, of held-out images; returns the files by their captions."""
     x, y = next(batches.held_out("test"))
     y = ccvae_pyro.impute(ccvae, x, y)
-    watched, _ = next(batches.held_out("valid"))
-    reconstructions = state["reconstructions"]
-    watched = watched[: len(next(iter(reconstructions.values())))]
+    reconstructions = result.reconstructions
+    num_reconstructed = len(next(iter(reconstructions.values())))
+    reconstructed = next(batches.held_out("valid"))[0][:num_reconstructed]
     figures = {
-        "history": plotting.plot_history(state["history"]),
-        "reconstructions": plotting.plot_reconstructions(watched, reconstructions),
+        "history": plotting.plot_history(result.history),
+        "reconstructions": plotting.plot_reconstructions(reconstructed, reconstructions),
         "samples": plotting.plot_samples(ccvae, labels_to_generate(ccvae, y)),
         "edits": plotting.plot_edits(ccvae, x[:NUM_IMAGES], ccvae.label_names[:NUM_LABELS]),
         "interpolations": plotting.plot_interpolations(ccvae, x[:NUM_PAIRS], x[-NUM_PAIRS:]),

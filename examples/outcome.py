@@ -40,7 +40,7 @@ def conclude(
     metrics |= {"seconds_per_epoch": result.seconds / len(result.history), "config": config}
     write_json(args.out / "metrics.json", metrics)
     folder = args.out / "figures"
-    figures = draw(ccvae, batches, vars(result), evaluation.per_label, folder)
+    figures = draw(ccvae, batches, result, evaluation.per_label, folder)
     title = f"{args.out.name}: {len(ccvae.labels)} labels, {args.epochs} epochs"
     write_report(args.out / "report.html", title, metrics, figures, config)
     report(metrics, args.out)

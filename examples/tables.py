@@ -21,7 +21,7 @@ import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.errors import UnsupportedError
-from ccvae_pyro.evaluation.label_metrics import mean_of_known
+from ccvae_pyro.evaluation import mean_of_known
 from ccvae_pyro.plotting import BLUE, GREEN, ORANGE, draw_grid, spaced
 
 NUM_IMAGES = 10  # in the figure of each model's images

@@ -42,6 +42,7 @@ from ccvae_pyro.evaluation.label_metrics import (
     categorical_metrics,
     continuous_metrics,
     label_metrics,
+    mean_of_known,
 )
 from ccvae_pyro.evaluation.latent_probes import Encodings, encode_all, linear_probes
 
@@ -79,6 +80,7 @@ __all__ = [
     "linear_probes",
     "log_likelihood",
     "log_p_x",
+    "mean_of_known",
     "mutual_information_gap",
     "pareto_k",
     "pixel_variance",

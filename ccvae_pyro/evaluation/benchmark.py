@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccvae_pyro.data.batches import Batches
+from ccvae_pyro.data import Batches
 from ccvae_pyro.evaluation.disentanglement import (
     dci,
     mutual_information_gap,
@@ -31,10 +31,9 @@ from ccvae_pyro.evaluation.generative_metrics import (
 )
 from ccvae_pyro.evaluation.label_metrics import label_metrics, mean_of_known
 from ccvae_pyro.evaluation.latent_probes import encode_all, linear_probes
-from ccvae_pyro.interventions.edit import generate
-from ccvae_pyro.interventions.predict import predict
+from ccvae_pyro.interventions import generate, predict
 from ccvae_pyro.labels import Binary, Continuous
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 
 NUM_ROUNDS = 5  # of repeated reconstruction
 NUM_VARIATION_IMAGES = 32  # images whose label is sampled, for diversity

@@ -17,10 +17,9 @@ from sklearn.metrics import f1_score, r2_score
 from torch import Tensor
 
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
-from ccvae_pyro.interventions.edit import edit, reconstruct, sample_variations, swap
-from ccvae_pyro.interventions.predict import classify
+from ccvae_pyro.interventions import classify, edit, reconstruct, sample_variations, swap
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of, num_outcomes
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def pixel_variance(
 
     :returns: shape ``(batch, height, width)``, averaged over channels.
     """
-    images = sample_variations(model, x, label, value, num_draws=num_samples)
+    images = sample_variations(model, x, label, value, num_samples=num_samples)
     return images.var(dim=1).mean(dim=1)
 
 

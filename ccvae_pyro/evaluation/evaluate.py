@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation.label_metrics import LabelSummary, predictions, summarize
-from ccvae_pyro.interventions.edit import reconstruct
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.interventions import reconstruct
+from ccvae_pyro.models import ImageModel
 
 
 @dataclass(frozen=True)

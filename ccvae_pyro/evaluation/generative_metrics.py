@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
-from ccvae_pyro.interventions.edit import generate
-from ccvae_pyro.interventions.predict import predict
+from ccvae_pyro.interventions import generate, predict
 from ccvae_pyro.labels import Continuous
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 
 
 @dataclass(frozen=True)

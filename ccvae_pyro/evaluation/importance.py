@@ -16,7 +16,7 @@ from ccvae_pyro.components.bayes_classifier import mixture_log_prob
 from ccvae_pyro.distributions.reading import observed_log_probs, outcomes
 from ccvae_pyro.evaluation import _arviz
 from ccvae_pyro.labels import Continuous, Label, are_plain, block_of, outcome_names
-from ccvae_pyro.models.ccvae import CCVAE
+from ccvae_pyro.models import CCVAE
 from ccvae_pyro.objectives.traces import log_joint
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from sklearn.metrics import (
 from torch import Tensor
 
 from ccvae_pyro.errors import UnsupportedError
-from ccvae_pyro.interventions.predict import classify
+from ccvae_pyro.interventions import classify
 from ccvae_pyro.labels import Binary, Categorical, Label, num_outcomes
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 
 # The metrics that binary and categorical labels share.
 MEAN_METRICS = (

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy
 from ccvae_pyro.labels import Continuous
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 
 
 @dataclass(frozen=True)

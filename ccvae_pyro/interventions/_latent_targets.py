@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ccvae_pyro.interventions.predict import predict
 from ccvae_pyro.labels import Binary, Categorical, Continuous, index_of
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 
 
 def latent_target(model: ImageModel, index: int, value: float, num_std: float = 0.0) -> Tensor:

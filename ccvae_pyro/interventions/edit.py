@@ -24,7 +24,7 @@ from ccvae_pyro.interventions._latent_targets import (
     unit_shift,
 )
 from ccvae_pyro.labels import index_of, value_of
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 
 
 @torch.no_grad()
@@ -52,20 +52,20 @@ def edit(
     value: float | str | None = None,
     *,
     num_std: float = 0.0,
-    draw: bool = False,
+    sample: bool = False,
     keep_conflicting: bool = False,
 ) -> Tensor:
     """The images with one or several labels set to target values.
 
     The characteristics of these labels are set to the mean of their conditional prior, to a point
-    beyond it (``num_std``), or to a sample of it (``draw``). All other latents are kept.
+    beyond it (``num_std``), or to a sample of it (``sample``). All other latents are kept.
 
     :param label: a label; or a mapping from several labels to their target values.
     :param value: the target value. For a binary label 0, 1 or a value between, which interpolates;
         for a categorical label the name or the index of a class; for a continuous label a number.
     :param num_std: how many standard deviations beyond the mean to go, away from the other values
         of the label. About 2 makes an edit easy to see, but no longer typical.
-    :param draw: sample the characteristics for each image, rather than set them to the mean.
+    :param sample: sample the characteristics for each image, rather than set them to the mean.
     :param keep_conflicting: do not change the labels that the target labels exclude.
     :raises ValueError: if there is no such label, or no such value.
     """
@@ -74,7 +74,7 @@ def edit(
     if not keep_conflicting:
         resolve_exclusions(model, x, z_c, targets)
     for index, target in targets.items():
-        if draw:
+        if sample:
             z_c[:, model.latent_slice(index)] = sample_latent_targets(model, index, target, len(x))
         else:
             z_c[:, model.latent_slice(index)] = latent_target(model, index, target, num_std)
@@ -103,23 +103,23 @@ def sample_variations(
     label: str | int,
     value: float | str,
     *,
-    num_draws: int = 8,
+    num_samples: int = 8,
     keep_conflicting: bool = False,
 ) -> Tensor:
     """The images with several samples of one label's characteristics, given its value.
 
     :param value: the target value, as in :func:`edit`.
-    :param num_draws: the number of samples, which are the same for all images.
+    :param num_samples: the number of samples, which are the same for all images.
     :param keep_conflicting: as in :func:`edit`.
-    :returns: shape ``(batch, num_draws, channels, height, width)``.
+    :returns: shape ``(batch, num_samples, channels, height, width)``.
     :raises ValueError: if there is no such label, or no such value.
     """
     targets = _target_values(model, label, value)
-    z_c, z_style = (z[:, None].repeat(1, num_draws, 1) for z in model.encode(x))
+    z_c, z_style = (z[:, None].repeat(1, num_samples, 1) for z in model.encode(x))
     if not keep_conflicting:
         resolve_exclusions(model, x, z_c, targets)
     ((index, target),) = targets.items()
-    z_c[..., model.latent_slice(index)] = sample_latent_targets(model, index, target, num_draws)
+    z_c[..., model.latent_slice(index)] = sample_latent_targets(model, index, target, num_samples)
     return model.decode(z_c, z_style)
 
 

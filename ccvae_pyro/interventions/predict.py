@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ccvae_pyro.distributions.reading import confidence, most_likely, outcomes
 from ccvae_pyro.labels import Binary
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from ccvae_pyro.interventions._latent_targets import (
     resolve_exclusions,
 )
 from ccvae_pyro.labels import index_of, value_of
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 
 
 @torch.no_grad()

@@ -12,8 +12,7 @@ from torch import nn
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.errors import CheckpointError
 from ccvae_pyro.io._migration import migrate_state_dict
-from ccvae_pyro.models.base import ImageModel
-from ccvae_pyro.models.presets import from_config
+from ccvae_pyro.models import ImageModel, from_config
 
 
 def save(path: Path | str, model: ImageModel, **values: Any) -> None:

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from ccvae_pyro.components import DiagonalClassifier, GaussianEncoder
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.labels import are_plain
-from ccvae_pyro.models.base import ImageModel
-from ccvae_pyro.models.ccvae import CCVAE
-from ccvae_pyro.networks.layers import set_precision
+from ccvae_pyro.models import CCVAE, ImageModel
+from ccvae_pyro.networks import set_precision
 
 
 def export_onnx(ccvae: ImageModel, folder: Path | str) -> None:

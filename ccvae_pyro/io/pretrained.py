@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ccvae_pyro.io.checkpoint import load
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 
 FOLDER = Path(__file__).parent / "weights"
 

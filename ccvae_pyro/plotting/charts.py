@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from ccvae_pyro.evaluation.label_metrics import BinaryMetrics, LabelMetrics
+from ccvae_pyro.evaluation import BinaryMetrics, LabelMetrics
 from ccvae_pyro.labels import Categorical
 from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, spaced
 

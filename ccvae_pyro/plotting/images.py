@@ -8,12 +8,20 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ccvae_pyro.evaluation.edit_metrics import pixel_variance
-from ccvae_pyro.interventions.edit import edit, generate, reconstruct, sample_variations, swap
-from ccvae_pyro.interventions.predict import predict
-from ccvae_pyro.interventions.traverse import interpolate, interpolate_to_label, walk
+from ccvae_pyro.evaluation import pixel_variance
+from ccvae_pyro.interventions import (
+    edit,
+    generate,
+    interpolate,
+    interpolate_to_label,
+    predict,
+    reconstruct,
+    sample_variations,
+    swap,
+    walk,
+)
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 from ccvae_pyro.plotting.grid import draw_grid, spaced
 
 RECONSTRUCTION = "recon-\nstruction"  # the title of a column
@@ -118,7 +126,7 @@ def plot_variations(
     :param x: one image, shape ``(channels, height, width)``.
     """
     variations = [
-        sample_variations(model, x[None], label, 1.0, num_draws=num_samples)[0] for label in labels
+        sample_variations(model, x[None], label, 1.0, num_samples=num_samples)[0] for label in labels
     ]
     stds = [
         pixel_variance(model, x[None], label, 1.0, num_samples=NUM_VARIANCE_SAMPLES).sqrt()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from tqdm import tqdm
 
-from ccvae_pyro.data.batches import Batches
+from ccvae_pyro.data import Batches
 from ccvae_pyro.distributions.reading import observed_log_probs
-from ccvae_pyro.models.ccvae import CCVAE
+from ccvae_pyro.models import CCVAE
 
 # Standard deviation of the noise on the images: it makes the classifier robust to the small errors
 # of images that a decoder generates.

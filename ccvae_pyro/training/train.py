@@ -16,13 +16,13 @@ from pyro.infer import SVI
 from torch import Tensor
 from tqdm import tqdm
 
-from ccvae_pyro.data.batches import Batches
+from ccvae_pyro.data import Batches
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import UnsupportedError
-from ccvae_pyro.evaluation.evaluate import evaluate
-from ccvae_pyro.interventions.edit import reconstruct
+from ccvae_pyro.evaluation import evaluate
+from ccvae_pyro.interventions import reconstruct
 from ccvae_pyro.io import checkpoint
-from ccvae_pyro.models.base import ImageModel
+from ccvae_pyro.models import ImageModel
 from ccvae_pyro.training import distributed
 from ccvae_pyro.training._interrupts import deferred_interrupt
 from ccvae_pyro.training.logging import write_history

@@ -1,6 +1,7 @@
-"""Benchmarks: a step in turn with that of the bare networks, so that both meet the same machine.
+"""Benchmarks of training steps, relative to steps of encoder and decoder only.
 
-`make bench` runs them, prints ratios and draws a figure. Times are of the machine and hour.
+`make bench` runs them, prints ratios and plots them. The two kinds of steps alternate, so that
+both are measured under the same load of the machine.
 """
 
 import statistics
@@ -23,10 +24,10 @@ def own_store():
 
 @pytest.fixture
 def in_turn(benchmark):
-    """Times a step in turn with that of the bare networks; notes the ratios and what they are of.
+    """Times a step in turn with a step of the networks only, and records the ratios.
 
-    In `extra_info`: `suite`, `at` (a place along an axis), `curve` (a name), `ratio` (of medians)
-    and `memory` (of peaks).
+    `extra_info` has the `suite`, the position `at` along its axis, the name of a `curve`, the
+    `ratio` of median times, and the ratio of peak `memory`.
     """
 
     def run(step, setting, suite, at, curve, rounds=15):

@@ -1,4 +1,4 @@
-"""Prints the ratios that `make bench` measured, and draws how costs grow.
+"""Prints the ratios that `make bench` measured, and plots how costs grow.
 
 python tests/bench/draw.py build/bench.json build/bench.png
 """
@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 AXES = {
     "number of labels": "labels",
-    "draws K": "draws K for q(y | x)",
+    "samples K": "samples K of q(y | x)",
     "images in a batch": "images in a batch",
     "side of an image": "pixels along a side",
 }
@@ -24,17 +24,17 @@ NAMES = {"paper": "CCVAE_ELBO", "exact": "ExactCCVAE_ELBO"}
 
 
 def main(source: Path, target: Path) -> None:
-    """Reads what pytest-benchmark wrote."""
+    """Reads the file of pytest-benchmark, prints and plots."""
     benchmarks = json.loads(source.read_text())["benchmarks"]
     notes = [b["extra_info"] for b in benchmarks if "ratio" in b["extra_info"]]
     print_ratios(notes)
     if any(note["suite"] in AXES for note in notes):
         draw(notes, target)
-        print(f"drawn in {target}, all of it in {source}")
+        print(f"figure: {target}, data: {source}")
 
 
 def print_ratios(notes: list[dict[str, Any]]) -> None:
-    """Time and memory beside those of the bare networks, or whatever else a line says."""
+    """Prints time and memory relative to the networks only, by suite."""
     for suite in dict.fromkeys(note["suite"] for note in notes):
         print(f"\n{suite}")
         for note in (note for note in notes if note["suite"] == suite):
@@ -43,7 +43,7 @@ def print_ratios(notes: list[dict[str, Any]]) -> None:
 
 
 def draw(notes: list[dict[str, Any]], target: Path) -> None:
-    """A column for each thing that grows: time above, memory below."""
+    """A column of axes for each suite: time above, memory below."""
     suites = [suite for suite in AXES if any(note["suite"] == suite for note in notes)]
     figure, axes = plt.subplots(
         2, len(suites), figsize=(3 * len(suites), 5.2), sharex="col", sharey="row", squeeze=False
@@ -55,14 +55,14 @@ def draw(notes: list[dict[str, Any]], target: Path) -> None:
     axes[0, 0].set_ylabel("time of a step")
     axes[1, 0].set_ylabel("peak memory")
     axes[0, 0].legend(frameon=False, loc="lower left")
-    figure.suptitle("A labeled step, by the bare networks' forward, backward and Adam")
+    figure.suptitle("Training step with labels, relative to encoder and decoder only")
     figure.tight_layout()
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=130)
 
 
 def draw_curves(ax: Axes, notes: list[dict[str, Any]], key: str) -> None:
-    """One curve for each objective; the dashed line is where the networks alone are."""
+    """A curve for each objective; the dashed line marks encoder and decoder only."""
     for curve in dict.fromkeys(note["curve"] for note in notes):
         points = sorted((note["at"], note[key]) for note in notes if note["curve"] == curve)
         at, values = zip(*points, strict=True)

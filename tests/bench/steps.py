@@ -1,4 +1,4 @@
-"""Steps to time: of the bare networks, and of SVI."""
+"""Steps to time: of encoder and decoder only, and of SVI."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 
 class Setting(NamedTuple):
-    """What a step is of."""
+    """The size of a model and its batch."""
 
     num_labels: int = 18
     z_dim: int = 45
@@ -27,13 +27,13 @@ class Setting(NamedTuple):
 
 
 def images(setting):
-    """Random images as the data loader lays them out."""
+    """Random images in the memory layout of Batches."""
     x = torch.rand(setting.batch_size, 3 if setting.side == 64 else 1, setting.side, setting.side)
     return x.to(setting.device, memory_format=torch.channels_last)
 
 
 def bare_step(setting):
-    """The networks' forward, backward and Adam: nothing of the objective."""
+    """A step of encoder and decoder only: forward, backward and Adam, without an objective."""
     sides = {64: (networks.encoder_64, networks.decoder_64)}
     new_encoder, new_decoder = sides.get(setting.side, (networks.encoder_28, networks.decoder_28))
     encoder, decoder = new_encoder(2 * setting.z_dim), new_decoder(setting.z_dim)
@@ -51,7 +51,7 @@ def bare_step(setting):
 
 
 def new_svi(objective, setting):
-    """A new model on its device, and its SVI."""
+    """A new model on its device, and SVI for it."""
     preset = ccvae_pyro.celeba if setting.side == 64 else ccvae_pyro.mnist
     ccvae = preset(setting.num_labels, setting.z_dim).to(setting.device)
     ccvae_pyro.set_precision(ccvae, setting.precision)
@@ -72,7 +72,7 @@ def step_of(objective, setting, compiled=False):
 
 
 def peak_memory(step):
-    """By how many bytes of tensors a step exceeds what there is before it, at the most."""
+    """The peak of the bytes of tensors that a step allocates."""
     step()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         step()

@@ -1,4 +1,4 @@
-"""What it is worth to gather batches ahead of the steps that take them: `make bench`."""
+"""Training steps with and without prefetching of batches."""
 
 import os
 
@@ -19,7 +19,7 @@ BATCH, NUM_STEPS, NUM_IMAGES, NUM_LABELS = 200, 8, 20_000, 18
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    """Images of noise, written to the disk."""
+    """Images of noise, in a file on disk."""
     path = tmp_path_factory.mktemp("images") / "images.npy"
     rng = np.random.default_rng(0)
     np.save(path, rng.integers(0, 256, (NUM_IMAGES, 64, 64, 3), dtype=np.uint8))
@@ -29,7 +29,7 @@ def path(tmp_path_factory):
 
 
 def forget(path):
-    """Has the system drop a file from memory, as it would one that is larger."""
+    """Drops a file from the page cache, as happens to files larger than memory."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 

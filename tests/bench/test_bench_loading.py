@@ -1,4 +1,4 @@
-"""What it costs to load images: from the cache, or from their files again."""
+"""Loading of images from the cache, and by decoding their files."""
 
 import numpy as np
 import pytest

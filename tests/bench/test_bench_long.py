@@ -1,4 +1,4 @@
-"""Whether a run grows slower, or larger, as it goes on."""
+"""Whether steps get slower, or memory grows, during a long run."""
 
 import resource
 import statistics
@@ -12,7 +12,7 @@ from ccvae_pyro import ExactCCVAE_ELBO
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.labels import binaries
 
-NUM_STEPS, BATCH = 1000, 20  # of each of two epochs
+NUM_STEPS, BATCH = 1000, 20  # in each of two epochs
 
 
 def test_two_epochs(benchmark):
@@ -39,7 +39,7 @@ def test_two_epochs(benchmark):
     first, second = times[:NUM_STEPS], times[NUM_STEPS:]
     benchmark.extra_info.update(
         suite="a long run",
-        at="second epoch by first, and the largest size by that after 200 steps",
+        at="second epoch relative to first, and peak memory relative to step 200",
         curve="exact",
         ratio=statistics.median(second) / statistics.median(first),
         memory=sizes[-1] / sizes[200],

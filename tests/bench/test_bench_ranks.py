@@ -1,4 +1,4 @@
-"""Two processes against one, each with a thread of its own."""
+"""Throughput of two processes relative to one, with one thread each."""
 
 import statistics
 from pathlib import Path
@@ -10,7 +10,7 @@ TESTS = Path(__file__).parent.parent
 SCRIPT = TESTS / "bench" / "throughput.py"
 
 
-def images_a_second(num_ranks, batch_size):
+def images_per_second(num_ranks, batch_size):
     finished = run_ranks(SCRIPT, batch_size, num_ranks=num_ranks, PYTHONPATH=str(TESTS))
     assert finished.returncode == 0, finished.stderr
     return float(finished.stdout.splitlines()[-1])
@@ -23,9 +23,9 @@ def test_two_processes_against_one(benchmark, is_shared):
 
     def take_turns():
         for num_ranks, measured in speeds.items():
-            measured.append(images_a_second(num_ranks, 200 // num_ranks if is_shared else 200))
+            measured.append(images_per_second(num_ranks, 200 // num_ranks if is_shared else 200))
 
     benchmark.pedantic(take_turns, rounds=3, iterations=1)
     ratio = statistics.median(speeds[2]) / statistics.median(speeds[1])
-    at = f"two, 200 images {'shared' if is_shared else 'each'}, by one"
-    benchmark.extra_info.update(suite="images a second", at=at, curve="exact", ratio=ratio)
+    at = f"two processes relative to one, 200 images {'in all' if is_shared else 'each'}"
+    benchmark.extra_info.update(suite="images per second", at=at, curve="exact", ratio=ratio)

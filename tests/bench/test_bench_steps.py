@@ -1,4 +1,4 @@
-"""What a training step costs beside its networks, and how that grows."""
+"""Time and memory of a training step, relative to encoder and decoder only."""
 
 import pytest
 import torch
@@ -18,16 +18,18 @@ def test_step(in_turn, precision, objective, labels):
     in_turn(step, setting, "a step of 200 images", f"{precision}, {labels} labeled", objective)
 
 
-@pytest.mark.filterwarnings("ignore")  # of PyTorch's compiler, about itself
+@pytest.mark.filterwarnings("ignore")  # PyTorch's compiler warns about its own internals
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_step_of_compiled_networks(in_turn, objective):
     step = step_of(OBJECTIVES[objective](), Setting(), compiled=True)
     in_turn(step, Setting(), "a step of 200 images", "compiled, all labeled", objective)
 
 
-def test_step_with_the_term_about_orders(in_turn):
+def test_step_with_label_consistency(in_turn):
     step = step_of(ExactCCVAE_ELBO(consistency_weight=20.0), Setting())
-    in_turn(step, Setting(), "a step of 200 images", "all labeled, with orders", "exact")
+    in_turn(
+        step, Setting(), "a step of 200 images", "all labeled, with label consistency", "exact"
+    )
 
 
 @pytest.mark.parametrize("num_labels", [1, 18, 40, 312])
@@ -38,10 +40,10 @@ def test_number_of_labels(in_turn, objective, num_labels):
     in_turn(step, setting, "number of labels", num_labels, objective, rounds=9)
 
 
-@pytest.mark.parametrize("num_draws", [1, 10, 100, 1000])
-def test_number_of_draws(in_turn, num_draws):
-    step = step_of(CCVAE_ELBO(num_label_samples=num_draws), Setting())
-    in_turn(step, Setting(), "draws K", num_draws, "paper", rounds=9)
+@pytest.mark.parametrize("num_samples", [1, 10, 100, 1000])
+def test_number_of_samples(in_turn, num_samples):
+    step = step_of(CCVAE_ELBO(num_label_samples=num_samples), Setting())
+    in_turn(step, Setting(), "samples K", num_samples, "paper", rounds=9)
 
 
 @pytest.mark.parametrize("batch_size", [10, 50, 200, 800])

@@ -1,4 +1,4 @@
-"""Images a second, of one process or of several that train together.
+"""Training throughput in images per second, of one process or several.
 
 PYTHONPATH=tests python -m torch.distributed.run --nproc-per-node 2 tests/bench/throughput.py 200
 """
@@ -17,7 +17,7 @@ NUM_STEPS, WARMUP = 30, 8
 
 
 def measure(device, batch_size):
-    """Of steps with a batch of so many images for each process."""
+    """The throughput with a batch of this size in each process."""
     pyro.set_rng_seed(0)
     precision = pick_precision("auto", device)
     setting = Setting(batch_size=batch_size, device=device, precision=precision)
@@ -25,7 +25,7 @@ def measure(device, batch_size):
     x, y = images(setting), torch.ones(batch_size, setting.num_labels, device=device)
     for i in range(NUM_STEPS):
         if i == WARMUP:
-            distributed.all_reduce_sum(0)  # waits for the others
+            distributed.all_reduce_sum(0)  # a barrier
             start = time.perf_counter()
         loss = step(x, y)
     distributed.all_reduce_sum(loss)
@@ -35,6 +35,6 @@ def measure(device, batch_size):
 
 if __name__ == "__main__":
     with distributed.process_group(pick_device()) as device:
-        images_a_second = measure(device, int(sys.argv[1]))
+        images_per_second = measure(device, int(sys.argv[1]))
         if distributed.rank() == 0:
-            print(images_a_second)
+            print(images_per_second)

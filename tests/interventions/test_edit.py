@@ -90,7 +90,7 @@ def shows_its_latents(ccvae):
 
 def test_an_edited_characteristic_may_be_sampled(ccvae, x):
     x = x[:1].expand(4000, -1)
-    image = edit(shows_its_latents(ccvae), x, "Beard", 1, draw=True).logit()
+    image = edit(shows_its_latents(ccvae), x, "Beard", 1, sample=True).logit()
     prior = ccvae.conditional_prior(torch.ones(3)).base_dist
     assert_close(image[:, 1].mean(), prior.loc[1].detach(), atol=0.1, rtol=0)
     assert_close(image[:, 1].std(), prior.scale[1].detach(), atol=0.1, rtol=0.1)
@@ -120,7 +120,7 @@ def test_a_shift_of_a_continuous_label_is_in_its_unit():
 
 def test_variations_are_samples_of_one_characteristics_prior(ccvae, x):
     images = sample_variations(
-        shows_its_latents(ccvae), x, "Wearing_Hat", 0, num_draws=4000
+        shows_its_latents(ccvae), x, "Wearing_Hat", 0, num_samples=4000
     ).logit()
     assert images.shape == (BATCH, 4000, NUM_PIXELS)
     prior = ccvae.conditional_prior(torch.zeros(3)).base_dist
@@ -209,7 +209,5 @@ def test_bad_arguments_are_named_in_the_error(ccvae, x):
         edit(ccvae, x, "Beard", 2)
     with pytest.raises(ValueError, match="wanted a value for 'Beard', got none"):
         edit(ccvae, x, "Beard")
-    with pytest.raises(
-        ValueError, match="a mapping holds the values .* got another: 1"
-    ):
+    with pytest.raises(ValueError, match="a mapping holds the values .* got another: 1"):
         edit(ccvae, x, {"Beard": 1}, 1)

@@ -96,9 +96,9 @@ def end_of_walk(model, x):
 def test_variations_are_without_excluded_labels(bald_or_with_a_hat):
     model, x, is_true = bald_or_with_a_hat
     torch.manual_seed(1)
-    images = sample_variations(model, x, "Bald", 1, num_draws=3)
+    images = sample_variations(model, x, "Bald", 1, num_samples=3)
     torch.manual_seed(1)
-    conflicting = sample_variations(model, x, "Bald", 1, num_draws=3, keep_conflicting=True)
+    conflicting = sample_variations(model, x, "Bald", 1, num_samples=3, keep_conflicting=True)
     changed = (images != conflicting).flatten(1).any(1)
     assert torch.equal(changed, is_true[:, 2])
 

@@ -5,7 +5,7 @@ import torch
 
 from ccvae_pyro import plotting
 from ccvae_pyro.labels import binaries
-from ccvae_pyro.models import baselines
+from ccvae_pyro.models import baseline
 from ccvae_pyro.plotting.graphs import dependencies
 
 GRAPHS = {
@@ -26,7 +26,7 @@ GRAPHS = {
 @pytest.mark.parametrize("name", GRAPHS)
 def test_graphs_are_inferred_from_the_code(name):
     torch.set_default_dtype(torch.float32)
-    model = baselines.baseline(name, binaries(("Hat", "Beard")), 5, images="mlp")
+    model = baseline(name, binaries(("Hat", "Beard")), 5, images="mlp")
     arguments = {"x": torch.rand(2, 1, 28, 28)}
     if name == "cvae":
         arguments["y"] = torch.zeros(2, 2)
