@@ -33,7 +33,7 @@ def trained(data):
 
 def test_half_of_the_labels_are_enough_to_learn_them(trained, data):
     metrics = ccvae_pyro.evaluate(trained, Batches(data, 20).held_out("test"))
-    assert metrics["balanced_accuracy"] > 0.95
+    assert metrics.balanced_accuracy > 0.95
 
 
 def test_decoder_and_priors_do_not_change(trained):
