@@ -30,6 +30,7 @@ from ccvae_pyro.models.presets import celeba, mnist
 from ccvae_pyro.networks.layers import compile_networks, set_precision
 from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
 from ccvae_pyro.objectives.exact_ccvae_elbo import ExactCCVAE_ELBO
+from ccvae_pyro.objectives.factorization import check_factorization
 from ccvae_pyro.training.optimizers import JointAdam, make_adam
 from ccvae_pyro.training.train import train
 
@@ -52,6 +53,7 @@ __all__ = [
     "TiltedNormal",
     "UnsupportedError",
     "celeba",
+    "check_factorization",
     "classify",
     "compile_networks",
     "edit",

@@ -64,7 +64,9 @@ def write_face(
     with atomic_write(out / name) as part:
         image.save(part, format="JPEG", quality=90)
     place = data.label_names.index("hair")
-    hair = data.kinds[place].classes[int(data.labels[row, place])].removesuffix("_Hair").lower()
+    hair = (
+        data.label_types[place].classes[int(data.labels[row, place])].removesuffix("_Hair").lower()
+    )
     has_glasses = any(data.labels[row, data.label_names.index(name)] for name in GLASSES)
     return [name, hair, "yes" if has_glasses else "no", lean]
 

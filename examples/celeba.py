@@ -17,9 +17,15 @@ import common
 import options
 
 import ccvae_pyro
-from ccvae_pyro.data import LabeledImages, hide_labels, load_avatars, load_celeba
+from ccvae_pyro.data import (
+    PAPER_ATTRIBUTES,
+    LabeledImages,
+    download_celeba,
+    hide_labels,
+    load_avatars,
+    load_celeba,
+)
 from ccvae_pyro.data.datasets._avatar_tables import VISIBLE_ATTRIBUTES
-from ccvae_pyro.data.datasets.celeba import PAPER_ATTRIBUTES, download
 
 # Small batches learn faster per image; the larger data set has the paper's batch size.
 BATCH_SIZE = {"avatars": 50, "celeba": 200}
@@ -45,7 +51,9 @@ def load_with_missing_labels(args: argparse.Namespace) -> LabeledImages:
 def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVAE:
     """The paper's model of these labels."""
     scale = args.likelihood_scale
-    return ccvae_pyro.celeba(z_dim=args.z_dim, labels=data.described(), likelihood_scale=scale)
+    return ccvae_pyro.celeba(
+        z_dim=args.z_dim, labels=data.with_empirical_priors(), likelihood_scale=scale
+    )
 
 
 def load(args: argparse.Namespace) -> LabeledImages:
@@ -55,7 +63,7 @@ def load(args: argparse.Namespace) -> LabeledImages:
         preferred = VISIBLE_ATTRIBUTES
     else:
         if args.download:
-            download(args.root)
+            download_celeba(args.root)
         data = load_celeba(
             args.root, crop=args.crop, skip_unreadable=args.skip_unreadable, seed=args.seed
         )

@@ -119,7 +119,7 @@ def train(
 def set_weight(args: argparse.Namespace, batches: Batches) -> None:
     """Sets the default classification weight: inversely to the share of labels in a batch."""
     if args.classification_weight is None:
-        share = batches.label_share or 1.0
+        share = batches.label_fraction or 1.0
         args.classification_weight = CLASSIFICATION_WEIGHT[args.objective] / share
 
 

@@ -158,7 +158,7 @@ def hide(data: LabeledImages, cell: dict) -> LabeledImages:
     labels, seed = cell["labels"], cell["seed"]
     if isinstance(labels, float):
         return hide_labels(data, labels, missing=cell["missing"], seed=seed)
-    (label,) = data.described()
+    (label,) = data.with_empirical_priors()
     return keep_labels_per_class(data, labels // len(label.classes), seed)
 
 

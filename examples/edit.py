@@ -89,9 +89,7 @@ def swap(
 
 def walk(model: ImageModel, x: Tensor, labels: list[str], **kwargs: Any) -> Figure:
     """A row of images for each label, while its characteristics go through their values."""
-    rows = [
-        ccvae_pyro.walk(model, x, label, num_steps=NUM_STEPS, **kwargs)[0] for label in labels
-    ]
+    rows = [ccvae_pyro.walk(model, x, label, num_steps=NUM_STEPS, **kwargs)[0] for label in labels]
     rows = [torch.cat([x, row]) for row in rows]
     kinds = [model.label_of(label) for label in labels]
     titles = [""] * NUM_STEPS

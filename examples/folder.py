@@ -4,7 +4,7 @@
 
 The first column of the CSV has file names, and each other column a label: binary, categorical or
 continuous. An empty cell is a missing label. Besides metrics and figures, --out has imputed.csv,
-with predictions in the empty cells, and certainty.csv, with their probabilities; for a continuous
+with predictions in the empty cells, and confidence.csv, with their probabilities; for a continuous
 label that is the standard deviation, calibrated on the validation images.
 """
 
@@ -21,7 +21,7 @@ import options
 import torch
 
 import ccvae_pyro
-from ccvae_pyro.data import LabeledImages, describe, load_folder, write_imputed
+from ccvae_pyro.data import LabeledImages, describe, load_image_csv, write_imputed
 from ccvae_pyro.labels import Continuous
 from ccvae_pyro.training import distributed
 
@@ -47,23 +47,25 @@ def run(args: argparse.Namespace) -> None:
 
 def load(args: argparse.Namespace) -> LabeledImages:
     """The images and their labels; prints the kind of each label."""
-    data = load_folder(
+    data = load_image_csv(
         args.root,
         args.labels,
-        kinds={name: kind for name, _, kind in (text.rpartition("=") for text in args.kinds)},
+        label_types={
+            name: kind for name, _, kind in (text.rpartition("=") for text in args.kinds)
+        },
         partition=args.partition,
         stratify=args.stratify,
         seed=args.seed,
         skip_unreadable=args.skip_unreadable,
     )
     if distributed.rank() == 0:
-        print(*describe(data.kinds, data.labels), sep="\n")
+        print(*describe(data.label_types, data.labels), sep="\n")
     return data
 
 
 def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVAE:
     """A model with the paper's networks, for these labels."""
-    labels = [replace(label, extra_dims=args.extra_dims) for label in data.described()]
+    labels = [replace(label, extra_dims=args.extra_dims) for label in data.with_empirical_priors()]
     z_dim = args.z_dim or sum(label.dim for label in labels) + NUM_STYLE
     channels, scale = data.images.shape[-1], args.likelihood_scale
     return ccvae_pyro.celeba(z_dim=z_dim, labels=labels, channels=channels, likelihood_scale=scale)
@@ -89,7 +91,7 @@ def calibrate(confidence: np.ndarray, values: np.ndarray, data: LabeledImages) -
     A model overfits the training images, so that its own standard deviations are too small.
     """
     rows = data.splits["valid"]
-    for column, label in enumerate(data.kinds):
+    for column, label in enumerate(data.label_types):
         errors = (data.labels[rows, column] - values[rows, column]) / confidence[rows, column]
         known = errors[~np.isnan(errors)]
         if isinstance(label, Continuous) and len(known):

@@ -20,7 +20,7 @@ import common
 import options
 
 import ccvae_pyro
-from ccvae_pyro.data import LabeledImages, keep_labels_per_class, load_class_folders, load_mnist
+from ccvae_pyro.data import LabeledImages, keep_labels_per_class, load_image_folder, load_mnist
 from ccvae_pyro.labels import Label
 
 # The best of the settings that were compared: see the docs. With few labels, a classifier soon
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
 def load(args: argparse.Namespace) -> LabeledImages:
     """The images, with the requested number of labels per class."""
     if args.data == "medical":
-        data = load_class_folders(args.root, seed=args.seed, num_images=args.num_images)
+        data = load_image_folder(args.root, seed=args.seed, num_images=args.num_images)
     else:
         data = load_mnist(args.root, args.data, download=args.download)
         if args.num_images is not None:
@@ -59,7 +59,7 @@ def load(args: argparse.Namespace) -> LabeledImages:
 
 def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVAE:
     """A model with one categorical label, whose characteristics are all latents but the style."""
-    labels = with_characteristics(data.described(), args.z_dim, args.style_dim)
+    labels = with_characteristics(data.with_empirical_priors(), args.z_dim, args.style_dim)
     if data.images.shape[1] == 28:
         return ccvae_pyro.mnist(z_dim=args.z_dim, labels=labels)
     channels, scale = data.images.shape[-1], args.likelihood_scale

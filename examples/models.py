@@ -69,7 +69,7 @@ def new_model(
 ) -> ImageModel:
     """A model for this data, with the sizes of the settings."""
     name = "m1_m2" if name == JOINT else name
-    labels, z_dim, channels = data.described(), settings.z_dim, data.images.shape[-1]
+    labels, z_dim, channels = data.with_empirical_priors(), settings.z_dim, data.images.shape[-1]
     if channels > 1:
         make: Any = partial(baseline, name) if name in BASELINES else ccvae_pyro.celeba
         scale = settings.likelihood_scale

@@ -116,7 +116,7 @@ def train(
     common.set_weight(settings, batches)
     pyro.set_rng_seed(args.seed)
     ccvae = celeba.make_model(settings, data)
-    ccvae.conditional_prior = PRIORS[name](len(data.kinds))
+    ccvae.conditional_prior = PRIORS[name](len(data.label_types))
     common.train(settings, ccvae, batches, args.out / name, resume=True)
     pyro.set_rng_seed(args.seed)
     return ccvae

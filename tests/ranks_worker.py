@@ -65,7 +65,7 @@ def train(out, objective, num_epochs, signal_name=None):
     pyro.set_rng_seed(0)
     torch.set_default_dtype(torch.float64)
     shares = {"rank": distributed.rank(), "num_ranks": distributed.world_size()}
-    batches = DoubleBatches(make_data(), 10, labeled_share=0.0, **shares)
+    batches = DoubleBatches(make_data(), 10, min_labeled_fraction=0.0, **shares)
     ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5).double()
     svi = SVI(ccvae.model, ccvae.guide, JointAdam({"lr": 1e-3}), loss=OBJECTIVES[objective])
     if signal_name is not None and distributed.rank() == 1:

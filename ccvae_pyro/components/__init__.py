@@ -1,6 +1,6 @@
 """The parts of a model: modules that return a distribution."""
 
-from ccvae_pyro.components._normal import MIN_SCALE, normal_of
+from ccvae_pyro.components._normal import MIN_SCALE, normal_from, positive
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
 from ccvae_pyro.components.classifiers import (
     DiagonalClassifier,
@@ -23,6 +23,7 @@ from ccvae_pyro.components.encoders import (
     join,
 )
 from ccvae_pyro.components.factory import (
+    LabelModules,
     MixedClassifier,
     MixedConditionalPrior,
     MixedLabelPrior,
@@ -33,6 +34,14 @@ from ccvae_pyro.components.label_priors import (
     CategoricalLabelPrior,
     NormalLabelPrior,
 )
+from ccvae_pyro.components.protocols import (
+    Classifier,
+    ConditionalPrior,
+    Decoder,
+    Encoder,
+    LabelPrior,
+    StylePrior,
+)
 from ccvae_pyro.components.style_priors import StandardNormal
 
 __all__ = [
@@ -42,14 +51,20 @@ __all__ = [
     "BernoulliLabelPrior",
     "CategoricalLabelPrior",
     "ClassConditionalPrior",
+    "Classifier",
     "ConditionalEncoder",
+    "ConditionalPrior",
+    "Decoder",
     "DiagonalClassifier",
+    "Encoder",
     "GaussianConditionalPrior",
     "GaussianDecoder",
     "GaussianEncoder",
     "LabelCode",
     "LabelExperts",
     "LabelHead",
+    "LabelModules",
+    "LabelPrior",
     "LaplaceDecoder",
     "LinearConditionalPrior",
     "LinearRegressor",
@@ -60,7 +75,9 @@ __all__ = [
     "NetworkClassifier",
     "NormalLabelPrior",
     "StandardNormal",
+    "StylePrior",
     "join",
     "label_modules",
-    "normal_of",
+    "normal_from",
+    "positive",
 ]

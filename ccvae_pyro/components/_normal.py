@@ -1,4 +1,4 @@
-"""A Normal parametrized by the features of a network."""
+"""Normals parametrized by the features of a network."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import pyro.distributions as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-MIN_SCALE = (
-    1e-3  # no deviation falls below this: the paper's guard against a density that diverges
-)
+# No standard deviation falls below this: the paper's guard against a density that diverges.
+MIN_SCALE = 1e-3
 
 
-def normal_of(features: Tensor) -> dist.Normal:
-    """A Normal for each two features: locations first, then scales before their softplus."""
+def positive(raw_scale: Tensor) -> Tensor:
+    """A scale from any real number."""
+    return F.softplus(raw_scale).clamp(min=MIN_SCALE)
+
+
+def normal_from(features: Tensor) -> dist.Normal:
+    """A Normal for each two features: means first, then raw scales."""
     loc, raw_scale = features.chunk(2, dim=-1)
-    return dist.Normal(loc, F.softplus(raw_scale).clamp(min=MIN_SCALE))
+    return dist.Normal(loc, positive(raw_scale), validate_args=False)

@@ -6,20 +6,24 @@ from collections.abc import Sequence
 
 import pyro.distributions as dist
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccvae_pyro.components._normal import MIN_SCALE, normal_of
-from ccvae_pyro.distributions.bernoulli import LogitBernoulli
-from ccvae_pyro.distributions.label_vector import LabelPart, LabelVector
-from ccvae_pyro.distributions.nested_categorical import NestedCategorical
+from ccvae_pyro.components._normal import normal_from, positive
+from ccvae_pyro.distributions.label_vector import (
+    AffineBinary,
+    AffineCategorical,
+    AffineContinuous,
+    AffineLabels,
+    LabelGroup,
+    LabelVector,
+)
 from ccvae_pyro.labels import Binary, Categorical, Label
 
 
 class DiagonalClassifier(nn.Module):
-    r"""The classifier :math:`q_\varphi(y \mid z_c)`, in which :math:`y_i` sees :math:`z_c^i` only.
+    r"""The classifier :math:`q_\varphi(y \mid z_c)` of binary labels, one characteristic for each.
 
-    .. math:: \operatorname{logit} q_\varphi(y_i = 1 \mid z_c) = w_i z_c^i + b_i
+    .. math:: \operatorname{logit} q_\varphi(y_i = 1 \mid z_c) = a_i z_c^i + c_i
 
     :param num_labels: the number of labels, and so of characteristics.
     """
@@ -29,16 +33,22 @@ class DiagonalClassifier(nn.Module):
         self.weight = nn.Parameter(torch.ones(num_labels))
         self.bias = nn.Parameter(torch.zeros(num_labels))
 
-    def forward(self, z_c: Tensor) -> dist.Independent:
-        return LogitBernoulli(logits=self.weight * z_c + self.bias).to_event(1)
+    def forward(self, z_c: Tensor) -> AffineLabels:
+        return AffineLabels(z_c, self.group())
+
+    def group(self, columns: Tensor | None = None, latents: Tensor | None = None) -> AffineBinary:
+        """Slopes and offsets of the logits, for labels of these columns and latents."""
+        return AffineBinary(self.weight, self.bias, columns, latents)
 
 
 class NestedClassifier(nn.Module):
-    r"""The classifier of a label with classes: :math:`l_j = w_j z_c^j + b_j` for each decision.
+    r"""The classifier of a categorical label by nested dichotomies, with a characteristic for each:
 
-    At first, all classes are alike where ``z_c`` is 0.
+    .. math:: \ell_j = a_j z_c^j + c_j .
 
-    :param signs: which decisions lead to each class: see :func:`~ccvae_pyro.sign_matrix`.
+    The offsets start such that all classes are equally likely at ``z_c = 0``.
+
+    :param signs: the sign matrix, see :func:`~ccvae_pyro.sign_matrix`.
     """
 
     def __init__(self, signs: Tensor) -> None:
@@ -49,16 +59,23 @@ class NestedClassifier(nn.Module):
         first, second = (signs > 0).sum(0), (signs < 0).sum(0)
         self.bias = nn.Parameter((first / second).log())
 
-    def forward(self, z: Tensor) -> NestedCategorical:
-        """From shape ``(..., num_decisions)`` to a distribution of batch shape ``(..., 1)``."""
-        return NestedCategorical((self.weight * z + self.bias)[..., None, :], self.signs)
+    def forward(self, z_c: Tensor) -> AffineLabels:
+        latents = torch.arange(z_c.shape[-1], device=z_c.device)[None]
+        return AffineLabels(z_c, self.group(None, latents))
+
+    def group(self, columns: Tensor | None, latents: Tensor | None) -> AffineCategorical:
+        """Slopes and offsets of the dichotomies' logits, for a label of this column."""
+        return AffineCategorical(self.weight, self.bias, self.signs, columns, latents)
 
 
 class LinearRegressor(nn.Module):
-    r"""The classifier of a label that is a number: :math:`\mathcal{N}(y; w z_c + b, \sigma)`.
+    r"""The classifier of a continuous label, a linear regression on one characteristic:
 
-    :param mean: of the labels, from which the line starts.
-    :param std: standard deviation of the labels, in units of which line and :math:`\sigma` are.
+    .. math:: q_\varphi(y \mid z_c) = \mathcal{N}\!\left(y; \, m + s (a z_c + c), \;
+              s \operatorname{softplus}(\rho)\right) .
+
+    :param mean: :math:`m`, the labels' mean.
+    :param std: :math:`s`, the labels' standard deviation.
     """
 
     def __init__(self, mean: float, std: float) -> None:
@@ -67,17 +84,23 @@ class LinearRegressor(nn.Module):
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("std", torch.tensor(std))
-        self.weight = nn.Parameter(torch.full((1,), 0.5))  # of a prior that is 2 at one deviation
+        # The conditional prior's mean starts at 2 for a label one standard deviation up.
+        self.weight = nn.Parameter(torch.full((1,), 0.5))
         self.bias, self.raw_scale = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
 
-    def forward(self, z: Tensor) -> dist.Normal:
-        scale = F.softplus(self.raw_scale).clamp(min=MIN_SCALE)
-        loc = self.mean + self.std * (self.weight * z + self.bias)
-        return dist.Normal(loc, self.std * scale)
+    def forward(self, z_c: Tensor) -> AffineLabels:
+        latents = torch.arange(z_c.shape[-1], device=z_c.device)[None]
+        return AffineLabels(z_c, self.group(None, latents))
+
+    def group(self, columns: Tensor | None, latents: Tensor | None) -> AffineContinuous:
+        """Slope and offset of the mean, for a label of this column."""
+        slope, offset = self.std * self.weight, self.mean + self.std * self.bias
+        scale = self.std * positive(self.raw_scale)
+        return AffineContinuous(slope, offset, scale, columns, latents)
 
 
 class NetworkClassifier(nn.Module):
-    r"""A classifier behind a network: :math:`q(y \mid x)`, or :math:`q(y \mid z)`.
+    r"""A classifier with a network: :math:`q(y \mid x)`, or :math:`q(y \mid z)`.
 
     :param features: the network, up to the features that :class:`LabelHead` takes.
     """
@@ -91,7 +114,7 @@ class NetworkClassifier(nn.Module):
 
 
 class LabelHead(nn.Module):
-    """A network's output as the distribution of a row of labels.
+    """A network's output as the distribution of a label vector.
 
     Example:
 
@@ -109,7 +132,7 @@ class LabelHead(nn.Module):
 
     @property
     def num_features(self) -> int:
-        """How many features it takes."""
+        """The number of features that it takes."""
         return sum(self.sizes)
 
     def forward(self, features: Tensor) -> dist.TorchDistribution:
@@ -117,7 +140,9 @@ class LabelHead(nn.Module):
         if all(isinstance(label, Binary) for label in self.labels):
             return dist.Bernoulli(logits=features, validate_args=False).to_event(1)
         blocks = zip(self.labels, features.split(self.sizes, -1), self.columns, strict=True)
-        return LabelVector([LabelPart(_of(label, b), column[None]) for label, b, column in blocks])
+        return LabelVector(
+            [LabelGroup(_distribution(label, b), column[None]) for label, b, column in blocks]
+        )
 
 
 def _num_parameters(label: Label) -> int:
@@ -126,11 +151,11 @@ def _num_parameters(label: Label) -> int:
     return 1 if isinstance(label, Binary) else 2
 
 
-def _of(label: Label, features: Tensor) -> dist.TorchDistribution:
+def _distribution(label: Label, features: Tensor) -> dist.TorchDistribution:
     """The distribution of one label, of batch shape ``(..., 1)``."""
     if isinstance(label, Categorical):
         return dist.Categorical(logits=features[..., None, :], validate_args=False)
     if isinstance(label, Binary):
         return dist.Bernoulli(logits=features, validate_args=False)
-    unit = normal_of(features)
+    unit = normal_from(features)
     return dist.Normal(label.mean + label.std * unit.loc, label.std * unit.scale)

@@ -6,7 +6,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from ccvae_pyro.components._normal import normal_of
+from ccvae_pyro.components._normal import normal_from
 from ccvae_pyro.distributions.bernoulli import LogitBernoulli
 from ccvae_pyro.distributions.laplace import SharedScaleLaplace
 
@@ -63,7 +63,7 @@ class GaussianDecoder(nn.Module):
         self.features = features
 
     def forward(self, z: Tensor) -> dist.Independent:
-        return normal_of(self.features(z)).to_event(1)
+        return normal_from(self.features(z)).to_event(1)
 
 
 def _over_batch(network: nn.Module, z: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccvae_pyro.components._normal import normal_of
+from ccvae_pyro.components._normal import normal_from
 from ccvae_pyro.labels import Binary, Categorical, Label
 from ccvae_pyro.networks import mlp
 
@@ -34,16 +34,19 @@ class GaussianEncoder(nn.Module):
         self.block_dims = block_dims
 
     def forward(self, x: Tensor) -> tuple[dist.Independent, ...]:
-        q_z = normal_of(self.features(x))
+        q_z = normal_from(self.features(x))
         blocks = (parameter.split(self.block_dims, -1) for parameter in (q_z.loc, q_z.scale))
-        return tuple(dist.Normal(*block).to_event(1) for block in zip(*blocks, strict=True))
+        return tuple(
+            dist.Normal(loc, scale, validate_args=False).to_event(1)
+            for loc, scale in zip(*blocks, strict=True)
+        )
 
 
 class LabelCode(nn.Module):
-    """A row of labels as a network likes to read it.
+    """A label vector encoded as input features of a network.
 
-    A binary label is -1 or 1, or between them; one with classes has an entry for each, of which
-    one is 1; a number is in units of its deviation.
+    A binary label is -1 or 1, or between them; a categorical label is one-hot; a continuous label
+    is standardized.
 
     Example:
 
@@ -58,11 +61,11 @@ class LabelCode(nn.Module):
 
     @property
     def num_features(self) -> int:
-        """How many entries the code has."""
+        """The number of features."""
         return sum(map(_num_entries, self.labels))
 
     def latent_slice(self, index: int) -> slice:
-        """Where a label is in the code."""
+        """The features of one label."""
         start = sum(map(_num_entries, self.labels[:index]))
         return slice(start, start + _num_entries(self.labels[index]))
 
@@ -80,10 +83,10 @@ class LabelCode(nn.Module):
 
 
 class ConditionalEncoder(nn.Module):
-    r"""The posterior :math:`q(z \mid x, y)`, of one reading of the image for all of its labels.
+    r"""The posterior :math:`q(z \mid x, y)`, with one encoding of the image for all of its label values.
 
     :param features: a network from ``x`` to shape ``(batch, num_features)``.
-    :param head: a network from the labels' code and these to shape ``(..., 2 * z_dim)``.
+    :param head: a network from label code and image features to shape ``(..., 2 * z_dim)``.
     """
 
     def __init__(self, features: nn.Module, head: nn.Module, z_dim: int) -> None:
@@ -96,10 +99,10 @@ class ConditionalEncoder(nn.Module):
 
 
 class LabelExperts(nn.Module):
-    r"""What each label, by itself, makes of latents: :math:`\tilde q(z \mid y_i)`, a Normal each.
+    r"""The expert of each label on the latents, :math:`\tilde q(z \mid y_i)`, a Normal each.
 
     :param z_dim: the size of ``z``.
-    :param hidden: that of the one hidden layer behind each label.
+    :param hidden: the size of the hidden layer of each label's network.
     """
 
     def __init__(self, labels: Sequence[Label], z_dim: int, hidden: int = 64) -> None:
@@ -112,12 +115,12 @@ class LabelExperts(nn.Module):
         """From shape ``(batch, num_labels)`` to Normals of that batch shape."""
         code = self.code(y)
         blocks = [code[..., self.code.latent_slice(i)] for i in range(len(self.networks))]
-        read = [network(block) for network, block in zip(self.networks, blocks, strict=True)]
-        return normal_of(torch.stack(read, dim=-2)).to_event(1)
+        features = [net(block) for net, block in zip(self.networks, blocks, strict=True)]
+        return normal_from(torch.stack(features, dim=-2)).to_event(1)
 
 
 def join(code: Tensor, features: Tensor) -> Tensor:
-    """Labels' code and what else a network reads, where each image may meet several codes."""
+    """Label code and features in one tensor; leading dimensions broadcast."""
     shape = torch.broadcast_shapes(code.shape[:-1], features.shape[:-1])
     return torch.cat([code.expand(*shape, -1), features.expand(*shape, -1)], dim=-1)
 

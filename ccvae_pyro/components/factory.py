@@ -1,9 +1,9 @@
-"""Classifier, conditional prior and label prior of a row of labels, put together by kind."""
+"""Classifier, conditional prior and label prior for labels of any kinds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import pyro.distributions as dist
 import torch
@@ -24,131 +24,137 @@ from ccvae_pyro.components.label_priors import (
     CategoricalLabelPrior,
     NormalLabelPrior,
 )
-from ccvae_pyro.distributions.label_vector import LabelPart, LabelVector
+from ccvae_pyro.distributions.label_vector import AffineLabels, LabelGroup, LabelVector
+from ccvae_pyro.distributions.labelwise_prior import Factors, LabelwisePrior
 from ccvae_pyro.distributions.nested_categorical import sign_matrix
 from ccvae_pyro.labels import Binary, Categorical, Label, are_plain, block_of
+
+
+class LabelModules(NamedTuple):
+    """The parts of a CCVAE that depend on the kinds of its labels."""
+
+    classifier: nn.Module
+    conditional_prior: nn.Module
+    label_prior: nn.Module
 
 
 class _Grouped(nn.Module):
     """Modules, each for some columns of ``y`` and some entries of ``z_c``.
 
-    Binary labels of one characteristic share a module; any other label has its own.
+    Binary labels of one characteristic share a module; every other label has its own.
     """
 
     def __init__(self, labels: Sequence[Label], modules: Sequence[nn.Module]) -> None:
         super().__init__()
         self.of_group = nn.ModuleList(modules)
-        for i, members in enumerate(group(labels)):
-            blocks = [torch.arange(*_ends(block_of(labels, member))) for member in members]
+        for i, members in enumerate(group_labels(labels)):
+            blocks = [block_of(labels, member) for member in members]
+            latents = torch.stack([torch.arange(block.start, block.stop) for block in blocks])
             self.register_buffer(f"columns_{i}", torch.tensor(members), persistent=False)
-            self.register_buffer(f"latents_{i}", torch.stack(blocks), persistent=False)
-        places = torch.cat([self._latents(i).flatten() for i in range(len(modules))])
+            self.register_buffer(f"latents_{i}", latents, persistent=False)
+        entries = torch.cat([self._latents(i).flatten() for i in range(len(modules))])
         self.order: Tensor
-        self.register_buffer("order", places.argsort(), persistent=False)
+        self.register_buffer("order", entries.argsort(), persistent=False)
 
     def _columns(self, i: int) -> Tensor:
-        return getattr(self, f"columns_{i}")
+        return getattr(self, f"columns_{i}")  # type: ignore[no-any-return]
 
     def _latents(self, i: int) -> Tensor:
-        return getattr(self, f"latents_{i}")
-
-    def _row(self, distributions: Sequence[dist.Distribution]) -> LabelVector:
-        parts = [
-            LabelPart(fn, self._columns(i), self._latents(i)) for i, fn in enumerate(distributions)
-        ]
-        return LabelVector(parts)
+        return getattr(self, f"latents_{i}")  # type: ignore[no-any-return]
 
 
 class MixedClassifier(_Grouped):
     r"""The classifier :math:`q_\varphi(y \mid z_c)` of labels of several kinds."""
 
-    def forward(self, z_c: Tensor) -> LabelVector:
-        fns = []
-        for i, module in enumerate(self.of_group):
-            is_row = isinstance(module, DiagonalClassifier)
-            fn = module(z_c[..., self._latents(i)[:, 0] if is_row else self._read(i)])
-            fns.append(fn.base_dist if is_row else fn)
-        return self._row(fns)
-
-    def _read(self, i: int) -> Tensor:
-        """The characteristics that a classifier reads, which come first."""
-        return self._latents(i)[0, : len(self.of_group[i].weight)]  # type: ignore[arg-type]
+    def forward(self, z_c: Tensor) -> AffineLabels:
+        groups = [
+            module.group(self._columns(i), self._latents(i))  # type: ignore[operator]
+            for i, module in enumerate(self.of_group)
+        ]
+        return AffineLabels(z_c, *groups)
 
 
 class MixedConditionalPrior(_Grouped):
     r"""The conditional prior :math:`p_\psi(z_c \mid y)` of labels of several kinds."""
 
-    def forward(self, y: Tensor) -> dist.Independent:
-        fns = [module(y[..., self._columns(i)]) for i, module in enumerate(self.of_group)]
-        rows = [getattr(fn, "base_dist", fn) for fn in fns]
-        batch_shape = torch.broadcast_shapes(*(row.batch_shape[:-1] for row in rows))
+    def forward(self, y: Tensor) -> LabelwisePrior:
+        return LabelwisePrior(self.given, y, self.factors, len(self.order))
+
+    def given(self, y: Tensor) -> dist.Normal:
+        """The Normals at labels ``y``, of batch shape ``(..., num_characteristics)``."""
+        normals = [
+            module.given(y[..., self._columns(i)])  # type: ignore[operator]
+            for i, module in enumerate(self.of_group)
+        ]
         loc, scale = (
-            torch.cat([getattr(row, name).expand(*batch_shape, -1) for row in rows], dim=-1)
+            torch.cat([getattr(n, name).expand(*y.shape[:-1], -1) for n in normals], dim=-1)
             for name in ("loc", "scale")
         )
-        return dist.Normal(loc[..., self.order], scale[..., self.order]).to_event(1)
+        return dist.Normal(loc[..., self.order], scale[..., self.order], validate_args=False)
+
+    def factors(self) -> list[Factors]:
+        """The factors of the labels, for each of their values."""
+        return [
+            module.factors(self._columns(i), self._latents(i))  # type: ignore[operator]
+            for i, module in enumerate(self.of_group)
+        ]
 
 
 class MixedLabelPrior(_Grouped):
     r"""The label prior :math:`p(y)` of labels of several kinds."""
 
     def forward(self) -> LabelVector:
-        fns = [module() for module in self.of_group]
-        return self._row([getattr(fn, "base_dist", fn) for fn in fns])
-
-
-def label_modules(labels: Sequence[Label]) -> dict[str, Any]:
-    """The classifier, conditional prior and label prior that labels ask for."""
-    groups = [[labels[i] for i in members] for members in group(labels)]
-    trios = [_of_group(members) for members in groups]
-    if are_plain(labels):
-        modules: tuple[nn.Module, ...] = trios[0]
-    else:
-        kinds = (MixedClassifier, MixedConditionalPrior, MixedLabelPrior)
-        modules = tuple(
-            kind(labels, column)
-            for kind, column in zip(kinds, zip(*trios, strict=True), strict=True)
+        priors = [module() for module in self.of_group]
+        return LabelVector(
+            [
+                LabelGroup(getattr(prior, "base_dist", prior), self._columns(i))
+                for i, prior in enumerate(priors)
+            ]
         )
-    return dict(zip(("classifier", "conditional_prior", "label_prior"), modules, strict=True))
 
 
-def group(labels: Sequence[Label]) -> list[list[int]]:
+def label_modules(labels: Sequence[Label]) -> LabelModules:
+    """Makes classifier, conditional prior and label prior for these labels."""
+    groups = [[labels[i] for i in members] for members in group_labels(labels)]
+    modules = [_modules_of_group(members) for members in groups]
+    if are_plain(labels):
+        return modules[0]
+    classifiers, conditional_priors, label_priors = zip(*modules, strict=True)
+    return LabelModules(
+        MixedClassifier(labels, classifiers),
+        MixedConditionalPrior(labels, conditional_priors),
+        MixedLabelPrior(labels, label_priors),
+    )
+
+
+def group_labels(labels: Sequence[Label]) -> list[list[int]]:
     """The labels that share a module: binary ones of one characteristic; others are alone."""
     plain = [i for i, label in enumerate(labels) if are_plain([label])]
     others = [[i] for i in range(len(labels)) if i not in plain]
     return [plain, *others] if plain else others
 
 
-def _of_group(labels: Sequence[Label]) -> tuple[nn.Module, nn.Module, nn.Module]:
-    label: Any = labels[0]
-    if are_plain(labels):
-        frequencies = torch.tensor([each.prevalence for each in labels])
-        return (
-            DiagonalClassifier(len(labels)),
-            GaussianConditionalPrior(len(labels)),
-            BernoulliLabelPrior(frequencies),
-        )
+def _modules_of_group(labels: Sequence[Label]) -> LabelModules:
+    label = labels[0]
     if isinstance(label, Binary):
-        return (
-            DiagonalClassifier(1),
-            GaussianConditionalPrior(label.dim),
-            BernoulliLabelPrior(torch.tensor([label.prevalence])),
+        probs = torch.tensor([each.prevalence for each in labels if isinstance(each, Binary)])
+        num_latents = len(labels) if are_plain(labels) else label.dim
+        return LabelModules(
+            DiagonalClassifier(len(labels)),
+            GaussianConditionalPrior(num_latents),
+            BernoulliLabelPrior(probs),
         )
     if isinstance(label, Categorical):
         signs = sign_matrix(len(label.classes))
         frequencies = torch.tensor(label.class_frequencies or [1.0] * len(label.classes))
-        return (
+        return LabelModules(
             NestedClassifier(signs),
             ClassConditionalPrior(signs, label.extra_dims),
             CategoricalLabelPrior(frequencies),
         )
-    unit = (float(label.mean), float(label.std))
-    return (
-        LinearRegressor(*unit),
-        LinearConditionalPrior(*unit, label.dim),
-        NormalLabelPrior(*unit),
+    mean, std = float(label.mean), float(label.std)
+    return LabelModules(
+        LinearRegressor(mean, std),
+        LinearConditionalPrior(mean, std, label.dim),
+        NormalLabelPrior(mean, std),
     )
-
-
-def _ends(block: slice) -> tuple[int, int]:
-    return block.start, block.stop

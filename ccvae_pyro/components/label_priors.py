@@ -6,58 +6,61 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from ccvae_pyro.distributions.bernoulli import LogitBernoulli
+
 
 class BernoulliLabelPrior(nn.Module):
     r"""The label prior :math:`p(y) = \prod_i \operatorname{Bernoulli}(y_i; \pi_i)`.
 
-    :param probs: :math:`\pi`, the frequency of each label, shape ``(num_labels,)``.
-    :raises ValueError: if a frequency is not strictly between 0 and 1, where a label that is
-        always or never given would have an infinite bound.
+    :param probs: :math:`\pi`, the prevalence of each label, shape ``(num_labels,)``.
+    :raises ValueError: if a prevalence is not strictly between 0 and 1: a label that is always or
+        never true would have an infinite bound.
     """
 
     def __init__(self, probs: Tensor) -> None:
         super().__init__()
         if not ((probs > 0) & (probs < 1)).all():
             raise ValueError(f"label_prior must lie strictly between 0 and 1, got {probs}")
+        self.probs: Tensor
         self.register_buffer("probs", probs)
 
     def forward(self) -> dist.Independent:
-        return dist.Bernoulli(self.probs).to_event(1)
+        return LogitBernoulli(logits=self.probs.logit(), validate_args=False).to_event(1)
 
 
 class CategoricalLabelPrior(nn.Module):
-    """The prior of a label with classes.
+    """The prior of a categorical label.
 
-    :param class_frequencies: how often each class is met, shape ``(num_classes,)``.
-    :raises ValueError: if one is not positive, where its bound would be infinite.
+    :param class_frequencies: the frequency of each class, shape ``(num_classes,)``.
+    :raises ValueError: if one is not positive: its class would have an infinite bound.
     """
 
     def __init__(self, class_frequencies: Tensor) -> None:
         super().__init__()
         if not (class_frequencies > 0).all():
-            raise ValueError(f"the frequency of a class must be positive, got {class_frequencies}")
+            raise ValueError(f"class frequencies must be positive, got {class_frequencies}")
         self.class_frequencies: Tensor
         self.register_buffer("class_frequencies", class_frequencies / class_frequencies.sum())
 
     def forward(self) -> dist.Categorical:
-        return dist.Categorical(self.class_frequencies[None])
+        return dist.Categorical(self.class_frequencies[None], validate_args=False)
 
 
 class NormalLabelPrior(nn.Module):
-    """The prior of a label that is a number.
+    """The prior of a continuous label.
 
-    :param mean: of the labels.
-    :param std: standard deviation of the labels, positive.
+    :param mean: the labels' mean.
+    :param std: the labels' standard deviation, positive.
     """
 
     def __init__(self, mean: float, std: float) -> None:
         super().__init__()
         if not std > 0:
-            raise ValueError(f"the deviation of a label must be positive, got {std}")
+            raise ValueError(f"the standard deviation of a label must be positive, got {std}")
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor([mean]))
         self.register_buffer("std", torch.tensor([std]))
 
     def forward(self) -> dist.Normal:
-        return dist.Normal(self.mean, self.std)
+        return dist.Normal(self.mean, self.std, validate_args=False)

@@ -1,1 +1,37 @@
 """Distributions of this field, as PyTorch and Pyro have them."""
+
+from ccvae_pyro.distributions.bernoulli import LogitBernoulli
+from ccvae_pyro.distributions.label_vector import (
+    AffineBinary,
+    AffineCategorical,
+    AffineContinuous,
+    AffineGroup,
+    AffineLabels,
+    LabelGroup,
+    LabelVector,
+)
+from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors, LabelwisePrior
+from ccvae_pyro.distributions.laplace import SharedScaleLaplace
+from ccvae_pyro.distributions.nested_categorical import NestedCategorical, sign_matrix
+from ccvae_pyro.distributions.partially_observed import KnownLabels, PartlyKnown
+from ccvae_pyro.distributions.tilted_normal import TiltedNormal
+
+__all__ = [
+    "AffineBinary",
+    "AffineCategorical",
+    "AffineContinuous",
+    "AffineFactors",
+    "AffineGroup",
+    "AffineLabels",
+    "ClassFactors",
+    "KnownLabels",
+    "LabelGroup",
+    "LabelVector",
+    "LabelwisePrior",
+    "LogitBernoulli",
+    "NestedCategorical",
+    "PartlyKnown",
+    "SharedScaleLaplace",
+    "TiltedNormal",
+    "sign_matrix",
+]

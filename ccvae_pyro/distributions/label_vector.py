@@ -1,142 +1,387 @@
-"""Distributions of a row of labels of any kinds."""
+"""Vectors of independent labels of several kinds, and the affine ones among them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
-from torch.distributions import Bernoulli, Independent, Normal
+from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
+from torch.distributions.utils import lazy_property
 
-from ccvae_pyro.distributions.nested_categorical import Size
+from ccvae_pyro.distributions.bernoulli import LogitBernoulli, log_sigmoid
+from ccvae_pyro.distributions.nested_categorical import NestedCategorical, Size
 
 
-class LabelPart(NamedTuple):
-    """Labels of one kind among a row of labels.
+class LabelGroup(NamedTuple):
+    """The labels of one kind within a label vector.
 
-    :param distribution: of these, of any batch's shape and then ``(num,)``: Bernoulli,
+    :param distribution: their distribution, of batch shape ``(..., num_labels)``: Bernoulli,
         Categorical or Normal.
-    :param columns: which columns of ``y`` they are, or None for all.
-    :param latents: which entries of ``z_c`` are theirs, shape ``(num, dim)``, those that a
-        classifier reads first; or None, if ``z_c`` has one for each label.
+    :param columns: their columns in ``y``, or None for all of them.
     """
 
     distribution: Any
     columns: Tensor | None = None
-    latents: Tensor | None = None
 
     def labels(self, y: Tensor) -> Tensor:
-        """Of a row of labels, these."""
+        """These labels out of a label vector."""
         return y if self.columns is None else y[..., self.columns]
-
-    def characteristics(self, z_c: Tensor) -> Tensor:
-        """Of a row of characteristics, those of these labels, shape ``(..., num, dim)``."""
-        return z_c[..., None] if self.latents is None else z_c[..., self.latents]
-
-    def with_labels(self, y: Tensor, values: Tensor) -> Tensor:
-        """A row of labels, these set to other values."""
-        if self.columns is None:
-            return values
-        y = y.clone()
-        y[..., self.columns] = values
-        return y
 
 
 class LabelVector(TorchDistribution):
-    """A row of independent labels of several kinds, a column each, all floats.
+    """A vector of independent labels of several kinds, one float for each.
 
-    :param parts: the labels, grouped by their kind. Their columns are all those of ``y``.
+    :param groups: the labels, grouped by kind. Together, their columns are those of ``y``.
     """
 
     arg_constraints = {}  # noqa: RUF012
     support = constraints.independent(constraints.real, 1)
     has_rsample = False
 
-    def __init__(self, parts: Sequence[LabelPart], validate_args: bool | None = None) -> None:
-        self.parts = tuple(parts)
-        shapes = [part.distribution.batch_shape for part in parts]
+    def __init__(self, groups: Sequence[LabelGroup], validate_args: bool | None = None) -> None:
+        self._groups = tuple(groups)
+        shapes = [group.distribution.batch_shape for group in groups]
         batch_shape = torch.broadcast_shapes(*(shape[:-1] for shape in shapes))
         event_shape = torch.Size([sum(shape[-1] for shape in shapes)])
         super().__init__(batch_shape, event_shape, validate_args=validate_args)
 
+    @property
+    def groups(self) -> tuple[LabelGroup, ...]:
+        """The labels, grouped by kind."""
+        return self._groups
+
     def log_prob(self, value: Tensor) -> Tensor:
-        """Of all labels together, shape ``batch_shape``."""
-        log_probs = [part.distribution.log_prob(part.labels(value)).sum(-1) for part in self.parts]
+        """The log-probability of all labels together, shape ``batch_shape``."""
+        log_probs = [
+            group.distribution.log_prob(group.labels(value)).sum(-1) for group in self.groups
+        ]
         return sum(log_probs[1:], start=log_probs[0])
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
-        draws = [part.distribution.sample(torch.Size(sample_shape)) for part in self.parts]
-        leading = torch.Size(sample_shape) + self.batch_shape
-        row = torch.empty(*leading, *self.event_shape).to(self.parts[0].distribution.mean)
-        for part, draw in zip(self.parts, draws, strict=True):
-            row[..., part.columns] = draw.to(row)
-        return row
+        samples = [group.distribution.sample(torch.Size(sample_shape)) for group in self.groups]
+        if self.groups[0].columns is None:
+            return samples[0]
+        shape = torch.Size(sample_shape) + self.batch_shape + self.event_shape
+        y = samples[0].new_empty(shape, dtype=_parameter(self.groups[0].distribution).dtype)
+        for group, sample in zip(self.groups, samples, strict=True):
+            y[..., group.columns] = sample.to(y)
+        return y
 
     def expand(self, batch_shape: Size, _instance: Any = None) -> LabelVector:
-        parts = [
-            part._replace(
-                distribution=part.distribution.expand(
-                    torch.Size((*batch_shape, part.distribution.batch_shape[-1]))
-                )
-            )
-            for part in self.parts
-        ]
-        return LabelVector(parts, validate_args=self._validate_args)
+        def expanded(fn: Any) -> Any:
+            return fn.expand(torch.Size((*batch_shape, fn.batch_shape[-1])))
+
+        return LabelVector(_map_groups(self.groups, expanded), validate_args=self._validate_args)
+
+    def select(self, index: int) -> LabelVector:
+        """The distribution at one index of the leftmost batch dimension."""
+        groups = _map_groups(self.groups, lambda fn: _select(fn, index))
+        return LabelVector(groups, validate_args=False)
 
 
-def parts_of(fn: Any) -> tuple[LabelPart, ...]:
-    """The parts of a row of labels: of several kinds, or of Bernoullis alone.
+class AffineGroup:
+    r"""Labels of one kind whose logits, or mean, are affine in latents of their own:
 
-    :returns: none, if it is neither.
+    .. math:: \ell_j = a_j z_c^j + c_j .
+
+    :param slope: :math:`a`, shape ``(num_labels, num_read)``: each label reads that many latents.
+    :param offset: :math:`c`, of the same shape.
+    :param columns: the labels' columns in ``y``, or None for all of them.
+    :param latents: the labels' entries of ``z_c``, shape ``(num_labels, dim)``, those that are
+        read first; or None, if label ``i`` has the one entry ``i``.
+    """
+
+    def __init__(
+        self,
+        slope: Tensor,
+        offset: Tensor,
+        columns: Tensor | None = None,
+        latents: Tensor | None = None,
+    ) -> None:
+        self.slope, self.offset = slope, offset
+        self.columns, self.latents = columns, latents
+
+    @property
+    def num_labels(self) -> int:
+        """The number of labels in the group."""
+        return self.slope.shape[-2]
+
+    def block(self, z_c: Tensor) -> Tensor:
+        """The latents of these labels, shape ``(..., num_labels, dim)``."""
+        return z_c[..., None] if self.latents is None else z_c[..., self.latents]
+
+    def affine(self, z_c: Tensor) -> Tensor:
+        """The affine map of the latents that are read, shape ``(..., num_labels, num_read)``."""
+        read = self.block(z_c)[..., : self.slope.shape[-1]]
+        return self.slope * read + self.offset
+
+    def distribution(self, z_c: Tensor) -> Distribution:
+        """The distribution of these labels, of batch shape ``(..., num_labels)``."""
+        raise NotImplementedError
+
+
+class AffineBinary(AffineGroup):
+    r"""Binary labels with affine logits, :math:`\operatorname{logit} q(y_i = 1) = a_i z_c^i + c_i`.
+
+    :param slope: :math:`a`, shape ``(num_labels,)``.
+    :param offset: :math:`c`, shape ``(num_labels,)``.
+    :param columns: see :class:`AffineGroup`.
+    :param latents: see :class:`AffineGroup`.
+    """
+
+    def __init__(
+        self,
+        slope: Tensor,
+        offset: Tensor,
+        columns: Tensor | None = None,
+        latents: Tensor | None = None,
+    ) -> None:
+        super().__init__(slope[..., None], offset[..., None], columns, latents)
+
+    def distribution(self, z_c: Tensor) -> LogitBernoulli:
+        read = z_c if self.latents is None else z_c[..., self.latents[:, 0]]
+        logits = self.slope[..., 0] * read + self.offset[..., 0]
+        return LogitBernoulli(logits=logits, validate_args=False)
+
+
+class AffineCategorical(AffineGroup):
+    r"""A categorical label of nested dichotomies with affine logits.
+
+    :param slope: :math:`a`, shape ``(num_dichotomies,)``.
+    :param offset: :math:`c`, shape ``(num_dichotomies,)``.
+    :param signs: the sign matrix, see :func:`~ccvae_pyro.sign_matrix`.
+    :param columns: see :class:`AffineGroup`.
+    :param latents: see :class:`AffineGroup`.
+    """
+
+    def __init__(
+        self,
+        slope: Tensor,
+        offset: Tensor,
+        signs: Tensor,
+        columns: Tensor | None = None,
+        latents: Tensor | None = None,
+    ) -> None:
+        super().__init__(slope[..., None, :], offset[..., None, :], columns, latents)
+        self.signs = signs
+
+    def distribution(self, z_c: Tensor) -> NestedCategorical:
+        return NestedCategorical(self.affine(z_c), self.signs, validate_args=False)
+
+
+class AffineContinuous(AffineGroup):
+    r"""Continuous labels with an affine mean and a constant standard deviation,
+    :math:`q(y_i \mid z_c) = \mathcal{N}(y_i; a_i z_c^i + c_i, \sigma_i)`.
+
+    :param slope: :math:`a`, shape ``(num_labels,)``.
+    :param offset: :math:`c`, shape ``(num_labels,)``.
+    :param scale: :math:`\sigma`, shape ``(num_labels,)``.
+    :param columns: see :class:`AffineGroup`.
+    :param latents: see :class:`AffineGroup`.
+    """
+
+    def __init__(
+        self,
+        slope: Tensor,
+        offset: Tensor,
+        scale: Tensor,
+        columns: Tensor | None = None,
+        latents: Tensor | None = None,
+    ) -> None:
+        super().__init__(slope[..., None], offset[..., None], columns, latents)
+        self.scale = scale
+
+    def distribution(self, z_c: Tensor) -> dist.Normal:
+        return dist.Normal(self.affine(z_c)[..., 0], self.scale, validate_args=False)
+
+
+class AffineLabels(LabelVector):
+    r"""Labels :math:`q(y \mid z_c)` that declare to be affine, label by label, in ``z_c``.
+
+    A classifier that returns it says that each logit, or mean, depends on one latent alone, and
+    how: :class:`~ccvae_pyro.ExactCCVAE_ELBO` reads slope and offset from it, and integrates over
+    ``z_c`` exactly. The distribution of the labels at ``z_c`` is computed when it is asked for.
+
+    :param z_c: the latents, shape ``(..., num_latents)``: a value that a site of the guide
+        returned, as it is.
+    :param groups: slopes and offsets of the labels of each kind. Binary labels with a latent each
+        are one group, ``AffineLabels(z_c, AffineBinary(slope, offset))``.
+
+    Example:
+
+        >>> slope, offset = torch.tensor([1.0, -2.0]), torch.zeros(2)
+        >>> AffineLabels(torch.ones(5, 2), AffineBinary(slope, offset)).batch_shape
+        torch.Size([5])
+    """
+
+    def __init__(
+        self, z_c: Tensor, *groups: AffineGroup, validate_args: bool | None = None
+    ) -> None:
+        self.z_c, self.affine_groups = z_c, groups
+        num_labels = sum(group.num_labels for group in groups)
+        TorchDistribution.__init__(
+            self, z_c.shape[:-1], torch.Size([num_labels]), validate_args=validate_args
+        )
+
+    @lazy_property
+    def _groups(self) -> tuple[LabelGroup, ...]:
+        return tuple(LabelGroup(g.distribution(self.z_c), g.columns) for g in self.affine_groups)
+
+    def expand(self, batch_shape: Size, _instance: Any = None) -> AffineLabels:
+        if torch.Size(batch_shape) == self.batch_shape:
+            return self
+        z_c = self.z_c.expand(*batch_shape, -1)
+        return AffineLabels(z_c, *self.affine_groups, validate_args=self._validate_args)
+
+    def select(self, index: int) -> AffineLabels:
+        return AffineLabels(self.z_c[index], *self.affine_groups, validate_args=False)
+
+
+def label_groups(fn: Any) -> tuple[LabelGroup, ...]:
+    """The groups of a label vector; none, if ``fn`` is no label vector.
+
+    ``Bernoulli(...).to_event(1)`` is a label vector too, of binary labels alone.
     """
     if isinstance(fn, LabelVector):
-        return fn.parts
-    return (LabelPart(fn.base_dist),) if is_row_of(fn, Bernoulli) else ()
+        return fn.groups
+    if isinstance(fn, Independent) and fn.reinterpreted_batch_ndims == 1:
+        base: Any = fn.base_dist
+        return (LabelGroup(base),) if isinstance(base, Bernoulli) else ()
+    return ()
 
 
-def parts_to_read(fn: Any) -> tuple[LabelPart, ...]:
-    """The parts of a row of labels, of which single labels are to be read.
+def select(fn: Any, index: int) -> Any:
+    """A label vector at one index of its leftmost batch dimension."""
+    if isinstance(fn, LabelVector):
+        return fn.select(index)
+    return LabelVector([LabelGroup(_select(fn.base_dist, index))], validate_args=False)
 
-    :raises ValueError: if it is no row of labels.
+
+def expectations(fn: Any) -> Tensor:
+    """The expected labels, shape ``(batch, num_outcomes)``.
+
+    In the order of labels: the probability of a binary label, the probability of each class, or
+    the mean of a continuous label.
     """
-    if not (parts := parts_of(fn)):
-        raise ValueError(
-            "labels are read off a row of them: wanted LabelVector or Bernoulli(...).to_event(1) "
-            f"of the classifier, got {fn}"
-        )
-    return parts
+    groups, columns = _groups_to_predict(fn), []
+    for group in groups:
+        one = group.distribution
+        values = one.probs if isinstance(one, Categorical) else one.mean[..., None]
+        columns.append(values.unbind(-2))
+    return torch.cat(in_order(groups, columns), dim=-1)
+
+
+def most_likely(fn: Any) -> Tensor:
+    """The most likely value of each label, as ``y`` has them."""
+    groups = _groups_to_predict(fn)
+    values = [_mode(group.distribution).unbind(-1) for group in groups]
+    like = _parameter(groups[0].distribution)
+    return torch.stack([value.to(like) for value in in_order(groups, values)], dim=-1)
+
+
+def confidence(fn: Any) -> Tensor:
+    """The probability of the most likely values; the standard deviation of a continuous label."""
+    groups, values = _groups_to_predict(fn), []
+    for group in groups:
+        one = group.distribution
+        is_continuous = isinstance(one, Normal)
+        value = one.scale if is_continuous else class_log_probs(one).amax(0).exp()
+        values.append(value.expand(one.batch_shape).unbind(-1))
+    return torch.stack(in_order(groups, values), dim=-1)
+
+
+def observed_log_probs(fn: Any, y: Tensor) -> Tensor:
+    """The log-probability of each observed label, and 0 where one is missing; kind by kind.
+
+    :param y: labels, NaN where missing, shape ``(batch, num_labels)``.
+    """
+    log_probs = []
+    for group in _groups_to_predict(fn):
+        labels = group.labels(y)
+        log_prob = group.distribution.log_prob(labels.nan_to_num())
+        log_probs.append(log_prob * ~labels.isnan())
+    return torch.cat(log_probs, dim=-1)
+
+
+def class_log_probs(fn: Any) -> Tensor:
+    """The log-probability of every class, along a new dimension on the left."""
+    if isinstance(fn, Bernoulli):
+        return torch.stack([log_sigmoid(-fn.logits), log_sigmoid(fn.logits)])
+    return fn.logits.movedim(-1, 0)
+
+
+def num_classes_of(fn: Any) -> int:
+    """The number of values of a label: 2 if it is binary, 0 if it is continuous."""
+    if isinstance(fn, Categorical):
+        return fn.param_shape[-1]
+    return 2 if isinstance(fn, Bernoulli) else 0
 
 
 def missing_labels(fn: Any) -> Tensor:
-    """A row of labels none of which is known: all are NaN."""
-    first = parts_of(fn)[0].distribution
-    like = first.loc if isinstance(first, Normal) else first.logits
+    """A label vector in which every label is missing (NaN)."""
     shape = fn.batch_shape + fn.event_shape
-    return torch.full(shape, torch.nan, dtype=like.dtype, device=like.device)
+    if isinstance(fn, AffineLabels):
+        return fn.z_c.new_full(shape, torch.nan)
+    return _parameter(label_groups(fn)[0].distribution).new_full(shape, torch.nan)
 
 
-def row_of(fn: Any, row: int) -> Any:
-    """One row of a row of labels whose leftmost batch dimension is rows."""
-    if isinstance(fn, LabelVector):
-        parts = [p._replace(distribution=_row_of_part(p.distribution, row)) for p in fn.parts]
-        return LabelVector(parts, validate_args=False)
-    return Independent(_row_of_part(fn.base_dist, row), 1, validate_args=False)
+def in_order(groups: Sequence[LabelGroup], entries: Sequence[Sequence[Any]]) -> list[Any]:
+    """Entries that are given group by group, one for each label, in the order of the labels."""
+    placed: dict[int, Any] = {}
+    for group, of_group in zip(groups, entries, strict=True):
+        columns = range(len(of_group)) if group.columns is None else group.columns.tolist()
+        placed |= dict(zip(columns, of_group, strict=True))
+    return [placed[column] for column in sorted(placed)]
 
 
-def _row_of_part(fn: Any, row: int) -> Any:
+def widened(fn: Any, shifted: Any) -> Any:
+    """A label vector whose continuous labels have the uncertainty of their latents, too.
+
+    :param fn: the labels at the latents' mean.
+    :param shifted: the same labels, one standard deviation of the latents away.
+    """
+    if not isinstance(fn, LabelVector):
+        return fn
+    groups = []
+    for group, other in zip(fn.groups, label_groups(shifted), strict=True):
+        one = group.distribution
+        if isinstance(one, Normal):
+            scale = (other.distribution.loc - one.loc).hypot(one.scale)
+            one = dist.Normal(one.loc, scale, validate_args=False)
+        groups.append(group._replace(distribution=one))
+    return LabelVector(groups, validate_args=False)
+
+
+def _groups_to_predict(fn: Any) -> tuple[LabelGroup, ...]:
+    if not (groups := label_groups(fn)):
+        raise ValueError(
+            "labels are predicted from a label vector: wanted LabelVector or "
+            f"Bernoulli(...).to_event(1) of the classifier, got {fn}"
+        )
+    return groups
+
+
+def _map_groups(
+    groups: Sequence[LabelGroup], function: Callable[[Any], Any]
+) -> tuple[LabelGroup, ...]:
+    return tuple(group._replace(distribution=function(group.distribution)) for group in groups)
+
+
+def _parameter(fn: Any) -> Tensor:
+    return fn.loc if isinstance(fn, Normal) else fn.logits
+
+
+def _mode(fn: Any) -> Tensor:
+    return fn.loc if isinstance(fn, Normal) else class_log_probs(fn).argmax(0)
+
+
+def _select(fn: Any, index: int) -> Any:
     if isinstance(fn, Bernoulli):
-        return dist.Bernoulli(logits=fn.logits[row], validate_args=False)
+        return LogitBernoulli(logits=fn.logits[index], validate_args=False)
     if isinstance(fn, Normal):
-        return dist.Normal(fn.loc[row], fn.scale[row], validate_args=False)
-    return dist.Categorical(logits=fn.logits[row], validate_args=False)
-
-
-def is_row_of(fn: Any, kind: type) -> bool:
-    """Whether a distribution is a row of independent ones of this kind."""
-    if not isinstance(fn, Independent) or fn.reinterpreted_batch_ndims != 1:
-        return False
-    base: Any = fn.base_dist
-    return isinstance(base, kind) and base.event_shape == torch.Size()  # type: ignore[attr-defined]
+        return dist.Normal(fn.loc[index], fn.scale[index], validate_args=False)
+    return dist.Categorical(logits=fn.logits[index], validate_args=False)

@@ -1,4 +1,4 @@
-"""A choice among classes by binary decisions."""
+"""The categorical distribution of nested dichotomies."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Size = torch.Size | list[int] | tuple[int, ...]
 
 
 def sign_matrix(num_classes: int, *, balanced: bool = False) -> Tensor:
-    """The decisions that lead to each class, shape ``(num_classes, num_classes - 1)``.
+    """The sign matrix of nested dichotomies, shape ``(num_classes, num_classes - 1)``.
 
-    A decision splits the classes that are left in two, in their order: 1 is for the first part,
-    -1 for the second, and 0 where a class is not among those that it splits.
+    A dichotomy splits the remaining classes in two, in their order: its column has 1 for the
+    classes of the first part, -1 for those of the second part, and 0 for all other classes.
 
-    :param balanced: split into halves, or else into one class and the rest. With halves a decision
-        lumps classes together that need not be alike, which takes more labels to learn.
+    :param balanced: whether to split into halves, or into one class and the rest. A half may group
+        classes that have little in common, and then takes more labels to learn.
 
     Example:
 
@@ -44,17 +44,17 @@ def sign_matrix(num_classes: int, *, balanced: bool = False) -> Tensor:
 
 
 class NestedCategorical(dist.Categorical):
-    r"""A choice among classes by binary decisions, each of which splits those that are left.
+    r"""A categorical distribution by nested dichotomies: binary splits of the remaining classes.
 
-    .. math:: q(y = c) = \prod_{j : S_{cj} \neq 0} \sigma(S_{cj} \, l_j)
+    .. math:: q(y = c) = \prod_{j : S_{cj} \neq 0} \sigma(S_{cj} \, \ell_j)
 
-    Statistics calls these nested dichotomies (Fox, 1997), language models a hierarchical softmax
-    (Morin and Bengio, 2005). Any probabilities of the classes can be had by them. Each factor sees
-    one logit, and so what is exact for a binary label is exact for classes too: a Normal for each
-    logit stays a product once the class is known, which under a softmax it does not.
+    Statistics knows these as nested dichotomies (Fox, 1997), language models as a hierarchical
+    softmax (Morin and Bengio, 2005). They represent any class probabilities. Each factor depends
+    on one logit. So a Normal for each logit stays a product of independent factors once the class
+    is known, which is not the case under a softmax.
 
-    :param decisions: the logits :math:`l`, shape ``(..., num_classes - 1)``.
-    :param signs: :math:`S`, as :func:`sign_matrix` makes it.
+    :param dichotomy_logits: the logits :math:`\ell`, shape ``(..., num_classes - 1)``.
+    :param signs: the sign matrix :math:`S`, see :func:`sign_matrix`.
 
     Example:
 
@@ -63,12 +63,12 @@ class NestedCategorical(dist.Categorical):
     """
 
     def __init__(
-        self, decisions: Tensor, signs: Tensor, validate_args: bool | None = None
+        self, dichotomy_logits: Tensor, signs: Tensor, validate_args: bool | None = None
     ) -> None:
-        self.decisions, self.signs = decisions, signs
-        steps = logsigmoid(signs * decisions[..., None, :]) * signs.abs()
-        super().__init__(logits=steps.sum(-1), validate_args=validate_args)
+        self.dichotomy_logits, self.signs = dichotomy_logits, signs
+        log_factors = logsigmoid(signs * dichotomy_logits[..., None, :]) * signs.abs()
+        super().__init__(logits=log_factors.sum(-1), validate_args=validate_args)
 
     def expand(self, batch_shape: Size, _instance: Any = None) -> NestedCategorical:
-        decisions = self.decisions.expand(*batch_shape, -1)
-        return NestedCategorical(decisions, self.signs, validate_args=self._validate_args)
+        logits = self.dichotomy_logits.expand(*batch_shape, -1)
+        return NestedCategorical(logits, self.signs, validate_args=self._validate_args)

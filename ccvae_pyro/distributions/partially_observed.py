@@ -12,9 +12,14 @@ from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
 from torch.distributions import Normal
 
-from ccvae_pyro.distributions.label_vector import missing_labels, parts_of
+from ccvae_pyro.distributions.label_vector import (
+    in_order,
+    label_groups,
+    missing_labels,
+    num_classes_of,
+    observed_log_probs,
+)
 from ccvae_pyro.distributions.nested_categorical import Size
-from ccvae_pyro.distributions.reading import in_order, num_classes_of, observed_log_probs
 
 MAX_VALUES = 64  # that are summed over: as many passes of a decoder
 
@@ -89,9 +94,9 @@ class PartlyKnown(TorchDistribution):
 
     def __init__(self, row: TorchDistribution, y: Tensor, *, count_known: bool) -> None:
         self.row, self.y, self.count_known = row, y, count_known
-        parts = parts_of(row)
-        fns = [(part.distribution, part.distribution.batch_shape[-1]) for part in parts]
-        num_values = in_order(parts, [[num_classes_of(fn)] * num for fn, num in fns])
+        groups = label_groups(row)
+        fns = [(group.distribution, group.distribution.batch_shape[-1]) for group in groups]
+        num_values = in_order(groups, [[num_classes_of(fn)] * num for fn, num in fns])
         self.num_values = y.new_tensor(num_values)
         self.has_enumerate_support = 0 < math.prod(num_values) <= MAX_VALUES
         self.has_rsample = not self.has_enumerate_support
@@ -117,8 +122,8 @@ class PartlyKnown(TorchDistribution):
         return self._beside_known(lambda fn: _pathwise(fn, torch.Size(sample_shape)))
 
     def _beside_known(self, draw: Callable[[Any], Tensor]) -> Tensor:
-        parts = parts_of(self.row)
-        drawn = in_order(parts, [draw(part.distribution).unbind(-1) for part in parts])
+        groups = label_groups(self.row)
+        drawn = in_order(groups, [draw(group.distribution).unbind(-1) for group in groups])
         columns = torch.stack(drawn, dim=-1).to(self.y)
         return torch.where(self.y.isnan(), columns, self.y)
 

@@ -1,4 +1,4 @@
-"""The tilted Normal: what a Normal becomes once a classifier's label is known."""
+"""The tilted Normal: the posterior of a Normal latent whose classifier's label is known."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from torch.distributions.kl import register_kl
 from torch.distributions.utils import broadcast_all, clamp_probs, lazy_property
 
 from ccvae_pyro.distributions._tilted_icdf import find_quantile
-from ccvae_pyro.distributions._tilted_moments import Moments, find_moments
-from ccvae_pyro.distributions._tilted_quadrature import TiltedGrid
+from ccvae_pyro.distributions._tilted_quadrature import Moments, TiltedGrid, find_moments
 
 Size = torch.Size | list[int] | tuple[int, ...]
 
@@ -23,21 +22,20 @@ class TiltedNormal(TorchDistribution):
     r"""A Normal reweighed by a logistic function of its variable, and normalized.
 
     .. math::
-        p(z) = \frac{\mathcal{N}(z; \mu, s) \, \sigma(a z + b)}{Z}, \qquad
-        Z = \int \mathcal{N}(z; \mu, s) \, \sigma(a z + b) \, dz
+        p(z) = \frac{\mathcal{N}(z; \mu, s) \, \sigma(a z + c)}{Z}, \qquad
+        Z = \int \mathcal{N}(z; \mu, s) \, \sigma(a z + c) \, dz
 
-    With :math:`q(z \mid x)` the Normal and :math:`q(y = 1 \mid z) = \sigma(a z + b)` a classifier,
+    With :math:`q(z \mid x)` the Normal and :math:`q(y = 1 \mid z) = \sigma(a z + c)` a classifier,
     it is the posterior :math:`q(z \mid x, y = 1)` of Joy et al. (2021), Section 4, and
-    :math:`Z = q(y = 1 \mid x)`; for :math:`y = 0` negate ``slope`` and ``offset``. A slope of 0
-    leaves the Normal as it is.
+    :math:`Z = q(y = 1 \mid x)`; for :math:`y = 0` negate ``slope`` and ``offset``. With a slope of
+    0 it is the Normal itself.
 
-    :math:`Z`, the moments and the distribution function are sums over a few dozen nodes:
-    see :class:`~ccvae_pyro.distributions._tilted_quadrature.TiltedGrid`.
+    :math:`Z`, the moments and the distribution function are sums over a few dozen nodes.
 
     :param loc: :math:`\mu`, the Normal's mean.
-    :param scale: :math:`s`, the Normal's deviation.
+    :param scale: :math:`s`, the Normal's standard deviation.
     :param slope: :math:`a`.
-    :param offset: :math:`b`.
+    :param offset: :math:`c`.
 
     Example:
 
@@ -77,7 +75,7 @@ class TiltedNormal(TorchDistribution):
 
     @lazy_property
     def moments(self) -> Moments:
-        """Integrals over the standardized variable, which most else is made of."""
+        """Integrals over the standardized variable, from which most else is computed."""
         return find_moments(*self._standard, self._grid)
 
     @property
@@ -91,7 +89,7 @@ class TiltedNormal(TorchDistribution):
 
     @property
     def variance(self) -> Tensor:
-        return self.scale**2 * self.moments.variance
+        return self.scale**2 * (self.moments.square - self.moments.mean**2)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -110,7 +108,7 @@ class TiltedNormal(TorchDistribution):
 
     def entropy(self) -> Tensor:
         m = self.moments
-        log_normal = -(m.variance + m.mean**2 + math.log(2 * math.pi)) / 2 - self.scale.log()
+        log_normal = -(m.square + math.log(2 * math.pi)) / 2 - self.scale.log()
         return m.log_normalizer - m.log_factor - log_normal
 
     def expand(self, batch_shape: Size, _instance: TiltedNormal | None = None) -> TiltedNormal:
@@ -126,9 +124,9 @@ class TiltedNormal(TorchDistribution):
 
 @register_kl(TiltedNormal, Normal)
 def _kl_tilted_normal_normal(p: TiltedNormal, q: Normal) -> Tensor:
-    r"""The expectation of :math:`\log p - \log q`, all of whose terms know two moments only."""
+    r"""The expectation of :math:`\log p - \log q`, whose terms depend on two moments only."""
     m = p.moments
-    log_p = m.log_factor - m.log_normalizer - (m.variance + m.mean**2) / 2 - p.scale.log()
-    distance = p.loc + p.scale * m.mean - q.loc
-    log_q = -(p.scale**2 * m.variance + distance**2) / (2 * q.scale**2) - q.scale.log()
-    return log_p - log_q
+    ratio, distance = p.scale / q.scale, (p.loc - q.loc) / q.scale
+    # E[(z - q.loc)^2 / q.scale^2] - E[(z - p.loc)^2 / p.scale^2], halved
+    square = torch.addcmul(distance**2 - m.square, ratio, ratio * m.square + 2 * distance * m.mean)
+    return m.log_factor - m.log_normalizer - ratio.log() + square / 2

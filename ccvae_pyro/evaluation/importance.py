@@ -13,11 +13,11 @@ from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
 from ccvae_pyro.components.bayes_classifier import mixture_log_prob
-from ccvae_pyro.distributions.reading import observed_log_probs, outcomes
+from ccvae_pyro.distributions.label_vector import expectations, observed_log_probs
 from ccvae_pyro.evaluation import _arviz
 from ccvae_pyro.labels import Continuous, Label, are_plain, block_of, outcome_names
 from ccvae_pyro.models import CCVAE
-from ccvae_pyro.objectives.traces import log_joint
+from ccvae_pyro.objectives.base import log_joint
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -137,7 +137,7 @@ def inference_data(
     """
     q_z_c, q_z_style = ccvae.encoder(x)
     z_c, z_style = (q.sample((num_samples,)) for q in (q_z_c, q_z_style))
-    y_probability = outcomes(ccvae.classifier(z_c))
+    y_probability = expectations(ccvae.classifier(z_c))
     posterior = {"z_c": z_c, "z_style": z_style, "y_probability": y_probability}
     groups = {"posterior": _to_arrays(posterior), "prior": _prior_samples(ccvae, num_samples)}
     if y is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ccvae_pyro.distributions.reading import confidence, most_likely, outcomes
+from ccvae_pyro.distributions.label_vector import confidence, expectations, most_likely
 from ccvae_pyro.labels import Binary
 from ccvae_pyro.models import ImageModel
 
@@ -19,7 +19,7 @@ def classify(model: ImageModel, x: Tensor) -> Tensor:
     :returns: shape ``(batch, num_labels)`` if all labels are binary. A categorical label has a
         column for each class, and a continuous label has a column with its mean.
     """
-    probabilities: Tensor = outcomes(model.q_y_x(x))
+    probabilities: Tensor = expectations(model.q_y_x(x))
     return probabilities
 
 

@@ -10,7 +10,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
-from ccvae_pyro.distributions.reading import widened
+from ccvae_pyro.distributions.label_vector import widened
 from ccvae_pyro.labels import Label, binaries, block_of
 from ccvae_pyro.models.base import ImageModel, register
 

@@ -215,7 +215,7 @@ def _assemble(
         decoder=networks.decoder(z_dim),
         style_prior=StandardNormal(z_dim - dim),
         labels=labels,
-        **label_modules(labels),
+        **label_modules(labels)._asdict(),
     )
     ccvae.config = config | {"labels": to_plain(labels), "z_dim": z_dim}
     return ccvae
@@ -250,7 +250,7 @@ def _m1(networks: _Networks, labels: Sequence[Label], z_dim: int) -> M1:
 def _m2(networks: _Networks, labels: Sequence[Label], z_dim: int) -> M2:
     classifier = _classifier(networks.encoder, labels)
     parts = _conditional_parts(networks, labels, z_dim)
-    return M2(classifier, *parts, label_modules(labels)["label_prior"], labels)
+    return M2(classifier, *parts, label_modules(labels).label_prior, labels)
 
 
 def _m1_m2(networks: _Networks, labels: Sequence[Label], z_dim: int) -> M1M2:

@@ -1,1 +1,16 @@
-"""Objectives: subclasses of Pyro's ELBO."""
+"""Objectives: subclasses of Pyro's ELBO, called with the model, the guide and a batch."""
+
+from ccvae_pyro.objectives.baseline_elbos import DIVA_ELBO, M2_ELBO, MVAE_ELBO, SumOfELBOs
+from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
+from ccvae_pyro.objectives.exact_ccvae_elbo import ExactCCVAE_ELBO
+from ccvae_pyro.objectives.label_consistency import label_consistency
+
+__all__ = [
+    "CCVAE_ELBO",
+    "DIVA_ELBO",
+    "M2_ELBO",
+    "MVAE_ELBO",
+    "ExactCCVAE_ELBO",
+    "SumOfELBOs",
+    "label_consistency",
+]

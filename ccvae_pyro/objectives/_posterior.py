@@ -1,26 +1,36 @@
-"""The posterior of characteristics some of whose labels are known."""
+"""The posterior of characteristics whose labels are known or missing, and its terms in a bound."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
+from pyro.infer.util import is_validation_enabled
 from torch import Tensor
 from torch.distributions import Distribution, Normal, kl_divergence
 from torch.distributions.utils import clamp_probs
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.reading import class_log_probs
+from ccvae_pyro.distributions.label_vector import (
+    AffineCategorical,
+    AffineContinuous,
+    AffineGroup,
+    AffineLabels,
+    class_log_probs,
+)
+from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors
 from ccvae_pyro.distributions.tilted_normal import TiltedNormal
 
 
 class LabelTerms(NamedTuple):
-    r"""The bound's terms about labels, each summed over these, shape ``(batch,)``.
+    r"""The terms of a bound that belong to labels, summed over these, shape ``(batch,)`` each.
 
-    :param log_p_y: :math:`\log p(y)`, or its mean under :math:`q(y \mid x)`.
+    :param log_p_y: :math:`\log p(y)`, or its expectation under :math:`q(y \mid x)`.
     :param kl: the divergence of the characteristics' posterior from their prior.
     :param log_q_y_x: :math:`\log q(y \mid x)` of the labels that are known.
-    :param entropy: the entropy of :math:`q(y \mid x)` of those that are not.
+    :param entropy: the entropy of :math:`q(y \mid x)` of the labels that are missing.
     """
 
     log_p_y: Tensor
@@ -29,139 +39,291 @@ class LabelTerms(NamedTuple):
     entropy: Tensor
 
 
-class Line(NamedTuple):
-    r"""What a classifier makes of characteristics: :math:`a_j z^j + b_j` for each that it reads.
+class LabelPosterior:
+    r"""The posterior :math:`q(z_c, y \mid x)` of a label vector, of which some labels are known.
 
-    :param slope: :math:`a`, shape ``(..., num, num_decisions)``.
-    :param offset: :math:`b`, of the same shape.
+    :param q_z_c: :math:`q(z_c \mid x)`, shape ``(batch, num_characteristics)``.
+    :param q_y: the classifier's labels.
+    :param y: the labels, NaN where missing, shape ``(batch, num_labels)``.
     """
 
-    slope: Tensor
-    offset: Tensor
+    def __init__(self, q_z_c: Normal, q_y: AffineLabels, y: Tensor) -> None:
+        self.groups = q_y.affine_groups
+        self.posteriors = [_posterior(q_z_c, group, y) for group in self.groups]
+
+    def rsample(self) -> Tensor:
+        r"""Samples :math:`z_c` from its posterior given the known labels."""
+        samples = [posterior.rsample().flatten(-2) for posterior in self.posteriors]
+        latents = [group.latents for group in self.groups if group.latents is not None]
+        if not latents:
+            return samples[0]
+        entries = torch.cat([each.flatten() for each in latents])
+        return torch.cat(samples, dim=-1)[..., entries.argsort()]
+
+    def terms(self, matched: Sequence[tuple[Any, Any, Any]]) -> LabelTerms:
+        """The terms of the bound.
+
+        :param matched: label prior and factors of the conditional prior, for each group.
+        """
+        terms = [
+            posterior.terms(p_y, factors)
+            for posterior, (_, p_y, factors) in zip(self.posteriors, matched, strict=True)
+        ]
+        if len(terms) == 1:
+            return terms[0]
+        return LabelTerms(*(sum(term[1:], start=term[0]) for term in zip(*terms, strict=True)))
+
+
+def _posterior(
+    q_z_c: Normal, group: AffineGroup, y: Tensor
+) -> ClassPosterior | ConjugatePosterior:
+    loc, scale = group.block(q_z_c.loc), group.block(q_z_c.scale)
+    y = y if group.columns is None else y[..., group.columns]
+    y = y.expand(loc.shape[:-1])
+    if is_validation_enabled():
+        _check_labels(group, y)
+    if isinstance(group, AffineContinuous):
+        return ConjugatePosterior(loc, scale, group, y)
+    return ClassPosterior(loc, scale, group, y)
 
 
 class ClassPosterior:
-    r"""The posterior :math:`q(z_c, y \mid x)` of labels with classes, some of which are known.
+    r"""The posterior :math:`q(z_c, y \mid x)` of labels with classes.
 
-    A class is reached by decisions, each of which reads one characteristic: a binary label takes
-    one. Those that lead to the class tilt their characteristics' Normals, to one side or to the
-    other, and leave all others as they are,
+    A class is a sequence of dichotomies, each with an affine logit in one characteristic; a binary
+    label is one dichotomy. Those of the class tilt their characteristics' Normals, to one side or
+    to the other, and leave all others as they are:
 
-    .. math:: q(z_c, y = c \mid x) = \prod_j \mathcal{N}(z^j; \mu_j, s_j)
-              \prod_{j : S_{cj} \neq 0} \sigma(S_{cj} (a_j z^j + b_j)) .
+    .. math:: q(z_c, y = k \mid x) = \prod_j \mathcal{N}(z^j; \mu_j, s_j)
+              \prod_{j : S_{kj} \neq 0} \sigma(S_{kj} (a_j z^j + c_j)) .
 
-    :param normal: :math:`q(z_c \mid x)`, shape ``(batch, num, dim)``.
-    :param line: the decisions' logits.
-    :param signs: :math:`S`, shape ``(num_classes, num_decisions)``.
-    :param y: the classes, NaN where missing, shape ``(batch, num)``.
+    :param loc: :math:`\mu`, shape ``(batch, num_labels, dim)``.
+    :param scale: :math:`s`, of the same shape.
+    :param group: the logits' slopes and offsets, and the signs :math:`S`.
+    :param y: the classes, NaN where missing, shape ``(batch, num_labels)``.
     """
 
-    def __init__(self, normal: Normal, line: Line, signs: Tensor, y: Tensor) -> None:
-        num_classes, num_decisions = signs.shape
-        y = y.expand(normal.batch_shape[:-1])
-        self.known = ~y.isnan()
+    def __init__(self, loc: Tensor, scale: Tensor, group: AffineGroup, y: Tensor) -> None:
+        num_read = group.slope.shape[-1]
+        self.signs = group.signs if isinstance(group, AffineCategorical) else None
+        self.y, self.known = y, ~y.isnan()
         self.all_known, self.any_known = False, True  # as far as is known without waiting
         if is_free_to_read(y):
             self.all_known, self.any_known = bool(self.known.all()), bool(self.known.any())
-        self.read = _entries(normal, slice(num_decisions))
-        self.rest = _entries(normal, slice(num_decisions, None))
-        # Along a new dimension on the left: classes, then plates, labels, decisions.
-        leading = (num_classes, *[1] * (y.dim() - 1))
-        self.signs = signs.view(*leading, 1, num_decisions)
-        classes = torch.arange(num_classes, device=y.device).view(*leading, 1)
-        self.is_class = y == classes
-        # The way that a decision goes in a row: 0 where it is not made, or not known.
-        self.way = signs[0].expand(*y.shape, -1)
-        if self.any_known:
-            self.way = (self.is_class[..., None] * self.signs).sum(0)
-        sign = self.way[None] if self.all_known else _both_ways(self.way)
-        tilt = (sign * line.slope, sign * line.offset)  # of what the guide's sites have validated
-        self.tilted = TiltedNormal(self.read.loc, self.read.scale, *tilt, validate_args=False)
+        self.read = Normal(loc[..., :num_read], scale[..., :num_read], validate_args=False)
+        self.rest = None
+        if loc.shape[-1] > num_read:
+            self.rest = Normal(loc[..., num_read:], scale[..., num_read:], validate_args=False)
+        if self.all_known:
+            sign = self.sign
+            slope, offset = sign * group.slope, sign * group.offset
+        else:  # both sides, then classes, along new dimensions on the left
+            slope, offset = (
+                torch.stack([side, -side]).view(
+                    2, *[1] * (loc.dim() + 1 - side.dim()), *side.shape
+                )
+                for side in (group.slope, group.offset)
+            )
+        self.tilted = TiltedNormal(
+            self.read.loc, self.read.scale, slope, offset, validate_args=False
+        )
+
+    @property
+    def sign(self) -> Tensor:
+        """The side that each dichotomy of a known label takes; 0 for none, or one unknown."""
+        if self.signs is None:
+            return (2 * self.y - 1).nan_to_num()[..., None]
+        sign = self.signs[self.y.nan_to_num().long()]
+        return sign if self.all_known else sign * self.known[..., None]
 
     def rsample(self) -> Tensor:
-        r"""Draws :math:`z_c` from what the known labels make of the Normal."""
+        r"""Samples :math:`z_c` from its posterior given the known labels."""
         if self.all_known:
-            z_c = self.tilted.rsample()[0]
+            z_c = self.tilted.rsample()
         else:
             noise = clamp_probs(torch.rand_like(self.read.loc))
             z_c = self.read.icdf(noise)
             if self.any_known:
-                ways = self.tilted.icdf(noise.expand(2, 1, *noise.shape)).squeeze(1)
-                z_c = _by_sign(self.way, ways, z_c)
-        if not self.rest.batch_shape[-1]:
-            return z_c
-        return torch.cat([z_c, self.rest.rsample()], dim=-1)
+                sides = self.tilted.icdf(noise.expand(2, 1, *noise.shape)).squeeze(1)
+                z_c = _by_sign(self.sign, sides, z_c)
+        return z_c if self.rest is None else torch.cat([z_c, self.rest.rsample()], dim=-1)
 
-    def terms(self, label_prior: Distribution, prior: Distribution) -> LabelTerms:
-        """The bound's terms about these labels.
+    def terms(self, p_y: Any, factors: ClassFactors) -> LabelTerms:
+        """The terms of the bound that belong to these labels."""
+        return (self._known_terms if self.all_known else self._terms)(p_y, factors)
 
-        :param prior: of characteristics, given each of the classes.
-        """
-        log_q = self._log_q_y_x()
-        weight = self.is_class.to(log_q)
-        if self.all_known:
-            log_q_y_x = log_q.sum(-1)
-            entropy = torch.zeros_like(log_q_y_x)
+    def _known_terms(self, p_y: Any, factors: ClassFactors) -> LabelTerms:
+        """Where no label is missing, the terms at the labels."""
+        log_q_y_x = self.tilted.log_normalizer
+        if self.signs is not None:
+            log_q_y_x = log_q_y_x * self.sign.abs()
+        log_q_y_x = log_q_y_x.sum((-2, -1))
+        prior = factors.distribution
+        if isinstance(prior, Normal):
+            kl = self._kl(_at_class(prior, self.y))
         else:
-            weight = torch.where(self.known, weight, log_q.exp())
-            log_q_y = weight * log_q
-            log_q_y_x = (log_q_y * self.known).sum((0, -1))
-            entropy = -(log_q_y * ~self.known).sum((0, -1))
-        log_p_y = (weight * class_log_probs(label_prior)).sum((0, -1))
-        kl = (weight * self._kl(prior)).sum((0, -1))
-        return LabelTerms(log_p_y, kl, log_q_y_x, entropy)
+            z = self.tilted.rsample()
+            of_classes = prior.log_prob(z.movedim(-1, 0).unsqueeze(-2))[0]  # (..., 2, num)
+            log_p = torch.where(self.y > 0.5, of_classes[..., 1, :], of_classes[..., 0, :])
+            kl = self.tilted.log_prob(z)[..., 0] - log_p
+        log_p_y = p_y.log_prob(self.y).sum(-1)
+        return LabelTerms(log_p_y, kl.sum(-1), log_q_y_x, torch.zeros_like(log_p_y))
 
-    def _log_q_y_x(self) -> Tensor:
-        """Of every class, shape ``(num_classes, batch, num)``; if all are known, of these only."""
+    def _terms(self, p_y: Any, factors: ClassFactors) -> LabelTerms:
+        """Where labels may be missing, expectations over all classes."""
+        signs, num_plates = self._all_signs(), self.y.dim() - 1
+        prior = factors.distribution
         log_z = self.tilted.log_normalizer
-        if self.all_known:
-            return (log_z * self.way.abs()).sum(-1)
-        return _by_sign(self.signs, log_z, torch.zeros_like(log_z[0])).sum(-1)
+        log_q = _by_sign(signs, log_z, torch.zeros_like(log_z[0])).sum(-1)
+        classes = torch.arange(len(log_q), device=log_q.device).view(-1, *[1] * self.y.dim())
+        weight = torch.where(self.known, (self.y == classes).to(log_q), log_q.exp())
+        if isinstance(prior, Normal):
+            kl = self._kl(_over_plates(prior, num_plates), signs)
+        else:
+            z = self.tilted.rsample()  # of both sides
+            log_p = prior.log_prob(z[:, 0, ..., 0].unsqueeze(-2)).movedim(-2, 1)
+            sides = self.tilted.log_prob(z)[..., 0] - log_p
+            kl = _by_sign(signs[..., 0], sides, torch.zeros_like(sides[0]))
+        log_q_y = weight * log_q
+        return LabelTerms(
+            log_p_y=(weight * class_log_probs(p_y)).sum((0, -1)),
+            kl=(weight * kl).sum((0, -1)),
+            log_q_y_x=(log_q_y * self.known).sum((0, -1)),
+            entropy=-(log_q_y * ~self.known).sum((0, -1)),
+        )
 
-    def _kl(self, prior: Distribution) -> Tensor:
-        """The divergence from the prior of every class, shape ``(num_classes, batch, num)``."""
-        num_decisions = self.signs.shape[-1]
-        of_read = _entries(prior, slice(num_decisions))
-        kl = _divergence_of_read(self.tilted, of_read)
-        if not self.all_known:
-            untouched = _divergence_of_read(self.read, of_read)
-            kl = _by_sign(self.signs, kl, untouched)
-        if not self.rest.batch_shape[-1]:
-            return kl.sum(-1)
-        return kl.sum(-1) + divergence(self.rest, _entries(prior, slice(num_decisions, None))).sum(
-            -1
+    def _all_signs(self) -> Tensor:
+        """The signs of all classes, to the left of plates, labels and dichotomies."""
+        if self.signs is None:
+            signs = torch.arange(-1, 2, 2, dtype=self.y.dtype, device=self.y.device)[:, None]
+        else:
+            signs = self.signs
+        return signs.view(len(signs), *[1] * self.y.dim(), signs.shape[-1])
+
+    def _kl(self, prior: Normal, signs: Tensor | None = None) -> Tensor:
+        """The divergence from Normal priors, summed over characteristics, shape ``(..., num)``.
+
+        :param signs: of all classes, where the tilted Normals are those of both sides.
+        """
+        num_read = self.read.loc.shape[-1]
+        of_read = _entries(prior, slice(num_read))
+        kl: Tensor = kl_divergence(self.tilted, of_read)
+        if signs is not None:
+            kl = _by_sign(signs, kl, kl_divergence(self.read, of_read))
+        kl = kl.sum(-1)
+        if self.rest is None:
+            return kl
+        return kl + kl_divergence(self.rest, _entries(prior, slice(num_read, None))).sum(-1)
+
+
+class ConjugatePosterior:
+    r"""The posterior :math:`q(z_c, y \mid x)` of continuous labels, all in closed form.
+
+    With :math:`q(z \mid x) = \mathcal{N}(\mu, s)` and :math:`q(y \mid z) = \mathcal{N}(a z + c,
+    \sigma)` it is Normal: with :math:`v = a^2 s^2 + \sigma^2` and the gain :math:`g = a s^2 / v`,
+
+    .. math:: q(y \mid x) = \mathcal{N}(a \mu + c, \sqrt{v}), \qquad
+              q(z \mid x, y) = \mathcal{N}(\mu + g (y - a \mu - c), \, s \sigma / \sqrt{v}) .
+
+    :param loc: :math:`\mu`, shape ``(batch, num_labels, dim)``; the first is read.
+    :param scale: :math:`s`, of the same shape.
+    :param group: :math:`a`, :math:`c` and :math:`\sigma`.
+    :param y: the labels, NaN where missing, shape ``(batch, num_labels)``.
+    """
+
+    def __init__(self, loc: Tensor, scale: Tensor, group: AffineContinuous, y: Tensor) -> None:
+        self.known = ~y.isnan()
+        slope, offset = group.slope[..., 0], group.offset[..., 0]
+        mu, s = loc[..., 0], scale[..., 0]
+        variance = slope**2 * s**2 + group.scale**2
+        self.q_y_x = Normal(slope * mu + offset, variance.sqrt(), validate_args=False)
+        self.gain = slope * s**2 / variance
+        # A missing label counts with its mean, and its variance where that matters.
+        self.y = torch.where(self.known, y.nan_to_num(), self.q_y_x.mean)
+        posterior_loc = mu + self.gain * (self.y - self.q_y_x.mean)
+        posterior_scale = s * group.scale / self.q_y_x.stddev
+        self.given_y = Normal(posterior_loc, posterior_scale, validate_args=False)
+        self.scale = torch.where(self.known, posterior_scale, s)
+        self.rest = Normal(loc[..., 1:], scale[..., 1:], validate_args=False)
+
+    def rsample(self) -> Tensor:
+        r"""Samples :math:`z_c` from its posterior given the known labels."""
+        # Where the label is missing, the mean is that of q(z | x).
+        read = Normal(self.given_y.loc, self.scale, validate_args=False).rsample()
+        return torch.cat([read[..., None], self.rest.rsample()], dim=-1)
+
+    def terms(self, p_y: Any, factors: AffineFactors) -> LabelTerms:
+        """The terms of the bound that belong to these labels."""
+        prior = factors.given(self.y)
+        kl = kl_divergence(self.given_y, _entries(prior, slice(1), squeeze=True))
+        kl = kl + kl_divergence(self.rest, _entries(prior, slice(1, None))).sum(-1)
+        # A missing label varies, and moves the means of posterior and prior with it.
+        variance = torch.where(self.known, 0.0, self.q_y_x.variance)
+        gain = F.pad(self.gain[..., None], (0, factors.slope.shape[-1] - 1))
+        moves = (gain - factors.slope) ** 2 / (2 * factors.scale**2)
+        kl = kl + (variance[..., None] * moves).sum(-1)
+        log_p_y = p_y.log_prob(self.y) - variance / (2 * p_y.variance)
+        return LabelTerms(
+            log_p_y=log_p_y.sum(-1),
+            kl=kl.sum(-1),
+            log_q_y_x=(self.q_y_x.log_prob(self.y) * self.known).sum(-1),
+            entropy=(self.q_y_x.entropy() * ~self.known).sum(-1),
         )
 
 
 def divergence(q: Distribution, p: Distribution) -> Tensor:
-    """The divergence of ``q`` from ``p``, from one draw where there is no formula for it."""
+    """The divergence of ``q`` from ``p``, from one sample where there is no formula for it."""
     try:
-        return kl_divergence(q, p)
+        kl: Tensor = kl_divergence(q, p)
+        return kl
     except NotImplementedError:
         z = q.rsample()
         return q.log_prob(z) - p.log_prob(z)
 
 
-def _divergence_of_read(q: Distribution, p: Distribution) -> Tensor:
-    """As :func:`divergence`; a prior of another kind is that of one characteristic a label."""
-    if isinstance(p, Normal):
-        return kl_divergence(q, p)
-    z = q.rsample()
-    return q.log_prob(z) - p.log_prob(z[..., 0])[..., None]
+def _at_class(prior: Normal, y: Tensor) -> Normal:
+    """The factors at known classes, shape ``(..., num_labels, dim)``."""
+    if len(prior.loc) == 2:
+        is_second = (y > 0.5)[..., None]
+        loc, scale = (torch.where(is_second, p[1], p[0]) for p in (prior.loc, prior.scale))
+    else:  # one label
+        loc, scale = (p[:, 0][y.long()] for p in (prior.loc, prior.scale))
+    return Normal(loc, scale, validate_args=False)
 
 
-def _entries(fn: Distribution, entries: slice) -> Any:
+def _over_plates(prior: Normal, num_plates: int) -> Normal:
+    """Factors of each class, to the left of plates."""
+    loc, scale = (
+        p.view(len(p), *[1] * num_plates, *p.shape[1:]) for p in (prior.loc, prior.scale)
+    )
+    return Normal(loc, scale, validate_args=False)
+
+
+def _entries(fn: Normal, entries: slice, squeeze: bool = False) -> Normal:
     """Some of the characteristics of each label."""
-    if not isinstance(fn, Normal):
-        return fn
-    return Normal(fn.loc[..., entries], fn.scale[..., entries], validate_args=False)
+    loc, scale = fn.loc[..., entries], fn.scale[..., entries]
+    if squeeze:
+        loc, scale = loc[..., 0], scale[..., 0]
+    return Normal(loc, scale, validate_args=False)
 
 
-def _both_ways(like: Tensor) -> Tensor:
-    """The two signs, to the left of classes, plates, labels and decisions."""
-    return torch.tensor([1.0, -1.0]).to(like).view(2, 1, *[1] * like.dim())
+def _by_sign(sign: Tensor, sides: Tensor, zero: Tensor) -> Tensor:
+    """The first of two sides where a sign is positive, the second where it is negative."""
+    return torch.where(sign > 0, sides[0], torch.where(sign < 0, sides[1], zero))
 
 
-def _by_sign(sign: Tensor, ways: Tensor, zero: Tensor) -> Tensor:
-    """Of two ways, the first where a sign is positive and the second where it is negative."""
-    return torch.where(sign > 0, ways[0], torch.where(sign < 0, ways[1], zero))
+def _check_labels(group: AffineGroup, y: Tensor) -> None:
+    """Refuses values that are not of the labels' kind."""
+    if isinstance(group, AffineContinuous):
+        wrong, wanted = y.isinf(), "a finite number"
+    else:
+        last = len(group.signs) - 1 if isinstance(group, AffineCategorical) else 1
+        wrong = (y - y.round().clamp(0, last)).nan_to_num() != 0
+        wanted = "0 or 1" if last == 1 else f"a class from 0 to {last}"
+    if wrong.any():
+        place = tuple(wrong.nonzero()[0].tolist())
+        column = place[-1] if group.columns is None else int(group.columns[place[-1]])
+        raise ValueError(
+            f"row {', '.join(map(str, place[:-1]))}, column {column} of 'y' is {y[place]:g}: "
+            f"wanted {wanted}, or NaN where it is missing"
+        )

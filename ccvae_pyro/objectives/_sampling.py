@@ -1,160 +1,156 @@
-"""One run of a guide for the draw that a bound is computed at and those that q(y|x) needs."""
+"""One run of a guide for the sample of the ELBO and the K samples of the label marginal."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import pyro.distributions as dist
 import torch
-from pyro.distributions import TorchDistribution
+from pyro.distributions import Delta, TorchDistribution
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
-from torch.distributions import Normal
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.label_vector import LabelPart, missing_labels, parts_of, row_of
-from ccvae_pyro.errors import NotFactorizedError
-from ccvae_pyro.objectives.row_messenger import (
-    RowMessenger,
-    add_rows,
-    labels_of,
-)
+from ccvae_pyro.distributions.label_vector import label_groups, select
+from ccvae_pyro.objectives.base import HandOn
 
 
-class LabelDraws(RowMessenger):
-    r"""Runs a guide once, for one draw of its latents and for the many that q(y|x) needs.
+class MarginalSamples(HandOn):
+    r"""Runs a guide once, for a sample :math:`z` of its latents and K more for the marginal.
 
-    What is sampled before the site ``"y"`` reaches the rest of the guide with one more dimension,
-    on the left, whose rows are the used draw :math:`z`, the further draws :math:`z^{(k)}`, and
-    :math:`z` once more with its gradient stopped. A trace outside of this handler sees the used
-    draw alone, and so does the model that is replayed against it. What the guide samples after
-    ``"y"`` is drawn once, unless it depends on these rows.
+    The latents before the site ``"y"`` reach the rest of the guide with a sample dimension on the
+    left. Its entries are :math:`z`, the samples :math:`z^{(1)}, \dots, z^{(K)}` of the marginal
+    :math:`q(y \mid x)`, and :math:`z` once more with its gradient stopped. A trace outside of
+    this handler records :math:`z` alone. Labels that are missing are sampled at :math:`z`.
 
-    After the run, ``log_q_y_x`` holds the estimate of :math:`\log q_{\varphi,\phi}(y \mid x)`
-    of the labels that are known, and None if the label was drawn. Where some are missing (NaN)
-    and are to be summed out, ``parts`` holds :math:`q(y_i \mid z)` of the used draw, ``y`` the
-    labels, and ``filled`` these with numbers that are missing drawn.
-
-    :param num_draws: the number :math:`K` of draws to average over.
-    :param max_plate_nesting: the rows go to the left of this many dimensions.
-    :param sum_labels: do not draw an unobserved label, but prepare for summing it out.
-    :raises NotFactorizedError: if labels are missing and cannot be dealt with one by one.
+    :param num_samples: K; 0, if all labels are missing, and there is no marginal to estimate.
+    :param max_plate_nesting: the sample dimension is to the left of this many dimensions.
+    :param stop_gradient: whether :math:`q(y \mid z)` is computed at the :math:`z` without gradient.
+    :param share_sample: whether :math:`z` is one of the K samples, too.
     """
+
+    #: The labels, with samples in place of those that are missing, shape ``(batch, num_labels)``.
+    y: Tensor
+    #: Which label vectors are missing, shape ``(batch,)``, or None if none is.
+    is_missing: Tensor | None = None
+    #: :math:`q(y \mid z)`, with the gradient of :math:`z` stopped if it is to be.
+    q_y: Any
+    #: :math:`\log q(y \mid z)`, and the estimate of :math:`\log q(y \mid x)`.
+    log_q_y_z: Tensor
+    log_q_y_x: Tensor
 
     def __init__(
         self,
-        num_draws: int,
+        num_samples: int,
         max_plate_nesting: int,
         *,
         stop_gradient: bool,
         share_sample: bool,
-        sum_labels: bool = True,
+        sum_labels: bool,
     ) -> None:
         super().__init__(max_plate_nesting)
-        self.num_draws = num_draws
+        self.num_samples, self.sum_labels = num_samples, sum_labels
         self.stop_gradient = stop_gradient
-        self.first = 0 if share_sample else 1  # of the rows that the average is over
-        self.sum_labels = sum_labels
-        self.log_q_y_x: Tensor | None = None
-        self.parts: tuple[LabelPart, ...] = ()
-
-    def __exit__(self, *error: Any) -> Any:
-        """What the guide computes of a label need not take rows of it: it depends on the label."""
-        if self.parts and isinstance(error[1], RuntimeError):
-            raise NotFactorizedError("the guide computes something of the label") from error[1]
-        return super().__exit__(*error)
-
-    def _pyro_sample(self, msg: Any) -> None:
-        """Replaces a site's distribution by what the trace outside is to see of it."""
-        if site_is_subsample(msg):
-            return
-        is_label = msg["name"] == "y"
-        depends_on_rows = len(msg["fn"].batch_shape) > self.max_plate_nesting
-        if is_label and self._is_missing(msg):
-            self._score_known(msg, depends_on_rows)
-        elif is_label and msg["is_observed"]:
-            log_q_y_z = msg["fn"].log_prob(msg["value"])
-            msg["fn"] = self._score(log_q_y_z, msg["value"], depends_on_rows)
-        elif depends_on_rows and self.parts:
-            raise NotFactorizedError(f"{msg['name']!r} of the guide depends on the label or z_c")
-        elif depends_on_rows:
-            self._rows = self._stop_last(msg["fn"]())
-            msg["value"], msg["done"] = self._rows[0], True
-            # Where the label is drawn, the paper's code stops the gradient of z just the same.
-            msg["fn"] = _Row(msg["fn"], self._used if is_label else 0)
-        elif self._is_before_y and not is_label and not msg["is_observed"]:
-            msg["value"], self._rows = self._draw_rows(msg["fn"])
-            msg["done"] = True
-        self._is_before_y &= not is_label
-
-    def _is_missing(self, msg: Any) -> bool:
-        """Whether some labels are to be summed out."""
-        if not msg["is_observed"]:
-            return self.sum_labels
-        # A row without any that is missing comes to the same by either way.
-        is_free = is_free_to_read(msg["value"])
-        return bool(msg["value"].isnan().any()) if is_free or not self.sum_labels else True
-
-    def _draw_rows(self, fn: TorchDistribution) -> tuple[Tensor, Tensor]:
-        """The used draw, and all rows."""
-        further = fn(torch.Size((self.first + self.num_draws - 1,)))
-        used = fn()  # last, and kept as it is: a flow may know the density of this only
-        rows = [used[None], further]
-        if self.stop_gradient:
-            rows.append(used[None].detach())
-        # A site outside of some plates has no dimensions there: the rows go to the left of them.
-        missing = [1] * (self.max_plate_nesting - len(fn.batch_shape))
-        return used, torch.cat(rows).view(-1, *missing, *fn.shape())
-
-    def _stop_last(self, rows: Tensor) -> Tensor:
-        """Makes the last row the first one with its gradient stopped, noise and all."""
-        return torch.cat([rows[:-1], rows[:1].detach()]) if self.stop_gradient else rows
-
-    def _score(self, log_q_y_z: Tensor, y: Tensor, depends_on_rows: bool) -> dist.Delta:
-        """Scores the label in every row, and keeps of it what the used draw gives it."""
-        if not depends_on_rows:
-            self.log_q_y_x = log_q_y_z
-            return dist.Delta(y, log_density=log_q_y_z, event_dim=1)
-        average_over = log_q_y_z[self.first : self.first + self.num_draws]
-        self.log_q_y_x = average_over.logsumexp(dim=0) - math.log(self.num_draws)
-        return dist.Delta(y, log_density=log_q_y_z[self._used], event_dim=1)
-
-    def _score_known(self, msg: Any, depends_on_rows: bool) -> None:
-        """Scores the labels that are known; what would draw the others is kept for their sum."""
-        fn = msg["fn"]
-        parts = labels_of(fn, "guide")
-        used = fn if not depends_on_rows else row_of(fn, self._used)
-        self.parts = parts_of(used)
-        self.y = msg["value"] if msg["is_observed"] else missing_labels(used)
-        self.filled, log_q_y_z = self.y.nan_to_num(), torch.zeros(())
-        for part, of_used in zip(parts, self.parts, strict=True):
-            y = part.labels(self.y)
-            known, filled = ~y.isnan(), y.nan_to_num()
-            if isinstance(of_used.distribution, Normal):
-                filled = torch.where(known, filled, of_used.distribution.rsample())
-                self.filled = part.with_labels(self.filled, filled)
-            log_q_y_z = log_q_y_z + (part.distribution.log_prob(filled) * known).sum(-1)
-        msg["fn"] = self._score(log_q_y_z, self.filled, depends_on_rows)
-        msg["value"], msg["done"] = self.filled, True
-        # What comes after may not depend on the label: it would be seen by these rows.
-        self._rows = add_rows([self.filled] * 2, self.max_plate_nesting)
+        self.first = 0 if share_sample else 1  # of the entries that the marginal averages
+        self.has_latents = self.is_past_labels = False
 
     @property
-    def _used(self) -> int:
-        """The row that the label is scored at in the bound."""
-        return -1 if self.stop_gradient else 0
+    def can_sum_out(self) -> bool:
+        """Whether the guide's labels are a label vector, and depend on latents of the guide."""
+        return self.sum_labels and self.has_latents and bool(label_groups(self.q_y))
+
+    @property
+    def log_q_y(self) -> Tensor:
+        r""":math:`\log q(y \mid z)`, with the gradient of :math:`z`."""
+        log_q_y: Tensor = self.fn.log_prob(self.y)
+        return log_q_y[0] if self.is_marked(self.fn) else log_q_y
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if site_is_subsample(msg):
+            return
+        fn = msg["fn"]
+        if msg["name"] == "y":
+            self._score_labels(msg, fn)
+            self.is_past_labels = True
+        elif len(fn.batch_shape) > self.max_plate_nesting + 1:
+            raise ValueError(
+                f"missing labels cannot be summed out, as {msg['name']!r} of the guide depends on "
+                "'y': wanted sum_labels=False"
+            )
+        elif self.is_marked(fn):
+            values = fn()
+            self._hand_on(msg, values[0], values[:-1] if self.stop_gradient else values)
+            msg["fn"] = _FirstSample(fn)
+        elif not self.is_past_labels and not msg["is_observed"]:
+            self.has_latents = True
+            if self.num_samples or self.stop_gradient:
+                num_further = max(self.first + self.num_samples - 1, 0)
+                further = fn(torch.Size((num_further,)))
+                z = fn()  # last, and recorded as it is: a flow may know the density of it alone
+                self._hand_on(msg, z, torch.cat([z[None], further]))
+
+    def _hand_on(self, msg: Any, z: Tensor, samples: Tensor) -> None:
+        msg["value"], msg["done"] = z, True
+        if self.stop_gradient:
+            samples = torch.cat([samples, z[None].detach()])
+        self._handed = self.on_the_left(samples, msg["fn"])
+
+    def _score_labels(self, msg: Any, fn: TorchDistribution) -> None:
+        has_samples, at_z = self.is_marked(fn), -1 if self.stop_gradient else 0
+        self.fn, self.q_y = fn, fn
+        if has_samples and label_groups(fn):
+            self.q_y = select(fn, at_z)
+        self.y = self._complete(msg["value"] if msg["is_observed"] else None)
+        msg["value"], msg["done"] = self.y, True
+        if self.is_missing is not None and self.can_sum_out:
+            # Marked by two dimensions, one more than what depends on samples of a latent has.
+            self._handed = self.on_the_left(self.y[None], self.q_y)[None]
+        if not self.num_samples:
+            msg["fn"] = Delta(self.y, event_dim=1)  # its own terms are scored apart
+            return
+        log_q_y_z = fn.log_prob(self.y)
+        self.log_q_y_x = self.log_q_y_z = log_q_y_z
+        if has_samples:
+            self.log_q_y_z = log_q_y_z[at_z]
+            of_marginal = log_q_y_z[self.first : self.first + self.num_samples]
+            self.log_q_y_x = of_marginal.logsumexp(dim=0) - math.log(self.num_samples)
+        msg["fn"] = Delta(self.y, log_density=self.log_q_y_z, event_dim=1)
+
+    def _complete(self, y: Tensor | None) -> Tensor:
+        """The labels, with samples from the guide in place of those that are missing."""
+        if y is not None and self.num_samples:
+            is_nan = y.isnan()
+            if is_free_to_read(y):
+                if not is_nan.any():
+                    return y
+                _check_label_vectors(is_nan)
+            self.is_missing = is_nan.all(-1)
+        sampled: Tensor = self.q_y.sample()
+        if self.is_marked(self.q_y):  # no label vector: a sample for each of z
+            sampled = sampled[0]
+        if self.is_missing is None:  # all labels are
+            self.is_missing = sampled.new_ones(sampled.shape[:-1], dtype=torch.bool)
+            return sampled
+        return torch.where(self.is_missing[..., None], sampled, y)
 
 
-class _Row(TorchDistribution):
-    """One row of a distribution whose leftmost batch dimension is rows."""
+def _check_label_vectors(is_nan: Tensor) -> None:
+    if (is_nan.any(-1) & ~is_nan.all(-1)).any():
+        raise ValueError(
+            "single labels of an image are missing: wanted all of an image's labels, or none of "
+            "them (all NaN); ExactCCVAE_ELBO takes single missing labels"
+        )
+
+
+class _FirstSample(TorchDistribution):
+    """The first entry of a distribution whose leftmost batch dimension is one of samples."""
 
     arg_constraints = {}  # noqa: RUF012
 
-    def __init__(self, base: TorchDistribution, row: int) -> None:
-        self.base, self.row = base, row
-        self.has_rsample = base.has_rsample
+    def __init__(self, base: TorchDistribution) -> None:
+        self.base, self.has_rsample = base, base.has_rsample
         super().__init__(base.batch_shape[1:], base.event_shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return self.base.log_prob(value)[self.row]
+        log_prob: Tensor = self.base.log_prob(value)[0]
+        return log_prob

@@ -1,29 +1,38 @@
-"""Pyro's objective of traces, whose values stay where they were computed."""
+"""What all objectives share: Pyro's ELBO with a loss that stays a tensor, and scored traces."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from pyro import poutine
+from pyro.distributions.util import scale_and_mask
 from pyro.infer import Trace_ELBO
-from pyro.util import warn_if_nan
+from pyro.infer.util import is_validation_enabled
+from pyro.poutine import Trace
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
+from pyro.util import check_model_guide_match, check_site_shape, warn_if_nan
 from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
+from ccvae_pyro.distributions.label_vector import label_groups, num_classes_of
+from ccvae_pyro.distributions.labelwise_prior import AffineFactors, Factors
+from ccvae_pyro.errors import NotFactorizedError
 
 
 class TensorELBO(Trace_ELBO):
-    """A :class:`~pyro.infer.Trace_ELBO` whose loss stays on an accelerator as a tensor.
+    """A :class:`~pyro.infer.Trace_ELBO` whose loss stays a tensor on an accelerator.
 
-    Pyro's makes a number of it at once, for which a host waits until the accelerator has computed
-    all that it was given, and hands it nothing meanwhile. On a CPU it is a number here too.
+    Pyro's converts it to a number at once. Then the host waits until the accelerator has computed
+    all queued work, and queues nothing meanwhile. On a CPU the loss is a number here too.
 
     Subclasses give the loss of two traces as ``_differentiable_loss_particle``.
     """
 
     def loss_and_grads(self, model: Callable, guide: Callable, *args, **kwargs) -> Any:
-        """The loss, whose gradient it adds to that of the parameters."""
+        """Returns the loss, and adds its gradient to that of the parameters."""
         total: Any = 0.0
         for traces in self._get_traces(model, guide, args, kwargs):
             loss, surrogate = self._differentiable_loss_particle(*traces)
@@ -36,7 +45,7 @@ class TensorELBO(Trace_ELBO):
         return warn_if_nan(number, "loss")
 
     def differentiable_loss(self, model: Callable, guide: Callable, *args, **kwargs) -> Any:
-        """The loss, of which one may take the gradient."""
+        """Returns the loss as a tensor with a gradient."""
         total: Any = 0.0
         for traces in self._get_traces(model, guide, args, kwargs):
             loss, surrogate = self._differentiable_loss_particle(*traces)
@@ -45,10 +54,145 @@ class TensorELBO(Trace_ELBO):
 
     @torch.no_grad()
     def loss(self, model: Callable, guide: Callable, *args, **kwargs) -> float:
-        """The loss as a number."""
+        """Returns the loss as a number."""
         return float(self.differentiable_loss(model, guide, *args, **kwargs))
 
     def _differentiable_loss_particle(
         self, model_trace: Any, guide_trace: Any
     ) -> tuple[Any, Tensor]:
         return super()._differentiable_loss_particle(model_trace, guide_trace)
+
+    def _check(self, model_trace: Trace, guide_trace: Trace) -> None:
+        """Has Pyro compare the sites of model and guide, where it validates."""
+        if is_validation_enabled():
+            check_model_guide_match(model_trace, guide_trace, self.max_plate_nesting)
+
+
+class HandOn(Messenger):
+    """Hands another value on to a function than the one that a trace outside records.
+
+    A value with more dimensions, on the left of all plates, marks what depends on it: the batch
+    shape of each later distribution that depends on it is longer, as with Pyro's enumeration.
+
+    :param max_plate_nesting: the number of dimensions that plates take.
+    """
+
+    def __init__(self, max_plate_nesting: int) -> None:
+        super().__init__()
+        self.max_plate_nesting = max_plate_nesting
+        self._handed: Tensor | None = None
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        if self._handed is not None:
+            msg["value"], self._handed = self._handed, None
+
+    def is_marked(self, fn: Any) -> bool:
+        """Whether a distribution depends on a value that was handed on with more dimensions."""
+        return len(fn.batch_shape) > self.max_plate_nesting
+
+    def on_the_left(self, values: Tensor, fn: Any) -> Tensor:
+        """Values with a leading dimension, moved to the left of all plates."""
+        missing = self.max_plate_nesting - len(fn.batch_shape)
+        return values.view(len(values), *[1] * missing, *values.shape[1:]) if missing else values
+
+
+class GivenLabels(HandOn):
+    """Runs a model at given labels, and marks what depends on them.
+
+    :param y: the labels.
+    :param should_mark: whether to mark it.
+    """
+
+    def __init__(self, max_plate_nesting: int, y: Tensor, should_mark: bool = True) -> None:
+        super().__init__(max_plate_nesting)
+        self.y, self.should_mark = y, should_mark
+        self.dependent: list[str] = []
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if site_is_subsample(msg):
+            return
+        if msg["name"] == "y":
+            msg["value"], msg["done"] = self.y, True
+            if self.should_mark:
+                self._handed = self.on_the_left(self.y.nan_to_num()[None], msg["fn"])
+        elif self.is_marked(msg["fn"]):
+            self.dependent.append(msg["name"])
+
+
+def samples(trace: Trace, *but: str) -> Iterator[tuple[str, Any]]:
+    """The sample sites of a trace other than those named, and plates."""
+    for name, site in trace.nodes.items():
+        if site["type"] == "sample" and name not in but and not site_is_subsample(site):  # type: ignore[arg-type]
+            yield name, site
+
+
+def log_prob(site: Any, shape: torch.Size) -> Tensor:
+    """The log-probability of a site, scaled and masked, for each label vector: shape ``shape``.
+
+    :raises ValueError: if the site lies outside of the labels' plates.
+    """
+    if "log_prob" not in site:
+        unscaled = site["fn"].log_prob(site["value"])
+        site["log_prob"] = scaled(unscaled, site)
+        if is_validation_enabled():
+            check_site_shape(site, len(shape))
+    value: Tensor = site["log_prob"]
+    if value.shape == shape:
+        return value
+    try:
+        return value.sum_to_size(shape)
+    except RuntimeError as error:
+        raise ValueError(
+            f"each image has a weight of its own, but {site['name']!r}, of shape "
+            f"{tuple(value.shape)}, is outside of the plates of 'y', {tuple(shape)}"
+        ) from error
+
+
+def log_joint(trace: Trace, shape: torch.Size, *but: str) -> Tensor:
+    """The log-probability of all sites but those named, for each label vector: shape ``shape``."""
+    total = torch.zeros(())
+    for _, site in samples(trace, *but):
+        total = total + log_prob(site, shape)
+    return total
+
+
+def scaled(term: Tensor, site: Any) -> Tensor:
+    """A term of a bound, scaled and masked as the site that it belongs to."""
+    return scale_and_mask(term, site["scale"], site["mask"])
+
+
+def run_model(model: Callable, guide_trace: Trace, args: tuple, kwargs: dict) -> Trace:
+    """Traces a model whose latents have the guide's values."""
+    return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs)
+
+
+def match_groups(
+    q_y: Any, p_y: Any, factors: Sequence[Factors]
+) -> Iterator[tuple[Any, Any, Factors]]:
+    """The labels of each kind: the guide's distribution, the label prior's, the factors.
+
+    :raises NotFactorizedError: if guide, label prior and conditional prior have different kinds.
+    """
+    q_groups, p_groups = label_groups(q_y), label_groups(p_y)
+    kinds = [[num_classes_of(group.distribution) for group in g] for g in (q_groups, p_groups)]
+    given = [0 if isinstance(f, AffineFactors) else f.distribution.batch_shape[0] for f in factors]
+    if not kinds[0] == kinds[1] == given:
+        raise NotFactorizedError(
+            "guide, label prior and conditional prior have labels of different kinds: numbers of "
+            f"classes, 0 for a continuous label, are {kinds[0]}, {kinds[1]} and {given}"
+        )
+    for q, p, f in zip(q_groups, p_groups, factors, strict=True):
+        yield q.distribution, p.distribution, f
+
+
+def check_pathwise(guide_trace: Trace) -> None:
+    """Refuses latents without a pathwise gradient: no other gradient would reach their parameters.
+
+    :raises ValueError: if one but the labels has no ``rsample``.
+    """
+    for name, site in samples(guide_trace, "y"):
+        if not site["is_observed"] and not site["fn"].has_rsample:
+            raise ValueError(
+                f"wanted latents of the guide that have rsample, got {name!r}, {site['fn']}: "
+                "no gradient would reach it"
+            )

@@ -9,9 +9,8 @@ from pyro.infer import ELBO, Trace_ELBO, TraceEnum_ELBO
 from pyro.poutine import Trace
 from torch import Tensor
 
-from ccvae_pyro.objectives.base import TensorELBO
+from ccvae_pyro.objectives.base import TensorELBO, scaled
 from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
-from ccvae_pyro.objectives.traces import scaled
 
 
 class SumOfELBOs(Trace_ELBO):

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+from pyro import poutine
+from pyro.infer.util import is_validation_enabled
 from pyro.poutine import Trace
 from torch import Tensor
 
-from ccvae_pyro.errors import NotFactorizedError
-from ccvae_pyro.objectives._label_sums import label_terms
-from ccvae_pyro.objectives._sampling import LabelDraws
-from ccvae_pyro.objectives.base import TensorELBO
-from ccvae_pyro.objectives.prior_probe import PriorProbe
-from ccvae_pyro.objectives.traces import check_pathwise, log_joint, scaled
+from ccvae_pyro.distributions._device import is_free_to_read
+from ccvae_pyro.distributions.label_vector import class_log_probs
+from ccvae_pyro.distributions.labelwise_prior import (
+    AffineFactors,
+    ClassFactors,
+    LabelwisePrior,
+)
+from ccvae_pyro.objectives._sampling import MarginalSamples
+from ccvae_pyro.objectives.base import (
+    GivenLabels,
+    TensorELBO,
+    check_pathwise,
+    log_joint,
+    log_prob,
+    match_groups,
+    run_model,
+    scaled,
+)
 
 
 class CCVAE_ELBO(TensorELBO):
-    r"""The CCVAE bound: on :math:`\log p(x, y)` with labels, on :math:`\log p(x)` without.
+    r"""The objective of the CCVAE paper, for images with labels and for images without.
 
-    For a labeled batch this is Eq. (4) of Joy et al. (2021),
+    For a labeled image it is Eq. (4) of Joy et al. (2021), a bound on :math:`\log p(x, y)`,
 
     .. math::
         \mathcal{L}(x, y) = \mathbb{E}_{q_\phi(z \mid x)} \left[
@@ -28,43 +44,49 @@ class CCVAE_ELBO(TensorELBO):
         + \log q_{\varphi,\phi}(y \mid x) + \log p(y), \qquad
         w = \frac{q_\varphi(y \mid z_c)}{q_{\varphi,\phi}(y \mid x)} ,
 
-    where the marginal is estimated from :math:`K` draws,
+    where the marginal is estimated from :math:`K` samples,
 
     .. math::
         q_{\varphi,\phi}(y \mid x) \approx
         \frac{1}{K} \sum_{k=1}^{K} q_\varphi(y \mid z_c^{(k)}), \qquad
         z^{(k)} \sim q_\phi(z \mid x) .
 
-    For an unlabeled batch it is Eq. (5), whose sum over :math:`y` is taken label by label, class
-    by class (a label that is a number is drawn, with its gradient),
+    For an unlabeled image it is Eq. (5), a bound on :math:`\log p(x)`. Its labels are summed out,
+    label by label and class by class,
 
     .. math::
         \mathcal{L}(x) = \mathbb{E}_{q_\phi(z \mid x)} \left[
             \log \frac{p_\theta(x \mid z) \, p(z_{\setminus c})}{q_\phi(z \mid x)}
             + \sum_i \sum_{y_i} q_\varphi(y_i \mid z_c^i)
-              \log \frac{p(y_i) \, p_\psi(z_c^i \mid y_i)}{q_\varphi(y_i \mid z_c^i)} \right]
+              \log \frac{p(y_i) \, p_\psi(z_c^i \mid y_i)}{q_\varphi(y_i \mid z_c^i)} \right] ,
 
-    and a row with some labels missing (NaN) is dealt with by the one or the other, label by label.
-    Where labels do not factorize, :math:`y` is drawn and its gradient is a score function's, as in
+    where they factorize: where the guide's labels are a label vector that depends on its latents,
+    and the model's prior of these is a :class:`~ccvae_pyro.distributions.LabelwisePrior`. Else
+    :math:`y` is sampled, and its gradient is a score function's, as in
     :class:`~pyro.infer.Trace_ELBO`.
 
-    Any model and guide will do, as long as both have a sample site named ``"y"``. All draws come
-    out of one run of the guide: see :class:`~ccvae_pyro.objectives._sampling.LabelDraws`.
+    A batch may have images of both kinds: a label vector that is missing is NaN throughout. One
+    that is missing in part is for :class:`~ccvae_pyro.ExactCCVAE_ELBO`.
 
-    :param num_label_samples: the number :math:`K` of draws.
-    :param stop_gradient: detach :math:`z` inside :math:`q_\varphi(y \mid z_c)`, though not inside
-        :math:`q_{\varphi,\phi}(y \mid x)`, as the authors' code does. The value is the same. The
-        gradient is not that of the bound: it adds, hidden, a classification loss whose coefficient
-        is the image's negative log-likelihood, and it is why their encoder learns to classify.
-    :param share_sample: let the draw that the bound is computed at be one of the :math:`K`,
-        which keeps :math:`w` below :math:`K`, instead of one more than these.
+    Any model and guide will do that are called with ``x`` and ``y`` and share a site ``"y"``. All
+    samples come from one run of the guide, so from one pass of the encoder.
+
+    :param num_label_samples: the number :math:`K` of samples of the marginal.
+    :param stop_gradient: whether to detach :math:`z` inside :math:`q_\varphi(y \mid z_c)`, though
+        not inside :math:`q_{\varphi,\phi}(y \mid x)`, as the authors' code does. The value is the
+        same. The gradient is not that of the bound: it adds, hidden, a classification loss whose
+        coefficient is the image's negative log-likelihood. It is why their encoder learns to
+        classify, and where it turns negative, the labels are unlearned: there is a warning.
+    :param share_sample: whether the sample that the bound is evaluated at is one of the :math:`K`,
+        which keeps :math:`w` below :math:`K`, or one more.
     :param classification_weight: :math:`\alpha`, the coefficient of a further
-        :math:`\log q_{\varphi,\phi}(y \mid x)`, which asks for a classifier in the open.
-    :param sum_labels: sum missing labels out wherever they factorize, or else draw them all.
-    :param max_plate_nesting: how many plates the model nests; the draws take the next dimension.
+        :math:`\log q_{\varphi,\phi}(y \mid x)`, an open classification loss.
+    :param sum_labels: whether to sum labels out where they factorize, or to sample them always.
+    :param max_plate_nesting: the number of plates that the model nests; samples take the next
+        dimension to the left.
     :param kwargs: passed to :class:`~pyro.infer.Trace_ELBO`, for example ``num_particles``.
-    :raises ValueError: if ``num_label_samples`` is not positive, or, at a step, if some labels are
-        missing that cannot be summed out, or labels are known and a latent has no ``rsample``.
+    :raises ValueError: if ``num_label_samples`` is not positive; at a step, if a label vector is
+        missing in part, or a latent of the guide has no ``rsample``.
     """
 
     def __init__(
@@ -76,7 +98,7 @@ class CCVAE_ELBO(TensorELBO):
         classification_weight: float = 0.0,
         sum_labels: bool = True,
         max_plate_nesting: int = 1,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if num_label_samples < 1:
             raise ValueError(f"num_label_samples must be at least 1, got {num_label_samples}")
@@ -86,71 +108,128 @@ class CCVAE_ELBO(TensorELBO):
         self.share_sample = share_sample
         self.classification_weight = classification_weight
         self.sum_labels = sum_labels
+        self._has_warned = False
 
     def _get_trace(
         self, model: Callable, guide: Callable, args: tuple, kwargs: dict
     ) -> tuple[Trace, Trace]:
-        if not self.sum_labels:
-            return self._get_scored_trace(model, guide, args, kwargs, sum_labels=False)
-        try:
-            return self._get_scored_trace(model, guide, args, kwargs, sum_labels=True)
-        except NotFactorizedError as error:
-            reason = error.reason
-        try:
-            return self._get_scored_trace(model, guide, args, kwargs, sum_labels=False)
-        except NotFactorizedError as error:
-            raise ValueError(
-                f"some labels are missing that cannot be summed out, as {reason}: wanted all "
-                "labels of a batch, or none of them, as in step(x)"
-            ) from error
-
-    def _get_scored_trace(
-        self, model: Callable, guide: Callable, args: tuple, kwargs: dict, sum_labels: bool
-    ) -> tuple[Trace, Trace]:
-        draws = LabelDraws(
-            self.num_label_samples,
+        y = kwargs.get("y", args[1] if len(args) > 1 else None)
+        is_labeled = y is not None and not (is_free_to_read(y) and bool(y.isnan().all()))
+        labels = MarginalSamples(
+            self.num_label_samples if is_labeled else 0,
             self.max_plate_nesting,
             stop_gradient=self.stop_gradient,
             share_sample=self.share_sample,
-            sum_labels=sum_labels,
+            sum_labels=self.sum_labels,
         )
-        priors: PriorProbe | None = None
-
-        def model_of_labels(*args, **kwargs) -> None:
-            """By now, the guide has run."""
-            nonlocal priors
-            if draws.parts:
-                priors = PriorProbe(self.max_plate_nesting, draws.filled)
-            (priors(model) if priors else model)(*args, **kwargs)
-
-        model_trace, guide_trace = super()._get_trace(model_of_labels, draws(guide), args, kwargs)
+        guide_trace = poutine.trace(labels(guide)).get_trace(*args, **kwargs)
+        check_pathwise(guide_trace)
+        should_sum = labels.is_missing is not None and labels.can_sum_out
+        given = GivenLabels(self.max_plate_nesting, labels.y, should_sum)
+        model_trace = run_model(given(model), guide_trace, args, kwargs)
+        self._check(model_trace, guide_trace)
         # A node of another type than "sample": whatever sums over a trace passes it by.
-        log_q_y_x = draws.log_q_y_x
-        guide_trace.add_node("log_q_y_x", name="log_q_y_x", type="value", value=log_q_y_x)
-        if priors:
-            terms = label_terms(draws, priors, model_trace)
-            model_trace.add_node("labels", name="labels", type="value", value=terms)
+        guide_trace.add_node("labels", name="labels", type="value", value=(labels, given))
         return model_trace, guide_trace
 
     def _differentiable_loss_particle(
         self, model_trace: Trace, guide_trace: Trace
     ) -> tuple[Any, Tensor]:
-        log_q_y_x = guide_trace.nodes["log_q_y_x"]["value"]
-        if log_q_y_x is None:
-            return super()._differentiable_loss_particle(model_trace, guide_trace)
+        labels, given = guide_trace.nodes["labels"]["value"]
+        shape = labels.y.shape[:-1]
+        # log p(x, z) - log q(z | x), but for the terms of the model that depend on labels.
+        log_ratio = log_joint(model_trace, shape, "y", *given.dependent)
+        log_ratio = log_ratio - log_joint(guide_trace, shape, "y")
+        sum_out = given.dependent and _are_labelwise(model_trace, given.dependent)
+        if labels.num_samples or not sum_out:
+            at_y = [log_prob(model_trace.nodes[name], shape) for name in given.dependent]
+            log_ratio_y = sum(at_y, start=log_ratio)
+            log_p_y = log_prob(model_trace.nodes["y"], shape)
 
-        check_pathwise(guide_trace)
-        label, label_prior = guide_trace.nodes["y"], model_trace.nodes["y"]
-        log_p_y = label_prior["log_prob"]
-        shape = log_p_y.shape
-        log_ratio = log_joint(model_trace, shape) - log_p_y - log_joint(guide_trace, shape)
-        if "labels" in model_trace:
-            terms = model_trace.nodes["labels"]["value"]
-            log_p_y = scaled(terms.log_p_y, label_prior)
-            log_ratio = log_ratio + scaled(terms.entropy, label_prior)
-            for name, log_p_z in terms.log_p_z.items():
-                log_ratio = log_ratio + scaled(log_p_z, model_trace.nodes[name])
-        weight = (label["unscaled_log_prob"] - log_q_y_x).exp()
+        elbo = unlabeled = torch.zeros(())
+        if labels.num_samples:
+            elbo = self._labeled(log_ratio_y, log_p_y, labels, guide_trace.nodes["y"])
+        if labels.is_missing is not None:
+            if sum_out:
+                unlabeled = log_ratio + _expected_label_terms(labels.q_y, model_trace, given)
+            else:
+                unlabeled = _sampled(log_ratio_y + log_p_y, labels, guide_trace.nodes["y"])
+            elbo = torch.where(labels.is_missing, unlabeled, elbo)
+        return -elbo.detach().sum(), -elbo.sum()
+
+    def _labeled(
+        self, log_ratio: Tensor, log_p_y: Tensor, labels: MarginalSamples, site: Any
+    ) -> Tensor:
+        """Eq. (4), for each image."""
+        log_weight = labels.log_q_y_z - labels.log_q_y_x
+        if labels.is_missing is not None:  # for the sake of the gradient of images without labels
+            log_weight = log_weight.masked_fill(labels.is_missing, 0.0)
+        weighted = log_weight.exp() * (log_ratio - scaled(labels.log_q_y_z, site))
+        self._warn_if_unlearning(weighted, labels.is_missing)
         coefficient = 1 + self.classification_weight
-        elbo = (weight * log_ratio + coefficient * scaled(log_q_y_x, label) + log_p_y).sum()
-        return -elbo.detach(), -elbo
+        return weighted + coefficient * scaled(labels.log_q_y_x, site) + log_p_y
+
+    @torch.no_grad()
+    def _warn_if_unlearning(self, weighted: Tensor, is_missing: Tensor | None) -> None:
+        """Warns once if the hidden classification weight, minus the log-density, is negative."""
+        can_read = is_free_to_read(weighted) or is_validation_enabled()
+        if self._has_warned or not self.stop_gradient or not can_read:
+            return
+        if is_missing is not None:
+            weighted = weighted[~is_missing]
+        hidden = 1 + self.classification_weight - float(weighted.mean())
+        if hidden < 0:
+            self._has_warned = True
+            warnings.warn(
+                "the hidden classification weight of CCVAE_ELBO, minus the log-density of an "
+                f"image, is negative ({hidden:.4g}): the encoder unlearns its labels; pass "
+                "stop_gradient=False and a classification_weight, such as 30",
+                stacklevel=2,
+            )
+
+
+def _sampled(log_joint: Tensor, labels: MarginalSamples, site: Any) -> Tensor:
+    """Eq. (5) at sampled labels, with the gradient of a score function."""
+    log_q_y_z = scaled(labels.log_q_y, site)
+    elbo = log_joint - log_q_y_z.detach()
+    score = labels.log_q_y * elbo.detach()
+    return elbo + (score - score.detach())
+
+
+def _expected_label_terms(q_y: Any, model_trace: Trace, given: GivenLabels) -> Tensor:
+    r"""The sum over labels of Eq. (5), :math:`\mathbb{E}_{q(y \mid z_c)}[\cdot]`, at each image."""
+    p_y: Any = model_trace.nodes["y"]
+    total = torch.zeros(())
+    for name in given.dependent:
+        site: Any = model_trace.nodes[name]
+        for group, prior, factors in match_groups(q_y, p_y["fn"], site["fn"].given_each_value):
+            if isinstance(factors, AffineFactors):
+                log_p_y, log_p_z = _expected_of_continuous(group, prior, factors, site["value"])
+            else:
+                log_p_y, log_p_z = _expected_of_classes(group, prior, factors, site["value"])
+            total = total + scaled(log_p_z.sum(-1), site) + scaled(log_p_y.sum(-1), p_y)
+    return total
+
+
+def _expected_of_classes(
+    q: Any, p: Any, factors: ClassFactors, z_c: Tensor
+) -> tuple[Tensor, Tensor]:
+    r""":math:`\mathbb{E}_q[\log p(y_i) - \log q(y_i)]` and :math:`\mathbb{E}_q[\log p(z_c^i \mid y_i)]`."""
+    log_q = class_log_probs(q)
+    probs = log_q.exp()
+    log_p_y = (probs * (class_log_probs(p) - log_q)).sum(0)
+    return log_p_y, (probs * factors.log_prob(z_c)).sum(0)
+
+
+def _expected_of_continuous(
+    q: Any, p: Any, factors: AffineFactors, z_c: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The same in closed form, as all three are Normals."""
+    log_p_y = p.log_prob(q.mean) - q.variance / (2 * p.variance) + q.entropy()
+    spread = q.variance[..., None] * (factors.slope / factors.scale) ** 2 / 2
+    return log_p_y, factors.log_prob(z_c, q.mean) - spread.sum(-1)
+
+
+def _are_labelwise(model_trace: Trace, names: Sequence[str]) -> bool:
+    fns = [model_trace.nodes[name]["fn"] for name in names]
+    return all(isinstance(fn, LabelwisePrior) for fn in fns)

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from pyro import poutine
-from pyro.infer.util import is_validation_enabled
 from pyro.poutine import Trace
-from pyro.poutine.util import prune_subsample_sites
-from pyro.util import check_model_guide_match
+from pyro.poutine.util import site_is_subsample
 from torch import Tensor
+from torch.distributions import Normal
 
+from ccvae_pyro.distributions.label_vector import AffineLabels, missing_labels
+from ccvae_pyro.distributions.labelwise_prior import LabelwisePrior, is_vector_of
 from ccvae_pyro.errors import NotFactorizedError
-from ccvae_pyro.objectives._posterior import divergence
-from ccvae_pyro.objectives._row_posterior import RowPosterior
-from ccvae_pyro.objectives.base import TensorELBO
-from ccvae_pyro.objectives.classifier_probe import ClassifierProbe
+from ccvae_pyro.objectives._posterior import LabelPosterior, divergence
+from ccvae_pyro.objectives.base import (
+    GivenLabels,
+    HandOn,
+    TensorELBO,
+    match_groups,
+    run_model,
+    samples,
+    scaled,
+)
 from ccvae_pyro.objectives.label_consistency import label_consistency
-from ccvae_pyro.objectives.prior_probe import PriorProbe
-from ccvae_pyro.objectives.traces import scaled
 
 
 class ExactCCVAE_ELBO(TensorELBO):
     r"""The CCVAE bound on :math:`\log p(x, y)`, where any of the labels may be missing.
 
-    Where a Normal posterior and a classifier have one dimension for each label, the posterior
-    that knows the labels is a product of tilted Normals, and Eq. (4) of Joy et al. (2021) is
+    Where each label depends on a characteristic of its own, the posterior of these given the
+    labels is a product of tilted Normals, and Eq. (4) of Joy et al. (2021) is
 
     .. math::
         \mathcal{L}(x, y) = \mathbb{E}_{q(z \mid x, y)} [\log p(x \mid z)]
@@ -35,30 +40,35 @@ class ExactCCVAE_ELBO(TensorELBO):
         \ell_i(y_i) = \log p(y_i)
         - \operatorname{KL}(q(z_c^i \mid x, y_i) \,\|\, p(z_c^i \mid y_i)) .
 
-    A missing label, NaN, is summed out, which for a row without any gives Eq. (5):
+    A missing label, NaN, is summed out. For a label vector without any label this is Eq. (5):
 
     .. math::
         \ell_i = \sum_{y_i} q(y_i \mid x) \left( \ell_i(y_i) - \log q(y_i \mid x) \right)
 
-    Each term is a one-dimensional integral and is computed as such; only :math:`z` is drawn, once,
-    for the image. The bound by itself does not ask for a classifier: a posterior that is told the
-    label need not read it off the image. ``classification_weight`` asks in the open, by
+    Each term is a one-dimensional integral and is computed as such; only :math:`z` is sampled,
+    once, for the image. The bound by itself does not ask for a classifier: a posterior that is
+    given the label need not infer it from the image. ``classification_weight`` asks for it, by
 
     .. math:: \alpha \sum_{i \text{ known}} \log q(y_i \mid x) .
 
-    A step costs one run of the guide and one of the model, so one pass of the encoder and one of
-    the decoder, whatever the number of labels.
+    Structure is declared by type. The objective reads slopes and offsets from the guide's labels,
+    an :class:`~ccvae_pyro.distributions.AffineLabels`, and the prior given each value of a label
+    from the model's :class:`~ccvae_pyro.distributions.LabelwisePrior`. Any other distribution is
+    an error. A step takes one run of the guide and one of the model, so one pass of the encoder
+    and one of the decoder, whatever the number of labels.
 
-    Nor does the bound ask that images generated to labels show them. ``consistency_weight`` does, by
-    the term of :func:`~ccvae_pyro.objectives.label_consistency.label_consistency` for a quarter as many images as a batch
-    has, each of which counts four times. That is a quarter of a pass more of either network.
+    Nor does the bound ask that images generated for target labels show them.
+    ``consistency_weight`` does, by :func:`~ccvae_pyro.objectives.label_consistency` for a quarter
+    as many images as a batch has, each of which counts four times. That is another quarter of a
+    pass of either network.
 
     :param classification_weight: :math:`\alpha`.
-    :param consistency_weight: the coefficient of that term.
-    :param max_plate_nesting: how many plates the model nests.
+    :param consistency_weight: the coefficient of the label-consistency term.
+    :param max_plate_nesting: the number of plates that the model nests.
     :param kwargs: passed to :class:`~pyro.infer.Trace_ELBO`, for example ``num_particles``.
-    :raises ValueError: if ``consistency_weight`` is to go with ``vectorize_particles``.
-    :raises NotFactorizedError: at the first step, if model and guide do not factorize by label;
+    :raises ValueError: if ``consistency_weight`` goes with ``vectorize_particles``; at a step, if
+        a label has a value that is not of its kind.
+    :raises NotFactorizedError: at a step, if model or guide do not declare factors for each label;
         :class:`~ccvae_pyro.CCVAE_ELBO` takes any.
     """
 
@@ -68,7 +78,7 @@ class ExactCCVAE_ELBO(TensorELBO):
         *,
         consistency_weight: float = 0.0,
         max_plate_nesting: int = 1,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)
         self.classification_weight = classification_weight
@@ -82,66 +92,132 @@ class ExactCCVAE_ELBO(TensorELBO):
     def _get_trace(
         self, model: Callable, guide: Callable, args: tuple, kwargs: dict
     ) -> tuple[Trace, Trace]:
-        probe = ClassifierProbe(self.max_plate_nesting)
-        guide_trace = poutine.trace(probe(guide)).get_trace(*args, **kwargs)
-        z_c: Any = guide_trace.nodes[probe.name]
-        y = guide_trace.nodes["y"]["value"]
-        posterior = RowPosterior(z_c["fn"].base_dist, probe.parts, probe.lines, y)
-        z_c["value"] = posterior.rsample()
+        reader = _GuideReader(self.max_plate_nesting)
+        guide_trace = poutine.trace(reader(guide)).get_trace(*args, **kwargs)
+        name, q_y, y = reader.name, reader.q_y, reader.y
+        q_z_c: Any = guide_trace.nodes[name]
+        posterior = LabelPosterior(q_z_c["fn"].base_dist, q_y, y)
+        q_z_c["value"] = posterior.rsample()
 
-        priors = PriorProbe(self.max_plate_nesting)
-        replayed = poutine.replay(priors(model), trace=guide_trace)
-        model_trace = poutine.trace(replayed).get_trace(*args, **kwargs)
-        if is_validation_enabled():
-            check_model_guide_match(model_trace, guide_trace, self.max_plate_nesting)
-        if list(priors.priors) != [probe.name]:
-            raise NotFactorizedError(
-                f"of the model, only {probe.name!r} may depend on 'y', got {list(priors.priors)}"
-            )
-        terms = posterior.terms(priors, probe.name)
+        given = GivenLabels(self.max_plate_nesting, y)
+        model_trace = run_model(given(model), guide_trace, args, kwargs)
+        self._check(model_trace, guide_trace)
+        factors = _factors(model_trace, given.dependent, name)
+        matched = list(match_groups(q_y, model_trace.nodes["y"]["fn"], factors))
+        terms = posterior.terms(matched)
         # A node of another type than "sample": whatever sums over a trace passes it by.
-        guide_trace.add_node("labels", name="labels", type="value", value=(probe.name, terms))
+        guide_trace.add_node("terms", name="terms", type="value", value=(name, terms))
         if self.consistency_weight:
-            orders = _orders(model, guide, args[0])
-            guide_trace.add_node("orders", name="orders", type="value", value=orders)
-        return prune_subsample_sites(model_trace), prune_subsample_sites(guide_trace)
+            consistency = _consistency(model, guide, args[0])
+            guide_trace.add_node(
+                "consistency", name="consistency", type="value", value=consistency
+            )
+        return model_trace, guide_trace
 
     def _differentiable_loss_particle(
         self, model_trace: Trace, guide_trace: Trace
     ) -> tuple[Tensor, Tensor]:
-        name, terms = guide_trace.nodes["labels"]["value"]
+        name, terms = guide_trace.nodes["terms"]["value"]
         q_y, q_z_c, p_y = (guide_trace.nodes["y"], guide_trace.nodes[name], model_trace.nodes["y"])
         classification = self.classification_weight * terms.log_q_y_x
-        elbo = scaled(classification + terms.entropy, q_y).sum()
-        elbo = elbo + scaled(terms.log_p_y, p_y).sum() - scaled(terms.kl, q_z_c).sum()
-        for key, site in _samples(guide_trace, but=name):
+        elbo = scaled(classification + terms.entropy, q_y) + scaled(terms.log_p_y, p_y)
+        elbo = (elbo - scaled(terms.kl, q_z_c)).sum()
+        for key, site in samples(guide_trace, "y", name):
             elbo = elbo - scaled(_cost(key, site, model_trace), site).sum()
-        for key, site in _samples(model_trace, but=name):
+        for key, site in samples(model_trace, "y", name):
             if key not in guide_trace:
                 elbo = elbo + scaled(site["fn"].log_prob(site["value"]), site).sum()
         if self.consistency_weight:
-            elbo = elbo + self.consistency_weight * guide_trace.nodes["orders"]["value"]
+            elbo = elbo + self.consistency_weight * guide_trace.nodes["consistency"]["value"]
         return -elbo.detach(), -elbo
 
 
-def _orders(model: Callable, guide: Callable, x: Tensor) -> Tensor:
-    """The term about orders, from a quarter as many images as there are."""
+class _GuideReader(HandOn):
+    r"""Reads from one run of a guide which latent its labels depend on, and how.
+
+    Latents and labels are handed on marked, so that what else depends on them is noticed.
+
+    After the run, ``name`` is the site of ``z_c``, ``q_y`` the labels' distribution, and ``y`` the
+    labels, NaN where missing.
+    """
+
+    name: str
+    q_y: AffineLabels
+    y: Tensor
+
+    def __enter__(self) -> _GuideReader:
+        self.sites: dict[str, tuple[Any, Tensor]] = {}
+        self.is_past_labels = False
+        return super().__enter__()  # type: ignore[return-value]
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if site_is_subsample(msg):
+            return
+        fn = msg["fn"]
+        if msg["name"] == "y":
+            self._read_labels(msg, fn)
+        elif self.is_marked(fn):
+            raise NotFactorizedError(f"{msg['name']!r} of the guide depends on z_c or on a label")
+        elif not self.is_past_labels and not msg["is_observed"]:
+            msg["value"], msg["done"] = fn(), True
+            self._handed = self.on_the_left(msg["value"][None], fn)
+            self.sites[msg["name"]] = fn, self._handed
+
+    def _read_labels(self, msg: Any, fn: Any) -> None:
+        if not isinstance(fn, AffineLabels):
+            raise NotFactorizedError(
+                f"'y' of the guide is {fn}, which declares no slopes and offsets: wanted "
+                "AffineLabels of a latent"
+            )
+        names = [name for name, (_, handed) in self.sites.items() if handed is fn.z_c]
+        if not names:
+            raise NotFactorizedError(
+                "'y' of the guide is AffineLabels of a tensor that no latent of the guide "
+                f"returned: wanted one of {', '.join(self.sites) or 'these, got none'}"
+            )
+        (self.name,) = names
+        if not is_vector_of(q_z_c := self.sites[self.name][0], Normal):
+            raise NotFactorizedError(
+                f"{self.name!r} of the guide is {q_z_c}: wanted Normal(...).to_event(1)"
+            )
+        if any(group.slope.dim() > self.max_plate_nesting + 2 for group in fn.affine_groups):
+            raise NotFactorizedError(f"slopes of 'y' of the guide depend on {self.name!r}")
+        self.q_y = fn
+        self.y = msg["value"] if msg["is_observed"] else missing_labels(fn)[0]
+        msg["value"], msg["done"] = self.y, True
+        self._handed = self.on_the_left(self.y[None], q_z_c)
+        self.is_past_labels = True
+
+
+def _factors(model_trace: Trace, dependent: list[str], name: str) -> Any:
+    """The factors of the conditional prior, which alone may depend on labels."""
+    for other in dependent:
+        fn = model_trace.nodes[other]["fn"]
+        if other != name:
+            raise NotFactorizedError(
+                f"{other!r} of the model depends on 'y': wanted {name!r} alone to depend on it"
+            )
+        if not isinstance(fn, LabelwisePrior):
+            raise NotFactorizedError(
+                f"{other!r} of the model is {fn}, which declares no factor for each label: wanted "
+                "a LabelwisePrior"
+            )
+        return fn.given_each_value
+    raise NotFactorizedError(f"{name!r} of the model does not depend on 'y'")
+
+
+def _consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:
+    """The label-consistency term, from a quarter as many images as there are."""
     some = x[: -(-len(x) // 4)]
     return label_consistency(model, guide, some) * (len(x) / len(some))
 
 
 def _cost(name: str, site: Any, model_trace: Trace) -> Tensor:
-    """What a latent of the guide costs the bound: its divergence from the model's, if any."""
+    """The divergence of a guide's latent from the model's, or its log-density if it has none."""
     if not site["fn"].has_rsample:
         raise NotFactorizedError(f"{name!r} of the guide, {site['fn']}, has no pathwise gradient")
     if name not in model_trace:  # an auxiliary latent
-        return site["fn"].log_prob(site["value"])
+        log_q: Tensor = site["fn"].log_prob(site["value"])
+        return log_q
     prior: Any = model_trace.nodes[name]["fn"]
     return divergence(site["fn"], prior)
-
-
-def _samples(trace: Trace, but: str) -> Iterator[tuple[str, Any]]:
-    """The sample sites other than that of the labels and their characteristics."""
-    for name, site in trace.nodes.items():
-        if site["type"] == "sample" and name not in ("y", but):
-            yield name, site

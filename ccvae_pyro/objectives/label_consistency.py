@@ -1,4 +1,4 @@
-"""Whether a guide reads the labels off images that a model generates to them."""
+"""The label-consistency regularizer: log q(y|x) on images generated from p(x|y)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from ccvae_pyro.objectives.traces import scaled
+from ccvae_pyro.objectives.base import scaled
 
 
-class SampleMeanImages(Messenger):
-    """Gives what a function observes the mean of its distribution, in place of what was seen."""
+class MeanObservations(Messenger):
+    """Replaces what a function observes by the mean of its distribution."""
 
     def _pyro_sample(self, msg: Any) -> None:
         if msg["is_observed"] and not site_is_subsample(msg):
@@ -23,23 +23,23 @@ class SampleMeanImages(Messenger):
 
 
 def label_consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:
-    r"""How surely a guide reads off images the labels that a model generated them to.
+    r"""The log-probability, under a guide, of the labels that images were generated for:
 
     .. math:: \mathbb{E}_{p(y)\, p(z \mid y)} \left[ \log q(y \mid \hat{x}(z)) \right] , \qquad
               \hat{x}(z) = \mathbb{E}_{p_\theta(x \mid z)}[x]
 
-    estimated from one draw for each image of ``x``. But for a constant it bounds, from below, what
-    an image tells of the labels that it was generated to (Barber and Agakov, 2003); generators are
-    trained by it in Hu et al. (2017) and, with labels that nobody gives, in InfoGAN
-    (Chen et al., 2016). The guide is as good as fixed: the gradient is that of the model alone,
-    lest the two agree on signs that no one else can read.
+    estimated from one sample for each image of ``x``. Up to a constant it is a lower bound on the
+    mutual information of an image and its labels (Barber and Agakov, 2003). Generators are trained
+    by it in Hu et al. (2017) and, with labels that nobody gives, in InfoGAN (Chen et al., 2016).
+    The gradient is that of the model alone, and the guide is held fixed, lest the two agree on a
+    code that no other classifier reads.
 
-    :param model: called with images alone, it draws its labels, and observes nothing but ``"x"``.
+    :param model: called with images alone, it samples its labels, and observes only ``"x"``.
     :param guide: called with images and their labels.
-    :param x: what the model is called with, of which it needs no more than the shape.
+    :param x: images, of which only the shape matters.
     :returns: the sum over the images, which has a gradient if gradients are on.
     """
-    generated = poutine.trace(SampleMeanImages()(model)).get_trace(x)
+    generated = poutine.trace(MeanObservations()(model)).get_trace(x)
     image, y = (generated.nodes[name]["value"] for name in ("x", "y"))
     seen = image.detach().requires_grad_(torch.is_grad_enabled())
     site: Any = poutine.trace(guide).get_trace(seen, y).nodes["y"]

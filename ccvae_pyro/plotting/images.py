@@ -126,7 +126,8 @@ def plot_variations(
     :param x: one image, shape ``(channels, height, width)``.
     """
     variations = [
-        sample_variations(model, x[None], label, 1.0, num_samples=num_samples)[0] for label in labels
+        sample_variations(model, x[None], label, 1.0, num_samples=num_samples)[0]
+        for label in labels
     ]
     stds = [
         pixel_variance(model, x[None], label, 1.0, num_samples=NUM_VARIANCE_SAMPLES).sqrt()

@@ -6,7 +6,7 @@ import torch
 from tqdm import tqdm
 
 from ccvae_pyro.data import Batches
-from ccvae_pyro.distributions.reading import observed_log_probs
+from ccvae_pyro.distributions.label_vector import observed_log_probs
 from ccvae_pyro.models import CCVAE
 
 # Standard deviation of the noise on the images: it makes the classifier robust to the small errors

@@ -111,10 +111,10 @@ def train(
     :raises FloatingPointError: if the loss is not finite; the last checkpoint is kept.
     :raises CheckpointError: if the checkpoint is unreadable or belongs to another model.
     """
-    if batches.num_ranks != distributed.world_size():
+    if batches.world_size != distributed.world_size():
         raise ValueError(
             f"wanted batches shared by {distributed.world_size()} processes, the world size, got "
-            f"{batches.num_ranks}"
+            f"{batches.world_size}"
         )
     schedule = make_schedule(svi, decay_fraction, final_weight)
     path, state = out / "checkpoint.pt", _State()

@@ -11,8 +11,7 @@ from pyro.optim import Adam
 
 import ccvae_pyro
 from ccvae_pyro import CCVAE_ELBO
-from ccvae_pyro.data.labeled_images import as_floats
-from ccvae_pyro.data.prefetch import ahead
+from ccvae_pyro.data.prefetch import as_floats, prefetch
 
 BATCH, NUM_STEPS, NUM_IMAGES, NUM_LABELS = 200, 8, 20_000, 18
 
@@ -35,7 +34,7 @@ def forget(path):
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="the page cache cannot be emptied")
-@pytest.mark.parametrize("way", [ahead, map])
+@pytest.mark.parametrize("way", [prefetch, map])
 @pytest.mark.parametrize("source", ["memory", "disk"])
 @pytest.mark.benchmark(group=f"{NUM_STEPS} training steps and their batches")
 def test_batches(benchmark, path, source, way):

@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
 @pytest.mark.benchmark(group="an epoch of 600 images of 178x218 pixels")
 def test_loading_from_the_cache(benchmark, folder):
     data = load_celeba(folder)
-    data = LabeledImages(data.images, data.labels, data.kinds, {"train": np.arange(600)})
+    data = LabeledImages(data.images, data.labels, data.label_types, {"train": np.arange(600)})
     batches = Batches(data, 200)
     benchmark.pedantic(lambda: list(batches.epoch(1)), rounds=15, warmup_rounds=3, iterations=1)
 
@@ -35,7 +35,7 @@ def test_decoding_each_image_again(benchmark, folder):
     paths = sorted((folder / "img_align_celeba").iterdir())
 
     def epoch():
-        with cache.in_parallel(
+        with cache.parallel_map(
             lambda path: decode_image(path, 64, None, (178, 218)), paths, "decoding"
         ) as images:
             return list(images)

@@ -14,7 +14,9 @@ def untrained(avatars_root):
     torch.set_default_dtype(torch.float32)
     torch.manual_seed(0)
     data = load_avatars(avatars_root, 240).select(["Sunglasses", "Beard", "Black_Hair"])
-    model, oracle = (ccvae_pyro.celeba(labels=data.described(), z_dim=6) for _ in range(2))
+    model, oracle = (
+        ccvae_pyro.celeba(labels=data.with_empirical_priors(), z_dim=6) for _ in range(2)
+    )
     batches = Batches(data, 20)
     return model, batches, benchmark(model, oracle, batches, num_images=20)
 

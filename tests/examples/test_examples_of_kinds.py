@@ -49,7 +49,7 @@ def test_every_empty_cell_is_filled_in_and_no_other_is_touched(folder, finished)
     num_filled = 0
     given, filled, sure = (
         rows_of(path)
-        for path in (folder / "labels.csv", out / "imputed.csv", out / "certainty.csv")
+        for path in (folder / "labels.csv", out / "imputed.csv", out / "confidence.csv")
     )
     hair = {row["hair"] for row in given} - {""}
     for before, after, certainty in zip(given, filled, sure, strict=True):
@@ -69,7 +69,7 @@ def test_every_empty_cell_is_filled_in_and_no_other_is_touched(folder, finished)
 BAD_INPUT = {
     "kind": (["--kinds", "hair=colour"], "wanted LABEL=binary, LABEL=categorical or LABEL=cont"),
     "label": (["--kinds", "hairs=binary"], "is called 'hairs': did you mean hair?"),
-    "number": (["--kinds", "hair=continuous"], "which is no number"),
+    "number": (["--kinds", "hair=continuous"], "which is not a number"),
     "partition": (["--partition", "split"], "is called 'split'"),
 }
 

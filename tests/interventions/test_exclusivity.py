@@ -140,9 +140,9 @@ def test_too_few_images_exclude_nothing():
 
 def test_described_binary_labels_have_their_exclusions(avatars_root):
     data = load_avatars(avatars_root, 1200).select(["Bald", "Wearing_Hat", "Beard"])
-    kinds = (*data.kinds, Continuous("Age"), Categorical("Mood", ("good", "bad")))
+    kinds = (*data.label_types, Continuous("Age"), Categorical("Mood", ("good", "bad")))
     rows = np.column_stack([data.labels, np.zeros((1200, 2), np.float32)])
-    described = LabeledImages(data.images, rows, kinds, data.splits).described()
+    described = LabeledImages(data.images, rows, kinds, data.splits).with_empirical_priors()
     assert [label.excludes for label in described] == [("Wearing_Hat",), ("Bald",), (), (), ()]
 
 

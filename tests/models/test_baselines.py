@@ -59,7 +59,7 @@ def make_vae(labels=KINDS["binary"]):
 
 def make_m2(labels, num_pixels=NUM_PIXELS, of_images=decoder):
     encoder, prior, size = given_labels(labels, num_pixels)
-    label_prior = label_modules(labels)["label_prior"]
+    label_prior = label_modules(labels).label_prior
     read = classifier(labels, num_pixels)
     return baselines.M2(read, encoder, of_images(size), prior, label_prior, labels)
 
@@ -100,7 +100,7 @@ def x():
 
 def some_labels(labels):
     """Label vectors, all known."""
-    return label_modules(labels)["label_prior"]().sample((BATCH,)).to(torch.get_default_dtype())
+    return label_modules(labels).label_prior().sample((BATCH,)).to(torch.get_default_dtype())
 
 
 # M2
@@ -112,7 +112,7 @@ def enumerated_by_hand(m2):
     def sites(q_y, infer):
         columns = []
         for i, label in enumerate(m2.labels):
-            one = q_y.parts[i].distribution if hasattr(q_y, "parts") else q_y.base_dist
+            one = q_y.groups[i].distribution if hasattr(q_y, "groups") else q_y.base_dist
             if isinstance(label, Categorical):
                 fn = dist.Categorical(logits=one.logits[..., 0, :])
             else:
@@ -237,7 +237,7 @@ def test_log_p_x_of_a_linear_m2_is_a_mixture_of_normals(label, prior):
             1
         )
 
-    label_prior = label_modules([label])["label_prior"]
+    label_prior = label_modules([label]).label_prior
     m2 = baselines.M2(
         Constant(lambda x: label_prior().expand([len(x)])),
         Constant(posterior),
@@ -337,7 +337,7 @@ def test_the_gradient_of_a_sampled_label_is_exact_for_linear_functions_of_it():
 
 def test_classes_of_too_many_values_are_refused():
     labels = [Categorical("Hair", tuple("abcdefghi")), Categorical("Hat", tuple("abcdefghi"))]
-    p_y = label_modules(labels)["label_prior"]().expand([4])
+    p_y = label_modules(labels).label_prior().expand([4])
     with pytest.raises(ValueError, match=r"at most 64 values together.*got \[9, 9\] values"):
         PartlyKnown(p_y, torch.full((4, 2), torch.nan), count_known=False)
 
@@ -465,7 +465,7 @@ OBJECTIVES = {
 @pytest.mark.parametrize("images", ["mnist", "mlp"])
 def test_each_baseline_is_trained_saved_and_loaded(name, images, data, tmp_path):
     torch.set_default_dtype(torch.float32)
-    model = models.baseline(name, data.described(), 5, images=images)
+    model = models.baseline(name, data.with_empirical_priors(), 5, images=images)
     before = [parameter.clone() for parameter in model.parameters()]
     svi = SVI(model.model, model.guide, Adam({"lr": 1e-3}), loss=OBJECTIVES[name]())
     ccvae_pyro.train(model, svi, Batches(data, 10), 1, tmp_path)
@@ -493,7 +493,7 @@ CAN = {
 @pytest.mark.parametrize("what", ["classify", "reconstruct", "generate", "edit", "swap", "walk"])
 def test_each_baseline_supports_its_interventions_and_refuses_others(name, what, data):
     torch.set_default_dtype(torch.float32)
-    model = models.baseline(name, data.described(), 5, images="mlp")
+    model = models.baseline(name, data.with_empirical_priors(), 5, images="mlp")
     x, y = data.batch(data.splits["valid"])
     arguments = {
         "classify": (x,),
@@ -514,7 +514,7 @@ def test_each_baseline_supports_its_interventions_and_refuses_others(name, what,
 
 def test_an_edit_of_m2_changes_one_label_and_keeps_the_rest(data):
     torch.set_default_dtype(torch.float32)
-    m2 = models.baseline("m2", data.described(), 5, images="mlp")
+    m2 = models.baseline("m2", data.with_empirical_priors(), 5, images="mlp")
     x, _ = data.batch(data.splits["valid"])
     y, _ = ccvae_pyro.predict(m2, x)
     z = m2.encoder(x, m2.code(y)).mean
@@ -525,7 +525,7 @@ def test_an_edit_of_m2_changes_one_label_and_keeps_the_rest(data):
 
 def test_metrics_that_a_model_does_not_support_are_missing(data):
     torch.set_default_dtype(torch.float32)
-    vae = models.baseline("vae", data.described(), 5, images="mlp")
+    vae = models.baseline("vae", data.with_empirical_priors(), 5, images="mlp")
     metrics = ccvae_pyro.evaluate(vae, Batches(data, 10).held_out("test"), Trace_ELBO())
     assert np.isnan(metrics.accuracy)
     assert metrics.reconstruction_error > 0

@@ -6,6 +6,9 @@ import numpy as np
 import pyro
 import pytest
 import torch
+from ccvae_pyro.distributions.reading import outcomes
+from ccvae_pyro.objectives._row_posterior import RowPosterior
+from ccvae_pyro.objectives.classifier_probe import ClassifierProbe
 from helpers import BATCH, NUM_PIXELS, NUM_STYLE, assert_mean_close, seeded
 from pyro.infer import SVI
 from pyro.optim import Adam
@@ -30,11 +33,8 @@ from ccvae_pyro import (
 )
 from ccvae_pyro.components import label_modules
 from ccvae_pyro.data import LabeledImages
-from ccvae_pyro.distributions.reading import outcomes
 from ccvae_pyro.errors import NotFactorizedError
 from ccvae_pyro.labels import block_of
-from ccvae_pyro.objectives._row_posterior import RowPosterior
-from ccvae_pyro.objectives.classifier_probe import ClassifierProbe
 
 LABELS = (
     Categorical("Hair", ("black", "brown", "red"), (0.5, 0.3, 0.2)),

@@ -86,7 +86,7 @@ def test_a_single_process_has_rank_0_in_a_world_of_size_1():
 
 def test_batches_for_another_world_size_are_refused(tmp_path):
     ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5)
-    batches = Batches(make_data(), 10, rank=1, num_ranks=2)
+    batches = Batches(make_data(), 10, rank=1, world_size=2)
     with pytest.raises(
         ValueError, match="wanted batches shared by 1 processes, the world size, got 2"
     ):

@@ -9,8 +9,8 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from ccvae_pyro.components import join
+from ccvae_pyro.distributions.label_vector import most_likely
 from ccvae_pyro.distributions.partially_observed import infer_labels, sample_labels
-from ccvae_pyro.distributions.reading import most_likely
 from ccvae_pyro.labels import Label
 from ccvae_pyro.models.base import register
 from ccvae_pyro.models.baselines.cvae import CVAE
