@@ -22,7 +22,10 @@ class NotFactorizedError(CCVAEError, ValueError):
     """
 
     def __init__(self, reason: str) -> None:
-        hint = ": CCVAE_ELBO takes any model and guide"
+        hint = (
+            ": CCVAE_ELBO takes any model and guide, best with stop_gradient=False and a "
+            "classification_weight"
+        )
         # Pyro makes an error anew at each trace that it passes, the shapes of all sites below.
         self.reason = reason.partition("\n")[0].removesuffix(hint)
         super().__init__(self.reason + hint)

@@ -26,7 +26,8 @@ from ccvae_pyro.distributions._device import is_free_to_read
 FINE = (0.11, 7.5, 4.0)
 COARSE = (0.18, 5.5, 3.5)  # in other types than float64: by up to 3e-5
 STEEPEST = 200.0  # slope that nodes are provided for where their number must not depend on values
-GROWTH = 1.25  # between the steepest slopes of two layouts of nodes, which are kept
+# Layouts are kept. They are for slopes up to this one, and up to so many times as steep ones.
+LEAST_STEEP, GROWTH = 1.1, 1.25
 LOG_NEGLIGIBLE = -36.0  # kept from falling further, to numbers that processors are slow on
 CHUNK = 2**17  # nodes at a time on a CPU: few enough for its cache
 
@@ -116,7 +117,7 @@ class TiltedGrid:
         steepest = STEEPEST
         # On an accelerator no value is waited for.
         if is_free_to_read(slope) and slope.numel():
-            steepest = _round_up(max(float(self.slope.abs().max()), 1.0))
+            steepest = _round_up(float(self.slope.abs().max()))
         self._find_centres(steepest, far)
         if is_free_to_read(slope) and slope.numel():
             far = 0.0
@@ -275,4 +276,6 @@ def _round_up(slope: float) -> float:
     """The next of the slopes that nodes are laid for."""
     if not math.isfinite(slope):  # the loss will say so
         return STEEPEST
-    return float(GROWTH ** math.ceil(math.log(slope) / math.log(GROWTH)))
+    slope = max(slope, LEAST_STEEP)
+    power = math.ceil(math.log(slope / LEAST_STEEP) / math.log(GROWTH))
+    return float(LEAST_STEEP * GROWTH**power)

@@ -54,6 +54,14 @@ class LabelVector(TorchDistribution):
         """The labels, grouped by kind."""
         return self._groups
 
+    @property
+    def mean(self) -> Tensor:
+        """The probability of each binary label, the mean of each continuous one."""
+        if any(isinstance(group.distribution, Categorical) for group in self.groups):
+            raise NotImplementedError("a categorical label has no mean")
+        means = [group.distribution.mean.unbind(-1) for group in self.groups]
+        return torch.stack(in_order(self.groups, means), dim=-1)
+
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of all labels together, shape ``batch_shape``."""
         log_probs = [

@@ -3,6 +3,7 @@
 from ccvae_pyro.objectives.baseline_elbos import DIVA_ELBO, M2_ELBO, MVAE_ELBO, SumOfELBOs
 from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
 from ccvae_pyro.objectives.exact_ccvae_elbo import ExactCCVAE_ELBO
+from ccvae_pyro.objectives.factorization import check_factorization
 from ccvae_pyro.objectives.label_consistency import label_consistency
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "MVAE_ELBO",
     "ExactCCVAE_ELBO",
     "SumOfELBOs",
+    "check_factorization",
     "label_consistency",
 ]

@@ -19,8 +19,9 @@ from ccvae_pyro.distributions.label_vector import (
     AffineGroup,
     AffineLabels,
     class_log_probs,
+    label_groups,
 )
-from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors
+from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors, Factors
 from ccvae_pyro.distributions.tilted_normal import TiltedNormal
 
 
@@ -60,15 +61,14 @@ class LabelPosterior:
         entries = torch.cat([each.flatten() for each in latents])
         return torch.cat(samples, dim=-1)[..., entries.argsort()]
 
-    def terms(self, matched: Sequence[tuple[Any, Any, Any]]) -> LabelTerms:
+    def terms(self, p_y: Any, factors: Sequence[Factors]) -> LabelTerms:
         """The terms of the bound.
 
-        :param matched: label prior and factors of the conditional prior, for each group.
+        :param p_y: the label prior.
+        :param factors: those of the conditional prior.
         """
-        terms = [
-            posterior.terms(p_y, factors)
-            for posterior, (_, p_y, factors) in zip(self.posteriors, matched, strict=True)
-        ]
+        parts = zip(self.posteriors, label_groups(p_y), factors, strict=True)
+        terms = [posterior.terms(group.distribution, f) for posterior, group, f in parts]
         if len(terms) == 1:
             return terms[0]
         return LabelTerms(*(sum(term[1:], start=term[0]) for term in zip(*terms, strict=True)))

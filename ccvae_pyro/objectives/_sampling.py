@@ -11,7 +11,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.label_vector import label_groups, select
+from ccvae_pyro.distributions.label_vector import label_groups, missing_labels, select
 from ccvae_pyro.objectives.base import HandOn
 
 
@@ -125,13 +125,25 @@ class MarginalSamples(HandOn):
                     return y
                 _check_label_vectors(is_nan)
             self.is_missing = is_nan.all(-1)
-        sampled: Tensor = self.q_y.sample()
-        if self.is_marked(self.q_y):  # no label vector: a sample for each of z
-            sampled = sampled[0]
+        if self.can_sum_out:  # nothing in the guide may depend on them: sampled at its end
+            sampled = missing_labels(self.q_y).nan_to_num()
+        else:
+            sampled = self._sample()
         if self.is_missing is None:  # all labels are
             self.is_missing = sampled.new_ones(sampled.shape[:-1], dtype=torch.bool)
             return sampled
         return torch.where(self.is_missing[..., None], sampled, y)
+
+    def _sample(self) -> Tensor:
+        sampled: Tensor = self.q_y.sample()
+        # If q_y is no label vector, there is a sample for each sample of z.
+        return sampled[0] if self.is_marked(self.q_y) else sampled
+
+    def sample_missing(self) -> Tensor:
+        """Samples the missing labels that were not sampled in the guide, and returns all labels."""
+        if self.is_missing is not None and self.can_sum_out:
+            self.y = torch.where(self.is_missing[..., None], self._sample(), self.y)
+        return self.y
 
 
 def _check_label_vectors(is_nan: Tensor) -> None:

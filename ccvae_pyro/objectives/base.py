@@ -92,8 +92,8 @@ class HandOn(Messenger):
 
     def on_the_left(self, values: Tensor, fn: Any) -> Tensor:
         """Values with a leading dimension, moved to the left of all plates."""
-        missing = self.max_plate_nesting - len(fn.batch_shape)
-        return values.view(len(values), *[1] * missing, *values.shape[1:]) if missing else values
+        missing = self.max_plate_nesting + 1 + len(fn.event_shape) - values.dim()
+        return values.view(len(values), *[1] * missing, *values.shape[1:])
 
 
 class GivenLabels(HandOn):
@@ -166,23 +166,20 @@ def run_model(model: Callable, guide_trace: Trace, args: tuple, kwargs: dict) ->
     return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs)
 
 
-def match_groups(
-    q_y: Any, p_y: Any, factors: Sequence[Factors]
-) -> Iterator[tuple[Any, Any, Factors]]:
-    """The labels of each kind: the guide's distribution, the label prior's, the factors.
+def check_kinds(q_y: Any, p_y: Any, factors: Sequence[Factors]) -> None:
+    """Makes sure that guide, label prior and conditional prior have labels of the same kinds.
 
-    :raises NotFactorizedError: if guide, label prior and conditional prior have different kinds.
+    :raises NotFactorizedError: if not.
     """
-    q_groups, p_groups = label_groups(q_y), label_groups(p_y)
-    kinds = [[num_classes_of(group.distribution) for group in g] for g in (q_groups, p_groups)]
+    of_guide, of_prior = (
+        [num_classes_of(group.distribution) for group in label_groups(fn)] for fn in (q_y, p_y)
+    )
     given = [0 if isinstance(f, AffineFactors) else f.distribution.batch_shape[0] for f in factors]
-    if not kinds[0] == kinds[1] == given:
+    if not of_guide == of_prior == given:
         raise NotFactorizedError(
-            "guide, label prior and conditional prior have labels of different kinds: numbers of "
-            f"classes, 0 for a continuous label, are {kinds[0]}, {kinds[1]} and {given}"
+            "guide, label prior and conditional prior have labels of different kinds: the numbers "
+            f"of classes, 0 for a continuous label, are {of_guide}, {of_prior} and {given}"
         )
-    for q, p, f in zip(q_groups, p_groups, factors, strict=True):
-        yield q.distribution, p.distribution, f
 
 
 def check_pathwise(guide_trace: Trace) -> None:

@@ -11,22 +11,23 @@ from pyro import poutine
 from pyro.infer.util import is_validation_enabled
 from pyro.poutine import Trace
 from torch import Tensor
+from torch.distributions import Normal
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.label_vector import class_log_probs
+from ccvae_pyro.distributions.label_vector import class_log_probs, label_groups
 from ccvae_pyro.distributions.labelwise_prior import (
     AffineFactors,
-    ClassFactors,
+    Factors,
     LabelwisePrior,
 )
 from ccvae_pyro.objectives._sampling import MarginalSamples
 from ccvae_pyro.objectives.base import (
     GivenLabels,
     TensorELBO,
+    check_kinds,
     check_pathwise,
     log_joint,
     log_prob,
-    match_groups,
     run_model,
     scaled,
 )
@@ -124,6 +125,7 @@ class CCVAE_ELBO(TensorELBO):
         )
         guide_trace = poutine.trace(labels(guide)).get_trace(*args, **kwargs)
         check_pathwise(guide_trace)
+        guide_trace.nodes["y"]["value"] = labels.sample_missing()
         should_sum = labels.is_missing is not None and labels.can_sum_out
         given = GivenLabels(self.max_plate_nesting, labels.y, should_sum)
         model_trace = run_model(given(model), guide_trace, args, kwargs)
@@ -140,7 +142,7 @@ class CCVAE_ELBO(TensorELBO):
         # log p(x, z) - log q(z | x), but for the terms of the model that depend on labels.
         log_ratio = log_joint(model_trace, shape, "y", *given.dependent)
         log_ratio = log_ratio - log_joint(guide_trace, shape, "y")
-        sum_out = given.dependent and _are_labelwise(model_trace, given.dependent)
+        sum_out = given.should_mark and _are_labelwise(model_trace, given.dependent)
         if labels.num_samples or not sum_out:
             at_y = [log_prob(model_trace.nodes[name], shape) for name in given.dependent]
             log_ratio_y = sum(at_y, start=log_ratio)
@@ -151,7 +153,9 @@ class CCVAE_ELBO(TensorELBO):
             elbo = self._labeled(log_ratio_y, log_p_y, labels, guide_trace.nodes["y"])
         if labels.is_missing is not None:
             if sum_out:
-                unlabeled = log_ratio + _expected_label_terms(labels.q_y, model_trace, given)
+                unlabeled = log_ratio + _expected_label_terms(
+                    labels.q_y, model_trace, given.dependent
+                )
             else:
                 unlabeled = _sampled(log_ratio_y + log_p_y, labels, guide_trace.nodes["y"])
             elbo = torch.where(labels.is_missing, unlabeled, elbo)
@@ -196,38 +200,37 @@ def _sampled(log_joint: Tensor, labels: MarginalSamples, site: Any) -> Tensor:
     return elbo + (score - score.detach())
 
 
-def _expected_label_terms(q_y: Any, model_trace: Trace, given: GivenLabels) -> Tensor:
-    r"""The sum over labels of Eq. (5), :math:`\mathbb{E}_{q(y \mid z_c)}[\cdot]`, at each image."""
+def _expected_label_terms(q_y: Any, model_trace: Trace, dependent: Sequence[str]) -> Tensor:
+    r"""The sum over labels of Eq. (5), :math:`\mathbb{E}_{q(y \mid z_c)}[\cdot]`, for each image."""
     p_y: Any = model_trace.nodes["y"]
-    total = torch.zeros(())
-    for name in given.dependent:
+    q_groups = [group.distribution for group in label_groups(q_y)]
+    p_groups = [group.distribution for group in label_groups(p_y["fn"])]
+    log_ratios = [_expected_log_ratio(q, p) for q, p in zip(q_groups, p_groups, strict=True)]
+    total = scaled(sum(log_ratios[1:], start=log_ratios[0]), p_y)
+    for name in dependent:
         site: Any = model_trace.nodes[name]
-        for group, prior, factors in match_groups(q_y, p_y["fn"], site["fn"].given_each_value):
-            if isinstance(factors, AffineFactors):
-                log_p_y, log_p_z = _expected_of_continuous(group, prior, factors, site["value"])
-            else:
-                log_p_y, log_p_z = _expected_of_classes(group, prior, factors, site["value"])
-            total = total + scaled(log_p_z.sum(-1), site) + scaled(log_p_y.sum(-1), p_y)
+        factors = site["fn"].given_each_value
+        check_kinds(q_y, p_y["fn"], factors)
+        for q, of_label in zip(q_groups, factors, strict=True):
+            total = total + scaled(_expected_log_prob(q, of_label, site["value"]), site)
     return total
 
 
-def _expected_of_classes(
-    q: Any, p: Any, factors: ClassFactors, z_c: Tensor
-) -> tuple[Tensor, Tensor]:
-    r""":math:`\mathbb{E}_q[\log p(y_i) - \log q(y_i)]` and :math:`\mathbb{E}_q[\log p(z_c^i \mid y_i)]`."""
+def _expected_log_ratio(q: Any, p: Any) -> Tensor:
+    r""":math:`\mathbb{E}_q[\log p(y) - \log q(y)]`, summed over labels."""
+    if isinstance(q, Normal):
+        log_ratio = p.log_prob(q.mean) - q.variance / (2 * p.variance) + q.entropy()
+        return log_ratio.sum(-1)
     log_q = class_log_probs(q)
-    probs = log_q.exp()
-    log_p_y = (probs * (class_log_probs(p) - log_q)).sum(0)
-    return log_p_y, (probs * factors.log_prob(z_c)).sum(0)
+    return (log_q.exp() * (class_log_probs(p) - log_q)).sum((0, -1))
 
 
-def _expected_of_continuous(
-    q: Any, p: Any, factors: AffineFactors, z_c: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The same in closed form, as all three are Normals."""
-    log_p_y = p.log_prob(q.mean) - q.variance / (2 * p.variance) + q.entropy()
-    spread = q.variance[..., None] * (factors.slope / factors.scale) ** 2 / 2
-    return log_p_y, factors.log_prob(z_c, q.mean) - spread.sum(-1)
+def _expected_log_prob(q: Any, factors: Factors, z_c: Tensor) -> Tensor:
+    r""":math:`\mathbb{E}_q[\log p(z_c \mid y)]`, summed over labels."""
+    if isinstance(factors, AffineFactors):  # a Normal whose mean varies by the label's variance
+        spread = q.variance[..., None] * (factors.slope / factors.scale) ** 2 / 2
+        return (factors.log_prob(z_c, q.mean) - spread.sum(-1)).sum(-1)
+    return (class_log_probs(q).exp() * factors.log_prob(z_c)).sum((0, -1))
 
 
 def _are_labelwise(model_trace: Trace, names: Sequence[str]) -> bool:

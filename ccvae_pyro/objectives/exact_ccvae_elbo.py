@@ -19,7 +19,7 @@ from ccvae_pyro.objectives.base import (
     GivenLabels,
     HandOn,
     TensorELBO,
-    match_groups,
+    check_kinds,
     run_model,
     samples,
     scaled,
@@ -103,8 +103,9 @@ class ExactCCVAE_ELBO(TensorELBO):
         model_trace = run_model(given(model), guide_trace, args, kwargs)
         self._check(model_trace, guide_trace)
         factors = _factors(model_trace, given.dependent, name)
-        matched = list(match_groups(q_y, model_trace.nodes["y"]["fn"], factors))
-        terms = posterior.terms(matched)
+        p_y = model_trace.nodes["y"]["fn"]
+        check_kinds(q_y, p_y, factors)
+        terms = posterior.terms(p_y, factors)
         # A node of another type than "sample": whatever sums over a trace passes it by.
         guide_trace.add_node("terms", name="terms", type="value", value=(name, terms))
         if self.consistency_weight:
@@ -190,20 +191,20 @@ class _GuideReader(HandOn):
 
 
 def _factors(model_trace: Trace, dependent: list[str], name: str) -> Any:
-    """The factors of the conditional prior, which alone may depend on labels."""
-    for other in dependent:
-        fn = model_trace.nodes[other]["fn"]
-        if other != name:
-            raise NotFactorizedError(
-                f"{other!r} of the model depends on 'y': wanted {name!r} alone to depend on it"
-            )
-        if not isinstance(fn, LabelwisePrior):
-            raise NotFactorizedError(
-                f"{other!r} of the model is {fn}, which declares no factor for each label: wanted "
-                "a LabelwisePrior"
-            )
-        return fn.given_each_value
-    raise NotFactorizedError(f"{name!r} of the model does not depend on 'y'")
+    """The factors of the conditional prior, on which alone labels may bear."""
+    if others := [other for other in dependent if other != name]:
+        raise NotFactorizedError(
+            f"{others[0]!r} of the model depends on 'y': wanted {name!r} alone to depend on it"
+        )
+    if not dependent:
+        raise NotFactorizedError(f"{name!r} of the model does not depend on 'y'")
+    fn = model_trace.nodes[name]["fn"]
+    if not isinstance(fn, LabelwisePrior):
+        raise NotFactorizedError(
+            f"{name!r} of the model is {fn}, which declares no factor for each label: wanted a "
+            "LabelwisePrior"
+        )
+    return fn.given_each_value
 
 
 def _consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:

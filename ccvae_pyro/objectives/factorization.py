@@ -1,0 +1,102 @@
+"""A numerical check of what a model's parts declare about themselves, for authors of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from ccvae_pyro.distributions.label_vector import AffineLabels, label_groups
+from ccvae_pyro.distributions.labelwise_prior import AffineFactors, LabelwisePrior
+from ccvae_pyro.errors import NotFactorizedError
+
+NUM_POINTS = 64  # at which distributions are compared: latents far out, labels of all values
+
+
+@torch.no_grad()
+def check_factorization(ccvae: Any, x: Tensor, y: Tensor) -> None:
+    r"""Checks that classifier and conditional prior are what their types declare.
+
+    :class:`~ccvae_pyro.ExactCCVAE_ELBO` and :class:`~ccvae_pyro.CCVAE_ELBO` rely on what
+    :class:`~ccvae_pyro.distributions.AffineLabels` and
+    :class:`~ccvae_pyro.distributions.LabelwisePrior` say about themselves. This function compares
+    it with the parts' densities, at latents far out and at labels of all values. Nothing calls it
+    in a step: it is for the tests of one's own parts.
+
+    :param ccvae: a model with ``classifier``, ``conditional_prior``, ``model`` and ``guide``.
+    :param x: some images.
+    :param y: their labels, none of them missing, shape ``(batch, num_labels)``.
+    :raises NotFactorizedError: if a part is not what it declares, or declares nothing.
+    """
+    z_c = _latents(ccvae.guide, x, y)
+    _check_classifier(ccvae.classifier, z_c, y)
+    _check_conditional_prior(ccvae.conditional_prior, ccvae.label_prior(), z_c, y)
+
+
+def _latents(guide: Callable[..., Any], x: Tensor, y: Tensor) -> Tensor:
+    """Points around the guide's latents and far out, shape ``(num_points, batch, num_latents)``."""
+    z_c: Any = poutine.trace(guide).get_trace(x, y).nodes["z_c"]["value"]
+    spread = torch.logspace(-2, 1.3, NUM_POINTS).to(z_c)[:, None, None]
+    return z_c + spread * torch.randn(NUM_POINTS, *z_c.shape).to(z_c)
+
+
+def _check_classifier(classifier: Callable[[Tensor], Any], z_c: Tensor, y: Tensor) -> None:
+    """Compares the density of labels with that of slopes and offsets read off at another point."""
+    q_y = classifier(z_c)
+    if not isinstance(q_y, AffineLabels):
+        raise NotFactorizedError(f"the classifier returns {q_y}, and no AffineLabels")
+    declared = AffineLabels(z_c, *classifier(z_c[:1].flip(1)[0]).affine_groups)
+    for labels in _label_vectors(q_y, y):
+        if not _agree(q_y.log_prob(labels), declared.log_prob(labels)):
+            raise NotFactorizedError(
+                "the classifier's labels are not affine in z_c: their density differs from that "
+                "of the slopes, offsets and scales that it declares"
+            )
+
+
+def _check_conditional_prior(
+    conditional_prior: Callable[[Tensor], Any], label_prior: Any, z_c: Tensor, y: Tensor
+) -> None:
+    """Compares the density at label vectors with the product of the factors of their labels."""
+    for labels in _label_vectors(label_prior, y):
+        p_z_c = conditional_prior(labels)
+        if not isinstance(p_z_c, LabelwisePrior):
+            raise NotFactorizedError(f"the conditional prior returns {p_z_c}, no LabelwisePrior")
+        product: Any = 0.0
+        for factors in p_z_c.given_each_value:
+            of_label = labels if factors.columns is None else labels[..., factors.columns]
+            if isinstance(factors, AffineFactors):
+                product = product + factors.log_prob(z_c, of_label).sum(-1)
+                continue
+            of_classes = factors.log_prob(z_c)
+            index = of_label.long().expand(of_classes.shape[1:])[None]
+            product = product + of_classes.gather(0, index)[0].sum(-1)
+        if not _agree(p_z_c.log_prob(z_c), product):
+            raise NotFactorizedError(
+                "the conditional prior is not the product of the factors that it declares: "
+                "characteristics of a label depend on other labels, or not as declared"
+            )
+
+
+def _label_vectors(fn: Any, y: Tensor) -> list[Tensor]:
+    """The labels, and others in which each label takes each of its values beside random ones."""
+    vectors, num_labels = [y], y.shape[-1]
+    for group in label_groups(fn):
+        columns = range(num_labels) if group.columns is None else group.columns.tolist()
+        num_values = len(getattr(group.distribution, "probs", torch.zeros(1, 3))[0].flatten())
+        for column in columns:
+            for value in range(max(num_values, 2)):
+                vector = y[torch.randperm(len(y))].clone()
+                vector[:, column] = value
+                vectors.append(vector)
+    return vectors
+
+
+def _agree(actual: Tensor, expected: Tensor) -> bool:
+    """Whether two log-densities agree, relative to their size."""
+    tolerance = 1e-3 if actual.dtype == torch.float32 else 1e-6
+    difference = (actual - expected).abs()
+    return bool((difference <= tolerance * (1 + expected.abs())).all())
