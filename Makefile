@@ -1,5 +1,5 @@
-# Every target makes its environment first, if there is none. An active virtual or conda
-# environment is used as it is; else .venv is made. `make VENV=DIR` names another one.
+# Every target creates its environment first if there is none. An active virtual or conda
+# environment is used as it is; otherwise .venv is created. `make VENV=DIR` selects another one.
 PYTHON ?= python3
 ACTIVE := $(or $(VIRTUAL_ENV),$(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX)))
 VENV ?= $(or $(ACTIVE),.venv)
@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 ARGS ?=
 
-# Keeps glibc from handing the memory of each step back to the system, only to be given it again,
-# page by page: a tenth of a training step on a CPU. Other systems take no notice.
+# glibc would otherwise return the memory of each step to the system and request it again page by
+# page, which takes a tenth of a training step on a CPU. Other systems ignore these variables.
 export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 8589934592
 export MALLOC_TOP_PAD_ ?= 268435456
@@ -28,6 +28,7 @@ lint: $(VENV)/.ccvae-pyro-dev
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.ccvae-pyro-dev
 	$(RUN) ruff check --fix .
@@ -44,7 +45,7 @@ dist: $(VENV)/.ccvae-pyro-dev
 
 bench: $(VENV)/.ccvae-pyro-dev
 	mkdir -p build
-	$(RUN) pytest tests/bench tests/test_explorer.py --benchmark-only --benchmark-columns=median,iqr,rounds \
+	$(RUN) pytest tests/bench tests/docs/test_explorer.py --benchmark-only --benchmark-columns=median,iqr,rounds \
 		--benchmark-json=build/bench.json $(ARGS)
 	$(BIN)/python tests/bench/draw.py build/bench.json build/bench.png
 

@@ -1,8 +1,8 @@
-"""Draws the pictures of faces in these docs, by the model that comes trained.
+"""Draws the figures of faces in these docs with the pretrained model.
 
     python docs/pictures.py DATA
 
-DATA is a folder for the avatars, which are drawn on first use.
+DATA is the folder for the avatars, which are drawn on first use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 import ccvae_pyro
 from ccvae_pyro import plotting
 from ccvae_pyro.data import load_avatars
-from ccvae_pyro.io.pretrained import facts
+from ccvae_pyro.io import facts
 
 FOLDER = Path(__file__).parent / "pictures"
 EDITED = ("Afro", "Bald", "Beard", "Blond_Hair", "Blue_Clothes", "Dark_Skin", "Long_Hair")
@@ -25,7 +25,7 @@ VARIED = ("Afro", "Beard", "Long_Hair", "Sunglasses", "Wearing_Hat")
 
 
 def main(root: Path) -> None:
-    """Draws all of them, of test images."""
+    """Draws all figures from test images."""
     pyro.set_rng_seed(0)
     ccvae = ccvae_pyro.load_pretrained("avatars")
     data = load_avatars(root).select(ccvae.label_names)

@@ -1,8 +1,8 @@
-// The controls: one card for each label, one for each direction of style, one tile for each face.
+// The controls: a card for each label and each dimension of style, and a tile for each image.
 
 import { number, percent, spaced } from "./words.js";
 
-/** Makes an element of attributes and children; a function among attributes listens to an event. */
+/** Makes an element from attributes and children; attributes that are functions become event listeners. */
 export function make(tag, attributes = {}, ...children) {
   const element = tag.startsWith("svg:")
     ? document.createElementNS("http://www.w3.org/2000/svg", tag.slice(4))
@@ -16,16 +16,16 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 /**
- * The card of a label.
+ * Makes the card of a label.
  *
- * @param act what to do: `move(z, isOver)`, `set(value)`, `reset()`.
+ * @param act the callbacks `move(z, isOver)`, `set(value)` and `reset()`.
  */
 export function labelCard({ name, loc, scale }, index, act) {
   const title = spaced(name);
-  const sign = loc[1] < loc[0] ? -1 : 1; // with the label is always to the right
+  const sign = loc[1] < loc[0] ? -1 : 1; // the side with the label is always on the right
   const ends = [0, 1].map((value) => loc[value] + (value ? sign : -sign) * 3 * scale[value]);
   const { input, dial } = slider(`label-${index}`, (place, isOver) => act.move(sign * place, isOver));
-  const output = make("span", { class: "reading" }); // an <output> would speak up at each edit
+  const output = make("span", { class: "reading" }); // an <output> would be announced at each edit
   const fill = make("i");
   const value = make("span", { class: "value", "aria-hidden": "true" });
   const [off, on] = ["Off", "On"].map((text, i) =>
@@ -48,19 +48,19 @@ export function labelCard({ name, loc, scale }, index, act) {
   );
   return {
     element,
-    /** Begins with another face, whose own place the range and a mark show. */
+    /** Starts from another image, which the range includes and a mark shows. */
     begin(start) {
       const [from, to] = limits(input, ...ends.map((end) => sign * end), sign * start);
       const at = (z) => (200 * (sign * z - from)) / (to - from);
       const hills = loc.map((_, i) =>
-        make("svg:path", { class: `hill ${Boolean(i)}`, d: hill(at(loc[i]), (200 * scale[i]) / (to - from)) }),
+        make("svg:path", { class: `hill ${Boolean(i)}`, d: density(at(loc[i]), (200 * scale[i]) / (to - from)) }),
       );
       const mark = make("svg:line", { class: "start", x1: at(start), x2: at(start), y1: 3, y2: 20 });
       marks.replaceChildren(...hills, mark);
     },
     show(z, probability) {
       input.value = sign * z;
-      input.setAttribute("aria-valuetext", `${title}: ${number(z)}, ${percent(probability)} likely`);
+      input.setAttribute("aria-valuetext", `${title}: ${number(z)}, predicted probability ${percent(probability)}`);
       value.textContent = number(z);
       output.textContent = percent(probability);
       fill.style.width = `${100 * probability}%`;
@@ -69,7 +69,7 @@ export function labelCard({ name, loc, scale }, index, act) {
   };
 }
 
-/** The card of a direction of style, in deviations of its prior. */
+/** Makes the card of a dimension of style, in standard deviations of its prior. */
 export function styleCard(index, act) {
   const title = `Style ${index + 1}`;
   const { input, dial } = slider(`style-${index}`, act.move);
@@ -82,14 +82,14 @@ export function styleCard(index, act) {
   return {
     element,
     begin: (start) => limits(input, -3, 3, start),
-    show(deviations) {
-      input.value = deviations;
-      input.setAttribute("aria-valuetext", `${title}: ${number(deviations)} deviations`);
+    show(value) {
+      input.value = value;
+      input.setAttribute("aria-valuetext", `${title}: ${number(value)} standard deviations`);
     },
   };
 }
 
-/** A face to choose, as a radio button. */
+/** Makes a radio button for an image. */
 export function tile(group, index, name, canvas, choose) {
   const input = make("input", { type: "radio", class: "hidden-input", name: group, value: index, change: choose });
   canvas.className = "thumb";
@@ -103,17 +103,17 @@ function slider(id, move) {
   return { input, dial: make("div", { class: "dial" }, input) };
 }
 
-/** Sets a slider's range so that it holds all that is given, in 100 steps. */
+/** Sets a slider's range to include all given values, in 100 steps. */
 function limits(input, ...values) {
   const [from, to] = [Math.min(...values), Math.max(...values)];
   Object.assign(input, { min: from, max: to, step: (to - from) / 100 });
   return [from, to];
 }
 
-function hill(center, width) {
+function density(center, width) {
   const points = Array.from({ length: 49 }, (_, k) => {
-    const deviations = (k - 24) / 8;
-    return `${(center + deviations * width).toFixed(2)},${(20 - 18 * Math.exp(-(deviations ** 2) / 2)).toFixed(2)}`;
+    const x = (k - 24) / 8;
+    return `${(center + x * width).toFixed(2)},${(20 - 18 * Math.exp(-(x ** 2) / 2)).toFixed(2)}`;
   });
   return `M${points.join("L")}`;
 }

@@ -1,4 +1,4 @@
-// The page: what one chooses and moves, and what becomes of it.
+// The page: its state, its controls, and the updates of the image.
 
 import { latentOf, pictureOf, toAddress } from "./address.js";
 import { labelCard, make, styleCard, tile } from "./cards.js";
@@ -10,16 +10,16 @@ import * as words from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 let model, shape, cards, styleCards;
-const faces = []; // each an image, its latent, what is read off it, and what it is called
-// The face chosen and the donor; the latent, its picture and what is read off that; the last told.
-const state = { face: null, donor: null, z: null, picture: null, read: null, told: null };
+const faces = []; // each an image, its latent, its predicted probabilities and its name
+// The chosen image and the donor; the latent, its image, its predicted probabilities, and those last announced.
+const state = { face: null, donor: null, z: null, picture: null, predicted: null, announced: null };
 
-// ---- What is seen ----
+// ---- The image ----
 
 let wanted = 0;
 let running = null;
 
-/** Shows the latent as it is once that is done; what came meanwhile is shown at once. */
+/** Shows the current latent; calls that arrive during an update share the next one. */
 function refresh() {
   wanted += 1;
   running ??= catchUp().finally(() => (running = null));
@@ -36,12 +36,12 @@ async function catchUp() {
 async function show(z) {
   const begin = performance.now();
   const [picture] = await model.decode([z]);
-  const [read] = await model.classify([picture]);
-  Object.assign(state, { picture, read });
+  const [predicted] = await model.classify([picture]);
+  Object.assign(state, { picture, predicted });
   drawLarge($("picture"), picture, shape);
   showDifference();
-  cards.forEach((card, i) => card.show(z[i], read[i]));
-  styleCards.forEach((card, i) => card.show(deviations(z, i)));
+  cards.forEach((card, i) => card.show(z[i], predicted[i]));
+  styleCards.forEach((card, i) => card.show(standardized(z, i)));
   performance.measure("edit", { start: begin });
 }
 
@@ -55,16 +55,16 @@ function showDifference() {
   drawDifference($("changed"), changed, reconstruction, shape, colors);
 }
 
-/** Shows a latent, then says what was done and what the model now reads. */
+/** Shows a latent, then announces the change and the predicted labels. */
 async function change(z, what) {
   state.z = z;
   await refresh();
-  tell(`${what}; ${words.news(model.names, state.told, state.read)}.`);
+  announce(`${what}; ${words.news(model.names, state.announced, state.predicted)}.`);
 }
 
-function tell(sentence) {
+function announce(sentence) {
   $("status").textContent = sentence;
-  state.told = state.read;
+  state.announced = state.predicted;
   const address = toAddress(faces.indexOf(state.face), state.z, state.face.z, model.names);
   history.replaceState(null, "", state.face.isOwn ? location.pathname : address);
   walkSoon();
@@ -78,7 +78,7 @@ function walkSoon() {
   walkTimer = setTimeout(() => walk(model, $("walk"), state.z, labels, change), 150);
 }
 
-// ---- What one does ----
+// ---- Interventions ----
 
 async function choose(face) {
   face.reconstruction ??= (await model.decode([face.z]))[0];
@@ -86,11 +86,11 @@ async function choose(face) {
   draw($("original"), face.image, shape);
   draw($("reconstruction"), face.reconstruction, shape);
   cards.forEach((card, i) => card.begin(face.z[i]));
-  styleCards.forEach((card, i) => card.begin(deviations(face.z, i)));
+  styleCards.forEach((card, i) => card.begin(standardized(face.z, i)));
   check("face", face);
   state.z = face.z;
   await refresh();
-  tell(`${face.name}: the model reads ${words.readOff(model.names, face.read)}.`);
+  announce(`${face.name}: the model predicts ${words.predictedLabels(model.names, face.predicted)}.`);
 }
 
 function move(i, value, isOver, what) {
@@ -102,21 +102,21 @@ function move(i, value, isOver, what) {
 
 function set(index, value) {
   const z = model.edited(state.z, { [model.names[index]]: value });
-  return change(z, words.set(model.names[index], value, changedBeside(z, [model.names[index]])));
+  return change(z, words.set(model.names[index], value, otherChanges(z, [model.names[index]])));
 }
 
 function swap(names) {
   const z = model.swapped(state.z, state.donor.z, names);
-  return change(z, words.taken(names, state.donor.name, changedBeside(z, names ?? model.names)));
+  return change(z, words.taken(names, state.donor.name, otherChanges(z, names ?? model.names)));
 }
 
-/** The labels that a change moved beside those that it was of. */
-function changedBeside(z, names) {
+/** The other labels whose characteristics changed. */
+function otherChanges(z, names) {
   return model.names.filter((name, i) => z[i] !== state.z[i] && !names.includes(name));
 }
 
 function reset(i, title) {
-  return change(withValue(state.z, i, state.face.z[i]), `${title} as it was`);
+  return change(withValue(state.z, i, state.face.z[i]), `${title} reset`);
 }
 
 function restyle(values, what) {
@@ -125,15 +125,16 @@ function restyle(values, what) {
   return change(z, what);
 }
 
-function drawnStyle() {
+function sampledStyle() {
   const { loc, scale } = model.spec.style;
   return loc.map((mean, k) => {
-    const radius = Math.sqrt(-2 * Math.log(1 - Math.random())); // Box and Muller's way
+    const radius = Math.sqrt(-2 * Math.log(1 - Math.random())); // the Box-Muller transform
     return mean + scale[k] * radius * Math.cos(2 * Math.PI * Math.random());
   });
 }
 
-function deviations(z, k) {
+/** A dimension of style in standard deviations of its prior. */
+function standardized(z, k) {
   const { loc, scale } = model.spec.style;
   return (z[model.labels.length + k] - loc[k]) / scale[k];
 }
@@ -141,11 +142,11 @@ function deviations(z, k) {
 // ---- The page ----
 
 function addFace(image, z, isOwn = false) {
-  const read = model.probabilities(z);
-  const name = isOwn ? "Your picture" : `Picture ${faces.length + 1}`;
-  const face = { image, z, read, name, isOwn };
+  const predicted = model.probabilities(z);
+  const name = isOwn ? "Your image" : `Image ${faces.length + 1}`;
+  const face = { image, z, predicted, name, isOwn };
   const index = faces.push(face) - 1;
-  const title = `${name}, reads ${words.readOff(model.names, read)}`;
+  const title = `${name}, predicted: ${words.predictedLabels(model.names, predicted)}`;
   for (const [group, choice] of [["face", choose], ["donor", chooseDonor]]) {
     const canvas = make("canvas");
     draw(canvas, image, shape);
@@ -162,15 +163,15 @@ function chooseDonor(face) {
   state.donor = face;
   check("donor", face);
   const chips = model.names.map((name, i) => {
-    const has = face.read[i] > 0.5;
-    const hint = make("span", { class: "visually-hidden" }, has ? ", which it has" : ", which it has not");
+    const has = face.predicted[i] > 0.5;
+    const hint = make("span", { class: "visually-hidden" }, has ? ", present" : ", absent");
     const button = { type: "button", class: has ? "has" : "", click: () => swap([name]) };
     return make("button", button, make("i"), words.spaced(name), hint);
   });
   $("takes").replaceChildren(...chips, make("button", { type: "button", click: () => swap() }, "All of them"));
 }
 
-/** Takes a picture of one's own. */
+/** Loads an image file. */
 async function take(file) {
   $("file-error").textContent = "";
   if (!file) return;
@@ -192,13 +193,13 @@ function makeControls() {
   const { loc, scale } = model.spec.style;
   styleCards = loc.map((mean, k) => {
     const [i, title] = [model.labels.length + k, `Style ${k + 1}`];
-    const what = (by) => `${title} moved to ${words.number(by)} deviations`;
+    const what = (by) => `${title} moved to ${words.number(by)} standard deviations`;
     const moved = (by, isOver) => move(i, mean + by * scale[k], isOver, what(by));
     return styleCard(k, { move: moved, reset: () => reset(i, title) });
   });
   $("cards").replaceChildren(...cards.map((card) => card.element));
   $("style-cards").replaceChildren(...styleCards.map((card) => card.element));
-  $("style-title").textContent = `${loc.length} directions of style`;
+  $("style-title").textContent = `${loc.length} dimensions of style`;
   const options = () => model.names.map((name) => make("option", { value: name }, words.spaced(name)));
   $("along").replaceChildren(...options());
   $("along-too").replaceChildren(make("option", { value: "" }, "nothing else"), ...options());
@@ -206,10 +207,10 @@ function makeControls() {
 
 function listen() {
   const onClick = (id, act) => $(id).addEventListener("click", act);
-  onClick("reset", () => change(state.face.z, "All as it was"));
-  onClick("draw-style", () => restyle(drawnStyle(), "Another style drawn"));
-  onClick("reset-style", () => restyle(state.face.z.slice(model.labels.length), "The style as it was"));
-  onClick("save", () => make("a", { href: $("picture").toDataURL(), download: "picture.png" }).click());
+  onClick("reset", () => change(state.face.z, "All reset"));
+  onClick("draw-style", () => restyle(sampledStyle(), "New style sampled"));
+  onClick("reset-style", () => restyle(state.face.z.slice(model.labels.length), "Style reset"));
+  onClick("save", () => make("a", { href: $("picture").toDataURL(), download: "image.png" }).click());
   for (const id of ["along", "along-too"]) $(id).addEventListener("change", walkSoon);
   $("file").addEventListener("change", async () => {
     await take($("file").files[0]);
@@ -244,7 +245,7 @@ async function start() {
   $("loading").hidden = true;
   $("main").hidden = false;
   await choose(face);
-  if (z.some((value, i) => value !== face.z[i])) await change(z, "As in the address");
+  if (z.some((value, i) => value !== face.z[i])) await change(z, "Restored from the address");
   listen();
   return { model, faces, state, readFile };
 }

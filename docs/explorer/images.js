@@ -1,6 +1,6 @@
-// Images between files, canvases and what a model takes: Float32Arrays of channels, rows, columns.
+// Converts images between files, canvases and arrays (Float32Array of channels, rows, columns).
 
-/** Cuts a sprite, one face beside the other, into images. */
+/** Cuts a sprite of images side by side into images. */
 export function cut(sprite, count, [channels, height, width]) {
   const context = contextOf(document.createElement("canvas"), width * count, height);
   context.drawImage(sprite, 0, 0);
@@ -9,7 +9,7 @@ export function cut(sprite, count, [channels, height, width]) {
   );
 }
 
-/** Draws an image at its own size; CSS makes it larger. */
+/** Draws an image at its own size; CSS scales it up. */
 export function draw(canvas, image, [channels, height, width]) {
   const context = contextOf(canvas, width, height);
   const pixels = context.createImageData(width, height);
@@ -23,7 +23,7 @@ export function draw(canvas, image, [channels, height, width]) {
   context.putImageData(pixels, 0, 0);
 }
 
-/** Draws an image eight times as large: smoothly, where CSS would show its squares. */
+/** Draws an image eight times as large, with smooth interpolation. */
 export function drawLarge(canvas, image, shape) {
   const small = document.createElement("canvas");
   draw(small, image, shape);
@@ -32,7 +32,7 @@ export function drawLarge(canvas, image, shape) {
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
 }
 
-/** How much each pixel differs, the mean over channels. */
+/** The absolute difference of each pixel, averaged over channels. */
 export function difference(image, other, [channels, height, width]) {
   const size = height * width;
   return Float32Array.from({ length: size }, (_, i) => {
@@ -43,9 +43,9 @@ export function difference(image, other, [channels, height, width]) {
 }
 
 /**
- * Draws what changed over a faint picture of where.
+ * Draws the difference over a faint copy of the image.
  *
- * @param colors red, green and blue of the faint picture's dark and light, and of a change.
+ * @param colors red, green and blue of the dark and the light end of the faint copy, and of a difference.
  */
 export function drawDifference(canvas, changed, image, [channels, height, width], colors) {
   const context = contextOf(canvas, width, height);
@@ -64,17 +64,17 @@ export function drawDifference(canvas, changed, image, [channels, height, width]
   context.putImageData(pixels, 0, 0);
 }
 
-/** Reads an image file as ccvae_pyro.data.read_image does: a square from its middle, over white. */
+/** Reads an image file as ccvae_pyro.data.read_image does: the central square, over white. */
 export async function readFile(file, [channels, height, width]) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
   } catch {
-    throw new Error(`${file.name} is not a picture that this browser can read.`);
+    throw new Error(`${file.name} is not an image that this browser can read.`);
   }
   const side = Math.min(bitmap.width, bitmap.height);
   const [left, top] = [(bitmap.width - side) / 2, (bitmap.height - side) / 2].map(Math.floor);
-  const kept = Math.min(side, 1024); // of a photograph's millions of pixels, as many as do
+  const kept = Math.min(side, 1024); // a limit for large photographs
   const context = contextOf(document.createElement("canvas"), kept, kept);
   context.fillStyle = "white";
   context.fillRect(0, 0, kept, kept);
@@ -84,7 +84,7 @@ export async function readFile(file, [channels, height, width]) {
   return resized(fromPixels(data, channels), channels, kept, height, width);
 }
 
-/** Bilinear, and over all the pixels that one stands for where there are more: Pillow's way. */
+/** Bilinear resizing with antialiasing, as in Pillow. */
 function resized(image, channels, side, height, width) {
   const [across, down] = [weights(side, width), weights(side, height)];
   const out = new Float32Array(channels * height * width);
@@ -108,7 +108,7 @@ function resized(image, channels, side, height, width) {
   return out;
 }
 
-/** Of each of `size` pixels, which of `from` make it up, and how much. */
+/** For each of `size` pixels, the weights of the `from` source pixels. */
 function weights(from, size) {
   const scale = from / size;
   const reach = Math.max(1, scale);

@@ -1,17 +1,17 @@
-// All that the page needs, fetched from beside it.
+// Loads all files of the page, which are in its own folder.
 
 import { Model } from "./model.js";
 
 /**
- * Fetches the runtime, the networks and the faces.
+ * Loads the runtime, the networks and the images.
  *
- * @param progress told which share of the bytes is there, and how many they are.
- * @returns the model, the sprite of faces, and what page.json says.
+ * @param progress called with the loaded share of the bytes, and their total number.
+ * @returns the model, the sprite of images, and the contents of page.json.
  */
 export async function load(progress) {
   const page = JSON.parse(await text("page.json"));
-  let there = 0;
-  const bytes = (path) => fetched(path, (count) => progress((there += count) / page.bytes, page.bytes));
+  let loaded = 0;
+  const bytes = (path) => fetched(path, (count) => progress((loaded += count) / page.bytes, page.bytes));
   const [ort, wasmBinary, encoder, decoder, spec, sprite] = await Promise.all([
     import("./ort.js"),
     bytes("ort.wasm"),
@@ -20,7 +20,7 @@ export async function load(progress) {
     text("model.json"),
     picture("faces.png"),
   ]);
-  // One thread: more would ask the server for headers that static ones do not send.
+  // More than one thread requires headers that static file servers do not send.
   Object.assign(ort.env.wasm, { wasmBinary: wasmBinary.buffer, numThreads: 1 });
   const sessions = [];
   for (const network of [encoder, decoder]) sessions.push(await session(ort, network));
@@ -49,8 +49,8 @@ async function text(path) {
 }
 
 async function fetched(path, progress) {
-  const [parts, reader] = [[], (await found(path)).body.getReader()];
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+  const [parts, stream] = [[], (await found(path)).body.getReader()];
+  for (let part = await stream.read(); !part.done; part = await stream.read()) {
     parts.push(part.value);
     progress(part.value.length);
   }

@@ -1,14 +1,14 @@
-// The model in a browser: what ccvae_pyro does with a trained one, under the same names.
+// A trained model in the browser, with the methods of ccvae_pyro under the same names.
 //
-// An image is a Float32Array of channels, rows, columns, in [0, 1]; a latent `z` is one of z_c,
-// then z_style. Whatever takes or gives several of them takes or gives a list.
+// An image is a Float32Array of channels, rows and columns, in [0, 1]. A latent `z` is a Float32Array of z_c
+// followed by z_style. Batches are lists.
 
 export class Model {
   /**
-   * @param spec what model.json says: labels, the style's prior, the shape of images.
-   * @param encoder an ONNX session from `x` to `z_c` and `z_style`, the posterior's means.
+   * @param spec the contents of model.json: labels, the style's prior, the shape of images.
+   * @param encoder an ONNX session from `x` to `z_c` and `z_style`, the posterior means.
    * @param decoder an ONNX session from `z` to `x`, the mean image.
-   * @param Tensor the runtime's tensor.
+   * @param Tensor the tensor class of the runtime.
    */
   constructor(spec, encoder, decoder, Tensor) {
     Object.assign(this, { spec, encoder, decoder, Tensor });
@@ -20,7 +20,7 @@ export class Model {
 
   // ---- Networks ----
 
-  /** The means of the posterior: a latent for each image. */
+  /** The posterior mean of each image. */
   async encode(images) {
     const { z_c, z_style } = await this.#run(this.encoder, "x", images, this.spec.image);
     const parts = [rows(z_c, images.length), rows(z_style, images.length)];
@@ -33,7 +33,7 @@ export class Model {
     return rows(x, latents.length);
   }
 
-  // A session runs one batch at a time, so that each waits for the one before.
+  // A session runs one batch at a time, so each batch waits for the previous one.
   #run(session, input, arrays, shape) {
     const data = new Float32Array(arrays.length * arrays[0].length);
     arrays.forEach((array, i) => data.set(array, i * array.length));
@@ -45,7 +45,7 @@ export class Model {
 
   // ---- Labels of latents ----
 
-  /** The number of a label that is given by its name or its number. */
+  /** The index of a label, given by its name or its index. */
   index(label) {
     const index = typeof label === "number" ? label : this.names.indexOf(label);
     if (!(index in this.labels)) throw new RangeError(`there is no label ${label}`);
@@ -57,42 +57,42 @@ export class Model {
     return this.labels.map(({ weight, bias }, i) => 1 / (1 + Math.exp(-(weight * z[i] + bias))));
   }
 
-  /** Whether each label is likelier true than false. */
-  held(z) {
+  /** Whether the predicted probability of each label is above one half. */
+  predicted(z) {
     return this.labels.map(({ weight, bias }, i) => weight * z[i] + bias > 0);
   }
 
-  /** The mean of a label's conditional prior, or so many deviations beyond, away from the other. */
-  characteristic(index, value, deviations = 0) {
+  /** The mean of a label's conditional prior, moved by `numStd` standard deviations away from the other mean. */
+  characteristic(index, value, numStd = 0) {
     const { loc, scale } = this.labels[index];
-    return loc[value] + deviations * Math.sign(loc[value] - loc[1 - value]) * scale[value];
+    return loc[value] + numStd * Math.sign(loc[value] - loc[1 - value]) * scale[value];
   }
 
-  /** The labels that are never true beside those that are ordered to be, and have no order. */
-  excluded(orders) {
-    const others = [...orders].flatMap(([i, value]) => (value ? this.labels[i].excludes : []));
-    return [...new Set(others.map((name) => this.index(name)))].filter((i) => !orders.has(i));
+  /** The labels excluded by target labels that are true, except those that have a target themselves. */
+  excluded(targets) {
+    const others = [...targets].flatMap(([i, value]) => (value ? this.labels[i].excludes : []));
+    return [...new Set(others.map((name) => this.index(name)))].filter((i) => !targets.has(i));
   }
 
   // ---- Interventions on latents ----
 
-  /** A latent with labels set, `{label: 0 or 1}`; what they exclude is taken away. */
-  edited(z, orders) {
-    orders = new Map(Object.entries(orders).map(([name, value]) => [this.index(name), value]));
-    const edited = this.#makeWay(z, orders);
-    for (const [index, value] of orders) edited[index] = this.characteristic(index, value);
+  /** A latent with target labels set, `{label: 0 or 1}`; labels that they exclude are set to 0. */
+  edited(z, targets) {
+    targets = new Map(Object.entries(targets).map(([name, value]) => [this.index(name), value]));
+    const edited = this.#resolveExclusions(z, targets);
+    for (const [index, value] of targets) edited[index] = this.characteristic(index, value);
     return edited;
   }
 
-  /** A latent with the donor's characteristics of some labels, and of those that go with them. */
+  /** A latent with the donor's characteristics of some labels, and of the labels that these exclude. */
   swapped(z, donor, labels = this.names) {
     const indices = labels.map((label) => this.index(label));
-    const [mine, others] = [this.held(z), this.held(donor)];
+    const [own, other] = [this.predicted(z), this.predicted(donor)];
     const taken = new Set(indices);
-    for (const index of indices.filter((i) => mine[i] !== others[i])) {
-      // What is swapped itself need not go along.
-      const orders = new Map([...indices.map((i) => [i, 0]), [index, 1]]);
-      this.excluded(orders).forEach((i) => taken.add(i));
+    for (const index of indices.filter((i) => own[i] !== other[i])) {
+      // Labels that are swapped anyway need not be resolved.
+      const targets = new Map([...indices.map((i) => [i, 0]), [index, 1]]);
+      this.excluded(targets).forEach((i) => taken.add(i));
     }
     const swapped = z.slice();
     taken.forEach((i) => (swapped[i] = donor[i]));
@@ -100,12 +100,12 @@ export class Model {
   }
 
   /**
-   * Latents along the way of one label, or of two: from two deviations beyond the mean without
-   * it to two beyond with it. Of two labels, the second moves first.
+   * Latents that traverse one label or two, from two standard deviations beyond the mean without
+   * the label to two beyond the mean with it. The second of two labels varies fastest.
    */
   walked(z, labels, numSteps = 9) {
     const indices = labels.map((label) => this.index(label));
-    const start = this.#makeWay(z, new Map(indices.map((i) => [i, 1])));
+    const start = this.#resolveExclusions(z, new Map(indices.map((i) => [i, 1])));
     let latents = [start];
     for (const index of indices) {
       const ends = [0, 1].map((value) => this.characteristic(index, value, 2));
@@ -115,17 +115,17 @@ export class Model {
     return latents;
   }
 
-  #makeWay(z, orders) {
-    const [held, cleared] = [this.held(z), z.slice()];
-    for (const index of this.excluded(orders)) {
-      if (held[index]) cleared[index] = this.characteristic(index, 0);
+  #resolveExclusions(z, targets) {
+    const [predicted, cleared] = [this.predicted(z), z.slice()];
+    for (const index of this.excluded(targets)) {
+      if (predicted[index]) cleared[index] = this.characteristic(index, 0);
     }
     return cleared;
   }
 
   // ---- Interventions on images ----
 
-  /** What the model reads off images: the probability of each label. */
+  /** The predicted probability of each label. */
   async classify(images) {
     return (await this.encode(images)).map((z) => this.probabilities(z));
   }
@@ -134,8 +134,8 @@ export class Model {
     return this.decode(await this.encode(images));
   }
 
-  async edit(images, orders) {
-    return this.decode((await this.encode(images)).map((z) => this.edited(z, orders)));
+  async edit(images, targets) {
+    return this.decode((await this.encode(images)).map((z) => this.edited(z, targets)));
   }
 
   async swap(images, donors, labels) {
@@ -149,7 +149,7 @@ export class Model {
   }
 }
 
-/** A latent with one of its entries set. */
+/** A copy of a latent with one entry set. */
 export function withValue(z, index, value) {
   const changed = z.slice();
   changed[index] = value;

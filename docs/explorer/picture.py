@@ -1,8 +1,8 @@
-"""Takes the picture of the explorer that its page shows, by the Chromium that is installed.
+"""Takes the screenshots of the explorer for its page, with the installed Chromium.
 
     python docs/explorer/picture.py [SITE]
 
-SITE is an explorer that was built, by default ``build/explorer``.
+SITE is the folder of a built explorer, by default ``build/explorer``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SIZE = {"width": 1280, "height": 900}
 
 
 def main(site: Path) -> None:
-    """Puts on a beard and sunglasses, and takes the page in light and in dark."""
+    """Adds a beard and sunglasses to a face, and takes a screenshot in light and in dark mode."""
     from playwright.sync_api import expect, sync_playwright
 
     serve = functools.partial(SimpleHTTPRequestHandler, directory=str(site))
@@ -34,7 +34,7 @@ def main(site: Path) -> None:
         page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
         for label in ("Sunglasses", "Beard"):
             page.get_by_role("button", name=f"{label} on").click()
-            expect(page.get_by_role("status")).to_contain_text(f"{label} put on")
+            expect(page.get_by_role("status")).to_contain_text(f"{label} turned on")
         page.mouse.move(0, 0)
         page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
         for scheme, name in (("light", "explorer"), ("dark", "explorer_dark")):

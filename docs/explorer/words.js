@@ -1,4 +1,4 @@
-// What is said, and how numbers and names are written.
+// The sentences of the page, and the format of numbers and names.
 
 export const spaced = (name) => name.replaceAll("_", " ");
 export const percent = (probability) => `${Math.round(100 * probability)} %`;
@@ -6,29 +6,29 @@ export const number = (value) => value.toFixed(1).replace(/^-(?=.*[1-9])/, "−"
 
 const listed = (names) => names.map(spaced).join(", ");
 
-/** The labels that are likelier true than false. */
-export function readOff(names, read) {
-  return listed(names.filter((_, i) => read[i] > 0.5)) || "no label";
+/** The labels with a predicted probability above one half. */
+export function predictedLabels(names, predicted) {
+  return listed(names.filter((_, i) => predicted[i] > 0.5)) || "no label";
 }
 
-/** Which labels the model reads that it did not read before, and which no longer. */
+/** The labels whose prediction changed. */
 export function news(names, before, now) {
-  const turned = names.map((_, i) => i).filter((i) => now[i] > 0.5 !== before[i] > 0.5);
-  if (!turned.length) return "the model reads the same labels as before";
-  const come = turned.filter((i) => now[i] > 0.5).map((i) => `${spaced(names[i])} (${percent(now[i])})`);
-  const gone = listed(turned.filter((i) => now[i] <= 0.5).map((i) => names[i]));
-  const parts = gone ? [...come, `no longer ${gone}`] : come;
-  return `the model now reads ${parts.join(", ")}`;
+  const changed = names.map((_, i) => i).filter((i) => now[i] > 0.5 !== before[i] > 0.5);
+  if (!changed.length) return "the predicted labels are unchanged";
+  const added = changed.filter((i) => now[i] > 0.5).map((i) => `${spaced(names[i])} (${percent(now[i])})`);
+  const removed = listed(changed.filter((i) => now[i] <= 0.5).map((i) => names[i]));
+  const parts = removed ? [...added, `no longer ${removed}`] : added;
+  return `the model now predicts ${parts.join(", ")}`;
 }
 
-/** What setting a label did, to it and to others. */
+/** The effect of setting a label, on it and on others. */
 export function set(name, value, others) {
-  const away = others.length ? `; ${listed(others)} taken away` : "";
-  return `${spaced(name)} ${value ? "put on" : "taken away"}${away}`;
+  const off = others.length ? `; ${listed(others)} turned off` : "";
+  return `${spaced(name)} turned ${value ? "on" : "off"}${off}`;
 }
 
-/** What a swap took. */
+/** The characteristics that a swap took. */
 export function taken(names, donor, others) {
-  const along = others.length ? ` and with it ${listed(others)}` : "";
-  return `${names ? listed(names) : "All characteristics"} taken from ${donor}${along}`;
+  const also = others.length ? `, together with ${listed(others)}` : "";
+  return `${names ? listed(names) : "All characteristics"} taken from ${donor}${also}`;
 }

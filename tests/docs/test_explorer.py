@@ -1,4 +1,4 @@
-"""The explorer, in a browser: it does what the library does, by mouse, by keyboard, by file."""
+"""The explorer in a browser agrees with the package, by mouse, keyboard and file."""
 
 import base64
 import contextlib
@@ -30,9 +30,9 @@ OPTIONS += ["--disable-component-update", "--disable-sync"]
 CLOSE = {"atol": 1e-3, "rtol": 0}
 
 if CHROMIUM is None:
-    pytest.skip("there is no chromium to open the explorer with", allow_module_level=True)
+    pytest.skip("Chromium is not installed", allow_module_level=True)
 if not (HERE / "node_modules").exists() and shutil.which("npm") is None:
-    pytest.skip("there is no npm to fetch the explorer's runtime with", allow_module_level=True)
+    pytest.skip("npm is not installed", allow_module_level=True)
 
 spec = importlib.util.spec_from_file_location("build_explorer", HERE / "build.py")
 build_explorer = importlib.util.module_from_spec(spec)
@@ -50,7 +50,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def built(avatars_root, tmp_path_factory):
-    """The model that comes trained, its faces, and the folder of their explorer."""
+    """The pretrained model, its images, and the folder of the explorer."""
     torch.set_default_dtype(torch.float32)
     model, out = ccvae_pyro.load_pretrained("avatars"), tmp_path_factory.mktemp("site")
     x = build_explorer.avatar_faces(avatars_root)
@@ -60,7 +60,7 @@ def built(avatars_root, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def site(built):
-    """Where a static server has it."""
+    """The address of a static server of that folder."""
     serve = functools.partial(Quiet, directory=str(built[2]))
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -77,7 +77,7 @@ def browser():
 
 
 def opened(browser, address, **context):
-    """A page, once it is ready, with the requests that it made."""
+    """A page, once it has loaded, and the requests that it made."""
     page = browser.new_context(**context).new_page()
     page.requests = []
     page.on("request", lambda request: page.requests.append(request.url))
@@ -93,15 +93,15 @@ def shared(browser, site):
 
 @pytest.fixture
 def page(shared):
-    """The page, with all as it was."""
+    """The shared page, reset."""
     torch.set_default_dtype(torch.float32)
     shared.get_by_role("button", name="Reset all").click()
-    expect(shared.get_by_role("status")).to_contain_text("All as it was")
+    expect(shared.get_by_role("status")).to_contain_text("All reset")
     return shared
 
 
 def computed(page, expression):
-    """Images, or rows, that the page computes, as a tensor."""
+    """Images or latents that the page computes, as a tensor."""
     script = f"""async () => {{
         const {{ model, faces, state }} = await window.explorer;
         const [x, donors] = [faces.slice(0, 12).map((face) => face.image), []];
@@ -119,7 +119,7 @@ def computed(page, expression):
 
 
 def shown(page):
-    """The picture that the page shows, once it is."""
+    """The image that the page shows."""
     return computed(page, "[state.picture]").view(1, 3, 64, 64)
 
 
@@ -127,26 +127,26 @@ def said(page, sentence):
     expect(page.get_by_role("status")).to_contain_text(sentence)
 
 
-# ---- As in Python ----
+# ---- Agreement with the package ----
 
 
-def test_faces_are_read_as_they_are(page, built):
+def test_images_are_loaded_unchanged(page, built):
     assert_close(computed(page, "x"), built[1].flatten(1), atol=1e-6, rtol=0)
 
 
-def test_reads_what_classify_reads(page, built):
+def test_predicts_the_probabilities_of_classify(page, built):
     model, x, _ = built
     read = computed(page, "await model.classify(x)")
     assert_close(read, ccvae_pyro.classify(model, x), **CLOSE)
 
 
 @pytest.mark.parametrize(
-    "orders", [{"Sunglasses": 1}, {"Wearing_Hat": 0}, {"Wearing_Hat": 1}, {"Beard": 1, "Afro": 1}]
+    "targets", [{"Sunglasses": 1}, {"Wearing_Hat": 0}, {"Wearing_Hat": 1}, {"Beard": 1, "Afro": 1}]
 )
-def test_edits_as_the_library_does(page, built, orders):
+def test_edits_as_the_library_does(page, built, targets):
     model, x, _ = built
-    edited = computed(page, f"await model.edit(x, {json.dumps(orders)})")
-    assert_close(edited, ccvae_pyro.edit(model, x, orders).flatten(1), **CLOSE)
+    edited = computed(page, f"await model.edit(x, {json.dumps(targets)})")
+    assert_close(edited, ccvae_pyro.edit(model, x, targets).flatten(1), **CLOSE)
 
 
 @pytest.mark.parametrize("labels", [None, ["Wearing_Hat"], ["Blond_Hair", "Bald", "Beard"]])
@@ -168,21 +168,21 @@ def test_walks_as_the_library_does(page, built, labels, num_steps):
 # ---- By mouse ----
 
 
-def test_sunglasses_change_the_eyes_and_what_is_read(page, built):
+def test_sunglasses_change_the_eyes_and_the_prediction(page, built):
     model, x, _ = built
     page.get_by_role("button", name="Sunglasses on").click()
-    said(page, "Sunglasses put on; the model now reads Sunglasses (100 %).")
+    said(page, "Sunglasses turned on; the model now predicts Sunglasses (100 %).")
     edited = ccvae_pyro.edit(model, x[:1], "Sunglasses", 1)
     assert_close(shown(page), edited, **CLOSE)
-    read = computed(page, "[state.read]")
+    read = computed(page, "[state.predicted]")
     assert_close(read, ccvae_pyro.classify(model, edited), **CLOSE)
     changed = (shown(page) - ccvae_pyro.reconstruct(model, x[:1])).abs().mean((0, 1, 3))
     assert changed[20:36].sum() > 0.8 * changed.sum()
 
 
-def test_the_change_is_drawn_where_it_is(page):
+def test_the_difference_is_drawn_where_the_image_changed(page):
     page.get_by_role("button", name="Sunglasses on").click()
-    said(page, "Sunglasses put on")
+    said(page, "Sunglasses turned on")
     red, green, blue = drawn(page, "changed").astype(float).transpose(2, 0, 1)
     is_orange = (red - blue > 80) & (red > green)
     rows, _ = is_orange.nonzero()
@@ -201,10 +201,10 @@ def drawn(page, canvas):
     return np.array(data).reshape(height, width, 4)[..., :3]
 
 
-def test_what_excludes_a_label_is_taken_away_and_said(page, built):
+def test_excluded_labels_are_turned_off_and_announced(page, built):
     model, x, _ = built
     page.get_by_role("button", name="Wearing Hat on").click()
-    said(page, "Wearing Hat put on; Blond Hair, Long Hair taken away; the model now reads")
+    said(page, "Wearing Hat turned on; Blond Hair, Long Hair turned off; the model now predicts")
     said(page, "no longer Blond Hair")
     assert_close(shown(page), ccvae_pyro.edit(model, x[:1], "Wearing_Hat", 1), **CLOSE)
     assert (
@@ -216,23 +216,23 @@ def test_one_slider_is_reset_and_the_others_stay(page, built):
     model, x, _ = built
     for name in ("Beard on", "Sunglasses on", "Reset Sunglasses"):
         page.get_by_role("button", name=name).click()
-    said(page, "Sunglasses as it was")
+    said(page, "Sunglasses reset")
     assert_close(shown(page), ccvae_pyro.edit(model, x[:1], "Beard", 1), **CLOSE)
 
 
 def test_takes_a_characteristic_from_the_donor_that_is_chosen(page, built):
     model, x, _ = built
     donors = page.get_by_role("radiogroup", name="From")
-    donors.get_by_role("radio", name=re.compile("Picture 6")).check(force=True)
-    page.get_by_role("button", name="Wearing Hat , which it has").click()
-    said(page, "Wearing Hat taken from Picture 6 and with it")
+    donors.get_by_role("radio", name=re.compile("Image 6")).check(force=True)
+    page.get_by_role("button", name="Wearing Hat , present").click()
+    said(page, "Wearing Hat taken from Image 6, together with")
     assert_close(shown(page), ccvae_pyro.swap(model, x[:1], x[5:6], "Wearing_Hat"), **CLOSE)
 
 
 def test_a_walk_shows_its_steps_and_goes_on_from_one(page, built):
     model, x, _ = built
     page.get_by_role("combobox", name="Along", exact=True).select_option("Beard")
-    steps = page.get_by_role("button", name=re.compile("Go on from Beard at"))
+    steps = page.get_by_role("button", name=re.compile("Continue from Beard at"))
     expect(steps).to_have_count(9)
     steps.last.press("Enter")
     said(page, "Beard at")
@@ -245,11 +245,11 @@ def test_a_walk_shows_its_steps_and_goes_on_from_one(page, built):
     page.get_by_role("combobox", name="and along").select_option("")
 
 
-def test_style_is_drawn_and_labels_stay(page):
+def test_a_sampled_style_keeps_the_labels(page):
     before = computed(page, "[state.z]")
     page.locator("summary").click()
-    page.get_by_role("button", name="Draw a style at random").click()
-    said(page, "Another style drawn")
+    page.get_by_role("button", name="Sample a random style").click()
+    said(page, "New style sampled")
     after = computed(page, "[state.z]")
     assert_close(after[:, :18], before[:, :18], atol=0, rtol=0)
     assert (after[:, 18:] != before[:, 18:]).all()
@@ -270,15 +270,17 @@ def test_arrows_move_a_slider_that_tab_leads_to(page):
     for _ in range(40):
         page.keyboard.press("ArrowRight")
     said(page, "Beard moved to")
-    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"Beard: [\d.]+, \d+ % likely"))
+    expect(slider).to_have_attribute(
+        "aria-valuetext", re.compile(r"Beard: [\d.]+, predicted probability \d+ %")
+    )
     assert (shown(page) - before).abs().max() > 0.2
 
 
-def test_the_address_brings_back_what_was_seen(page, browser):
+def test_the_address_restores_the_image(page, browser):
     page.get_by_role("button", name="Sunglasses on").click()
-    said(page, "Sunglasses put on")
+    said(page, "Sunglasses turned on")
     again = opened(browser, page.url)
-    said(again, "As in the address; the model now reads Sunglasses")
+    said(again, "Restored from the address; the model now predicts Sunglasses")
     assert_close(shown(again), shown(page), atol=2e-3, rtol=0)
     assert (
         again.get_by_role("link", name="Documentation").get_attribute("href") == "../explorer.html"
@@ -288,7 +290,7 @@ def test_the_address_brings_back_what_was_seen(page, browser):
 
 @pytest.fixture
 def photo(avatars_root, tmp_path):
-    """An avatar that is not among the faces, large, on its side and not square."""
+    """Another avatar in a larger image that is not square."""
     image = load_avatars(avatars_root, 120).images[17]
     large = Image.fromarray(image).resize((300, 300), Image.Resampling.BICUBIC)
     wide = Image.new("RGB", (420, 300), "white")
@@ -298,7 +300,7 @@ def photo(avatars_root, tmp_path):
 
 
 def chosen(page, path):
-    page.get_by_label("Your own picture").set_input_files(path)
+    page.get_by_label("Your own image").set_input_files(path)
 
 
 def dropped(page, path):
@@ -313,27 +315,27 @@ def dropped(page, path):
 
 
 @pytest.mark.parametrize("give", [chosen, dropped])
-def test_a_picture_of_ones_own_is_read_as_the_library_reads_it(page, built, photo, give):
+def test_an_image_file_is_encoded_as_by_the_package(page, built, photo, give):
     model = built[0]
     give(page, photo)
-    said(page, "Your picture: the model reads")
+    said(page, "Your image: the model predicts")
     image = computed(page, "[state.face.image]").view(1, 3, 64, 64)
     # But for the edges, where Pillow looks beyond the square that it cuts.
     inner = (..., slice(1, -1), slice(1, -1))
     assert_close(image[inner], read_image(photo, 64)[inner], atol=2 / 255, rtol=0)
     assert_close(shown(page), ccvae_pyro.reconstruct(model, image), **CLOSE)
     assert "#" not in page.url
-    faces = page.get_by_role("radiogroup", name="Choose a picture")
-    faces.get_by_role("radio", name=re.compile("Picture 1,")).check(force=True)
-    said(page, "Picture 1: the model reads")
+    faces = page.get_by_role("radiogroup", name="Choose an image")
+    faces.get_by_role("radio", name=re.compile("Image 1,")).check(force=True)
+    said(page, "Image 1: the model predicts")
 
 
-def test_a_file_that_is_no_picture_is_said(page, tmp_path):
+def test_a_file_that_is_no_image_is_an_error(page, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     before = shown(page)
-    page.get_by_label("Your own picture").set_input_files(tmp_path / "notes.txt")
+    page.get_by_label("Your own image").set_input_files(tmp_path / "notes.txt")
     expect(page.locator("#file-error")).to_have_text(
-        "notes.txt is not a picture that this browser can read."
+        "notes.txt is not an image that this browser can read."
     )
     assert_close(shown(page), before, atol=0, rtol=0)
 
@@ -357,7 +359,7 @@ def test_a_file_that_is_missing_is_named(browser, site):
 # ---- For everyone ----
 
 
-def test_nothing_is_asked_of_any_other_host(page, site):
+def test_no_request_goes_to_another_host(page, site):
     asked = [url for url in page.requests if not url.startswith("data:")]
     assert {"ort.wasm", "encoder.onnx", "faces.png"} <= {url.split("/")[-1] for url in asked}
     assert [url for url in asked if not url.startswith(f"{site}/explorer/")] == []
@@ -381,7 +383,7 @@ def test_every_control_has_a_name_and_every_part_a_heading(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out(page, scheme):
+def test_text_has_enough_contrast(page, scheme):
     page.emulate_media(color_scheme=scheme)
     page.wait_for_timeout(200)
     faint = page.evaluate(FAINT_TEXT)
@@ -389,7 +391,7 @@ def test_text_stands_out(page, scheme):
     assert faint == []
 
 
-# Texts whose contrast with what is behind them is below 4.5, as WCAG's AA has it.
+# Texts with a contrast below 4.5, the limit of WCAG's level AA.
 FAINT_TEXT = """() => {
     const parts = (color) => color.match(/[\\d.]+/g).map(Number);
     const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
@@ -426,9 +428,9 @@ def test_fits_a_phone_with_the_picture_in_sight(page):
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-@pytest.mark.benchmark(group="an edit in the explorer: click, networks, picture, sentence")
+@pytest.mark.benchmark(group="an edit in the explorer: click, networks, image, status")
 def test_an_edit(benchmark, page):
-    sides = itertools.cycle([("on", "Beard put on"), ("off", "Beard taken away")])
+    sides = itertools.cycle([("on", "Beard turned on"), ("off", "Beard turned off")])
 
     def edit():
         side, sentence = next(sides)
@@ -441,10 +443,10 @@ def test_an_edit(benchmark, page):
     benchmark.extra_info["milliseconds_in_the_page"] = statistics.median(took)
 
 
-# ---- Of a model of one's own ----
+# ---- Other models ----
 
 
-def test_is_built_of_a_checkpoint_and_a_folder_of_images(browser, tmp_path, capsys):
+def test_is_built_from_a_checkpoint_and_a_folder_of_images(browser, tmp_path, capsys):
     torch.set_default_dtype(torch.float32)
     model = ccvae_pyro.mnist(2, 5, label_names=["Round", "Tall"], convolutions=False)
     ccvae_pyro.save(tmp_path / "digits.pt", model)
@@ -468,32 +470,32 @@ def test_is_built_of_a_checkpoint_and_a_folder_of_images(browser, tmp_path, caps
         server.shutdown()
 
 
-def test_what_its_user_can_mend_is_said_in_a_line(tmp_path, capsys):
+def test_an_error_of_the_user_is_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit):
         build_explorer.main([str(tmp_path / "none.pt"), str(tmp_path / "out")])
     assert "error: there is no checkpoint at" in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "out").exists()
 
 
-def test_pictures_of_another_shape_are_refused(built, tmp_path, monkeypatch):
+def test_images_of_another_shape_are_an_error(built, tmp_path, monkeypatch):
     monkeypatch.setattr(build_explorer, "export_onnx", lambda model, out: written(out))
 
     def written(out):
         out.mkdir()
         (out / "model.json").write_text('{"image": [3, 64, 64]}')
 
-    with pytest.raises(ValueError, match=r"of images \[3, 64, 64\], got faces \[1, 28, 28\]"):
+    with pytest.raises(ValueError, match=r"images of shape \[3, 64, 64\], got \[1, 28, 28\]"):
         build_explorer.build(built[0], tmp_path / "out", torch.rand(2, 1, 28, 28))
 
 
-def test_a_missing_npm_is_said(tmp_path, monkeypatch):
+def test_a_missing_npm_is_an_error(tmp_path, monkeypatch):
     shutil.copyfile(HERE / "package.json", tmp_path / "package.json")
     monkeypatch.setattr(build_explorer, "HERE", tmp_path)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(RuntimeError, match="fetched by npm, which is not installed"):
+    with pytest.raises(RuntimeError, match=r"npm, which downloads .*, is not installed"):
         build_explorer.fetched_runtime()
 
 
-def test_a_folder_without_images_is_said(built, tmp_path):
+def test_a_folder_without_images_is_an_error(built, tmp_path):
     with pytest.raises(ValueError, match="there is no image in"):
         build_explorer.faces_of(tmp_path, built[0])
