@@ -13,6 +13,7 @@ from ccvae_pyro.distributions.label_vector import (
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors, LabelwisePrior
 from ccvae_pyro.distributions.laplace import SharedScaleLaplace
 from ccvae_pyro.distributions.nested_categorical import NestedCategorical, sign_matrix
+from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.distributions.partially_observed import KnownLabels, PartlyKnown
 from ccvae_pyro.distributions.tilted_normal import TiltedNormal
 
@@ -24,6 +25,7 @@ __all__ = [
     "AffineGroup",
     "AffineLabels",
     "ClassFactors",
+    "FusedNormal",
     "KnownLabels",
     "LabelGroup",
     "LabelVector",

@@ -55,13 +55,10 @@ def _solve(grid: TiltedGrid, probability: Tensor) -> tuple[Tensor, ...]:
         x = torch.addcdiv(x, error, rate, value=-1).clamp_(-0.1, 1.1)
     t = grid.t_at(cell + x)
     start, linear, square, cube = cubics[:, 1:]
-    by_offset, by_slope = torch.addcmul(
-        start, x, torch.addcmul(linear, x, torch.addcmul(square, x, cube))
-    )
-    density = _density(grid, t)
-    sums = grid.sums
-    by_slope = torch.addcmul(-by_slope, sums.tr, probability) / density
-    return t, by_slope, torch.addcmul(-by_offset, sums.r, probability) / density
+    below = torch.addcmul(start, x, torch.addcmul(linear, x, torch.addcmul(square, x, cube)))
+    everywhere = torch.stack([grid.sums.r, grid.sums.tr])[:, None]
+    by_offset, by_slope = (everywhere * probability - below) / _density(grid, t)
+    return t, by_slope, by_offset
 
 
 def _find_cells(grid: TiltedGrid, probability: Tensor) -> tuple[Tensor, Tensor]:

@@ -134,9 +134,8 @@ class TiltedGrid:
 
     def _find_centres(self, steepest: float, far: float) -> None:
         """Chooses the middles of the densities, and of their nodes."""
-        tiny = torch.finfo(self.slope.dtype).tiny
-        size = self.slope.abs()
-        step = self.offset / torch.where(size < tiny, tiny, self.slope).neg_()
+        tiny = torch.finfo(self.slope.dtype).tiny  # lest a slope of 0 divide
+        step = self.offset / (self.slope + tiny).neg_()
         # The mode is between that of the Normal and that of its product with an exponential.
         self.middle = step.clamp(self.slope.clamp(max=0), self.slope.clamp(min=0))
         self.centre = self.middle
@@ -146,7 +145,7 @@ class TiltedGrid:
         # A step that is far from the middle, or not steep, bears on next to nothing, and draws no
         # nodes to it.
         nearness = (2 - distance.abs() / far).clamp_(0, 1)
-        steepness = (size / math.pi - 1).clamp_(0, 1)
+        steepness = (self.slope.abs() / math.pi - 1).clamp_(0, 1)
         self.centre = self.middle + distance.clamp(-far, far) * nearness * steepness
 
     def nodes(self) -> Iterator[Nodes]:
@@ -177,8 +176,8 @@ class TiltedGrid:
 
     def t_at(self, place: Tensor) -> Tensor:
         """The point at a place among the nodes, which count as one each."""
-        up = ((place - self.layout.half) * self.layout.spacing).exp_()
-        return torch.add(self.centre, up - up.reciprocal(), alpha=0.5 / self.layout.sharpness)
+        tau = ((place - self.layout.half) * self.layout.spacing).sinh_()
+        return torch.add(self.centre, tau, alpha=1 / self.layout.sharpness)
 
     def log_density(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The logarithm of the density, not normalized, and its derivative by the offset."""

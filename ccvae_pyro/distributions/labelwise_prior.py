@@ -59,7 +59,8 @@ class AffineFactors(NamedTuple):
 
     def given(self, y: Tensor) -> Normal:
         """The factors at labels of shape ``(..., num_labels)``."""
-        return Normal(self.slope * y[..., None] + self.offset, self.scale, validate_args=False)
+        loc = self.slope * y[..., None] + self.offset
+        return FusedNormal(loc, self.scale.expand(loc.shape), validate_args=False)
 
     def log_prob(self, z_c: Tensor, y: Tensor) -> Tensor:
         """The log-density of each factor, shape ``(..., num_labels)``."""

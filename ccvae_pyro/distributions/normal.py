@@ -9,6 +9,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.distributions.kl import register_kl
 
 from ccvae_pyro.distributions.nested_categorical import Size
 
@@ -63,3 +64,39 @@ class _LogDensity(torch.autograd.Function):
             by_scale = (by_loc * t).sub_(by_log).sum_to_size(of_scale)
         by_value = by_loc.neg().sum_to_size(of_value) if ctx.needs_input_grad[0] else None
         return by_value, by_loc.sum_to_size(of_loc), by_scale
+
+
+@register_kl(FusedNormal, FusedNormal)
+def _kl_fused_normals(p: FusedNormal, q: FusedNormal) -> Tensor:
+    kl: Tensor = _Divergence.apply(p.loc, p.scale, q.loc, q.scale)
+    return kl
+
+
+class _Divergence(torch.autograd.Function):
+    r"""With :math:`r = s_p / s_q` and :math:`d = (\mu_p - \mu_q) / s_q`,
+
+    .. math:: \operatorname{KL}(p \,\|\, q) = (r^2 + d^2 - 1) / 2 - \log r .
+    """
+
+    @staticmethod
+    def forward(ctx: Any, loc: Tensor, scale: Tensor, q_loc: Tensor, q_scale: Tensor) -> Tensor:
+        r, d = scale / q_scale, (loc - q_loc) / q_scale
+        ctx.save_for_backward(r, d, q_scale)
+        ctx.shapes = loc.shape, scale.shape, q_loc.shape, q_scale.shape
+        return torch.addcmul(r * r, d, d).mul_(0.5).sub_(r.log()).sub_(0.5)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        r, d, q_scale = ctx.saved_tensors
+        per_scale = gradient / q_scale
+        by_loc, by_scale = per_scale * d, (r - r.reciprocal()).mul_(per_scale)
+        by_q_loc = by_q_scale = None
+        if ctx.needs_input_grad[2]:
+            by_q_loc = by_loc.neg().sum_to_size(ctx.shapes[2])
+        if ctx.needs_input_grad[3]:
+            by_q_scale = ((1 - r * r - d * d) * per_scale).sum_to_size(ctx.shapes[3])
+        return (
+            by_loc.sum_to_size(ctx.shapes[0]), by_scale.sum_to_size(ctx.shapes[1]),
+            by_q_loc, by_q_scale,
+        )  # fmt: skip

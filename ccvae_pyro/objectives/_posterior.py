@@ -22,6 +22,7 @@ from ccvae_pyro.distributions.label_vector import (
     label_groups,
 )
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors, Factors
+from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.distributions.tilted_normal import TiltedNormal
 
 
@@ -106,15 +107,18 @@ class ClassPosterior:
     def __init__(self, loc: Tensor, scale: Tensor, group: AffineGroup, y: Tensor) -> None:
         num_read = group.slope.shape[-1]
         self.signs = group.signs if isinstance(group, AffineCategorical) else None
-        self.y, self.known = y, ~y.isnan()
+        self.y = y
+        is_missing = y.isnan()
         self.all_known, self.any_known = False, True  # as far as is known without waiting
         if is_free_to_read(y):
-            self.all_known = bool(self.known.all())
-            self.any_known = self.all_known or bool(self.known.any())
-        self.read = Normal(loc[..., :num_read], scale[..., :num_read], validate_args=False)
+            self.all_known = not is_missing.any()
+            self.any_known = self.all_known or not is_missing.all()
+        self.read = FusedNormal(loc[..., :num_read], scale[..., :num_read], validate_args=False)
         self.rest = None
         if loc.shape[-1] > num_read:
-            self.rest = Normal(loc[..., num_read:], scale[..., num_read:], validate_args=False)
+            self.rest = FusedNormal(
+                loc[..., num_read:], scale[..., num_read:], validate_args=False
+            )
         if self.all_known:
             sign = self.sign
             slope, offset = sign * group.slope, sign * group.offset
@@ -130,10 +134,16 @@ class ClassPosterior:
         )
 
     @property
+    def known(self) -> Tensor:
+        """Which labels are known, shape ``(batch, num_labels)``."""
+        return ~self.y.isnan()
+
+    @property
     def sign(self) -> Tensor:
         """The side that each dichotomy of a known label takes; 0 for none, or one unknown."""
         if self.signs is None:
-            return (2 * self.y - 1).nan_to_num()[..., None]
+            sign = (2 * self.y - 1)[..., None]
+            return sign if self.all_known else sign.nan_to_num()
         sign = self.signs[self.y.nan_to_num().long()]
         return sign if self.all_known else sign * self.known[..., None]
 
@@ -243,9 +253,9 @@ class ConjugatePosterior:
         self.y = torch.where(self.known, y.nan_to_num(), self.q_y_x.mean)
         posterior_loc = mu + self.gain * (self.y - self.q_y_x.mean)
         posterior_scale = s * group.scale / self.q_y_x.stddev
-        self.given_y = Normal(posterior_loc, posterior_scale, validate_args=False)
+        self.given_y = FusedNormal(posterior_loc, posterior_scale, validate_args=False)
         self.scale = torch.where(self.known, posterior_scale, s)
-        self.rest = Normal(loc[..., 1:], scale[..., 1:], validate_args=False)
+        self.rest = FusedNormal(loc[..., 1:], scale[..., 1:], validate_args=False)
 
     def rsample(self) -> Tensor:
         r"""Samples :math:`z_c` from its posterior given the known labels."""
@@ -295,7 +305,7 @@ def _at_class(prior: Normal, y: Tensor) -> Normal:
         loc, scale = (torch.where(is_second, p[1], p[0]) for p in (prior.loc, prior.scale))
     else:  # one label
         loc, scale = (p[:, 0][y.long()] for p in (prior.loc, prior.scale))
-    return Normal(loc, scale, validate_args=False)
+    return FusedNormal(loc, scale, validate_args=False)
 
 
 def _over_plates(prior: Normal, num_plates: int) -> Normal:
@@ -303,7 +313,7 @@ def _over_plates(prior: Normal, num_plates: int) -> Normal:
     loc, scale = (
         p.view(len(p), *[1] * num_plates, *p.shape[1:]) for p in (prior.loc, prior.scale)
     )
-    return Normal(loc, scale, validate_args=False)
+    return FusedNormal(loc, scale, validate_args=False)
 
 
 def _entries(fn: Normal, entries: slice, squeeze: bool = False) -> Normal:
@@ -311,7 +321,7 @@ def _entries(fn: Normal, entries: slice, squeeze: bool = False) -> Normal:
     loc, scale = fn.loc[..., entries], fn.scale[..., entries]
     if squeeze:
         loc, scale = loc[..., 0], scale[..., 0]
-    return Normal(loc, scale, validate_args=False)
+    return FusedNormal(loc, scale, validate_args=False)
 
 
 def _by_sign(sign: Tensor, sides: Tensor, zero: Tensor) -> Tensor:

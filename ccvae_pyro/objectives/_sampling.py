@@ -25,14 +25,13 @@ class MarginalSamples(HandOn):
 
     :param num_samples: K; 0, if all labels are missing, and there is no marginal to estimate.
     :param max_plate_nesting: the sample dimension is to the left of this many dimensions.
+    :param is_missing: which label vectors are missing, shape ``(batch,)``, or None if none is.
     :param stop_gradient: whether :math:`q(y \mid z)` is computed at the :math:`z` without gradient.
     :param share_sample: whether :math:`z` is one of the K samples, too.
     """
 
     #: The labels, with samples in place of those that are missing, shape ``(batch, num_labels)``.
     y: Tensor
-    #: Which label vectors are missing, shape ``(batch,)``, or None if none is.
-    is_missing: Tensor | None = None
     #: :math:`q(y \mid z)`, with the gradient of :math:`z` stopped if it is to be.
     q_y: Any
     #: :math:`\log q(y \mid z)`, and the estimate of :math:`\log q(y \mid x)`.
@@ -43,13 +42,14 @@ class MarginalSamples(HandOn):
         self,
         num_samples: int,
         max_plate_nesting: int,
+        is_missing: Tensor | None = None,
         *,
         stop_gradient: bool,
         share_sample: bool,
         sum_labels: bool,
     ) -> None:
         super().__init__(max_plate_nesting)
-        self.num_samples, self.sum_labels = num_samples, sum_labels
+        self.num_samples, self.is_missing, self.sum_labels = num_samples, is_missing, sum_labels
         self.stop_gradient = stop_gradient
         self.first = 0 if share_sample else 1  # of the entries that the marginal averages
         self.has_latents = self.is_past_labels = False
@@ -118,18 +118,11 @@ class MarginalSamples(HandOn):
 
     def _complete(self, y: Tensor | None) -> Tensor:
         """The labels, with samples from the guide in place of those that are missing."""
-        if y is not None and self.num_samples:
-            is_nan = y.isnan()
-            if is_free_to_read(y):
-                if not is_nan.any():
-                    return y
-                _check_label_vectors(is_nan)
-            self.is_missing = is_nan.all(-1)
-        if self.can_sum_out:  # nothing in the guide may depend on them: sampled at its end
-            sampled = missing_labels(self.q_y).nan_to_num()
-        else:
-            sampled = self._sample()
-        if self.is_missing is None:  # all labels are
+        if y is not None and self.is_missing is None:
+            return y
+        # If they are summed out, nothing in the guide depends on them: sampled at its end.
+        sampled = missing_labels(self.q_y).nan_to_num() if self.can_sum_out else self._sample()
+        if y is None or self.is_missing is None:
             self.is_missing = sampled.new_ones(sampled.shape[:-1], dtype=torch.bool)
             return sampled
         return torch.where(self.is_missing[..., None], sampled, y)
@@ -146,12 +139,25 @@ class MarginalSamples(HandOn):
         return self.y
 
 
-def _check_label_vectors(is_nan: Tensor) -> None:
-    if (is_nan.any(-1) & ~is_nan.all(-1)).any():
+def find_missing(y: Tensor) -> tuple[Tensor | None, bool]:
+    """Which label vectors are missing, None if none is, and whether all of them are.
+
+    Both as far as can be told without waiting for an accelerator.
+
+    :raises ValueError: if one is missing in part.
+    """
+    if not is_free_to_read(y):  # one that is missing in part makes the loss NaN
+        return y.isnan().all(-1), False
+    is_nan = y.isnan() if math.isnan(float(y.sum())) else None
+    if is_nan is None or not is_nan.any():
+        return None, False
+    is_missing = is_nan.all(-1)
+    if not torch.equal(is_missing, is_nan.any(-1)):
         raise ValueError(
             "single labels of an image are missing: wanted all of an image's labels, or none of "
             "them (all NaN); ExactCCVAE_ELBO takes single missing labels"
         )
+    return is_missing, bool(is_missing.all())
 
 
 class _FirstSample(TorchDistribution):

@@ -20,7 +20,7 @@ from ccvae_pyro.distributions.labelwise_prior import (
     Factors,
     LabelwisePrior,
 )
-from ccvae_pyro.objectives._sampling import MarginalSamples
+from ccvae_pyro.objectives._sampling import MarginalSamples, find_missing
 from ccvae_pyro.objectives.base import (
     GivenLabels,
     TensorELBO,
@@ -115,9 +115,11 @@ class CCVAE_ELBO(TensorELBO):
         self, model: Callable, guide: Callable, args: tuple, kwargs: dict
     ) -> tuple[Trace, Trace]:
         y = kwargs.get("y", args[1] if len(args) > 1 else None)
+        is_missing, are_all_missing = (None, True) if y is None else find_missing(y)
         labels = MarginalSamples(
-            self.num_label_samples if _may_be_labeled(y) else 0,
+            0 if are_all_missing else self.num_label_samples,
             self.max_plate_nesting,
+            is_missing,
             stop_gradient=self.stop_gradient,
             share_sample=self.share_sample,
             sum_labels=self.sum_labels,
@@ -172,7 +174,8 @@ class CCVAE_ELBO(TensorELBO):
         weighted = log_weight.exp() * (log_ratio - scaled(labels.log_q_y_z, site))
         self._warn_if_unlearning(weighted, labels.is_missing)
         coefficient = 1 + self.classification_weight
-        return weighted + coefficient * scaled(labels.log_q_y_x, site) + log_p_y
+        log_q_y_x = scaled(labels.log_q_y_x, site)
+        return torch.add(weighted + log_p_y, log_q_y_x, alpha=coefficient)
 
     @torch.no_grad()
     def _warn_if_unlearning(self, weighted: Tensor, is_missing: Tensor | None) -> None:
@@ -191,13 +194,6 @@ class CCVAE_ELBO(TensorELBO):
                 "stop_gradient=False and a classification_weight, such as 30",
                 stacklevel=2,
             )
-
-
-def _may_be_labeled(y: Tensor | None) -> bool:
-    """Whether some labels are known, as far as one can tell without waiting."""
-    if y is None or not is_free_to_read(y):
-        return y is not None
-    return not bool(y.flatten()[:1].isnan().all()) or not bool(y.isnan().all())
 
 
 def _sampled(log_joint: Tensor, labels: MarginalSamples, site: Any) -> Tensor:

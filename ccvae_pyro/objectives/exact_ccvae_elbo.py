@@ -225,7 +225,9 @@ def _consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:
 def _cost(name: str, site: Any, model_trace: Trace) -> Tensor:
     """The divergence of a guide's latent from the model's, or its log-density if it has none."""
     if not site["fn"].has_rsample:
-        raise NotFactorizedError(f"{name!r} of the guide, {_short(site['fn'])}, has no pathwise gradient")
+        raise NotFactorizedError(
+            f"{name!r} of the guide, {_short(site['fn'])}, has no pathwise gradient"
+        )
     if name not in model_trace:  # an auxiliary latent
         log_q: Tensor = site["fn"].log_prob(site["value"])
         return log_q

@@ -47,7 +47,9 @@ def _check_classifier(classifier: Callable[[Tensor], Any], z_c: Tensor, y: Tenso
     """Compares the density of labels with that of slopes and offsets read off at another point."""
     q_y = classifier(z_c)
     if not isinstance(q_y, AffineLabels):
-        raise NotFactorizedError(f"the classifier returns {type(q_y).__name__}: wanted AffineLabels")
+        raise NotFactorizedError(
+            f"the classifier returns {type(q_y).__name__}: wanted AffineLabels"
+        )
     declared = AffineLabels(z_c, *classifier(z_c[:1].flip(1)[0]).affine_groups)
     for labels in _label_vectors(q_y, y):
         if not _agree(q_y.log_prob(labels), declared.log_prob(labels)):
@@ -64,7 +66,9 @@ def _check_conditional_prior(
     for labels in _label_vectors(label_prior, y):
         p_z_c = conditional_prior(labels)
         if not isinstance(p_z_c, LabelwisePrior):
-            raise NotFactorizedError(f"the conditional prior returns {type(p_z_c).__name__}: wanted a LabelwisePrior")
+            raise NotFactorizedError(
+                f"the conditional prior returns {type(p_z_c).__name__}: wanted a LabelwisePrior"
+            )
         product: Any = 0.0
         for factors in p_z_c.given_each_value:
             of_label = labels if factors.columns is None else labels[..., factors.columns]

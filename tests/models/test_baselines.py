@@ -16,6 +16,7 @@ from ccvae_pyro import components as distributions
 from ccvae_pyro import components as parts
 from ccvae_pyro.components import label_modules
 from ccvae_pyro.data import Batches, LabeledImages
+from ccvae_pyro.distributions import FusedNormal
 from ccvae_pyro.distributions.partially_observed import PartlyKnown
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation.importance import log_p_x
@@ -136,12 +137,14 @@ def enumerated_by_hand(m2):
 
 def with_mean_samples(function, *args):
     """Calls a function while every Normal samples its mean."""
-    rsample = dist.Normal.rsample
-    dist.Normal.rsample = lambda self, shape=(): self.loc.expand(self._extended_shape(shape))
-    try:
+    with pytest.MonkeyPatch.context() as patches:
+        for kind in (dist.Normal, FusedNormal):
+            patches.setattr(
+                kind,
+                "rsample",
+                lambda self, shape=(): self.loc.expand(self._extended_shape(shape)),
+            )
         return function(*args)
-    finally:
-        dist.Normal.rsample = rsample
 
 
 @pytest.mark.parametrize("kind", KINDS)
