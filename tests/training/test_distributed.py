@@ -28,7 +28,7 @@ def noiseless(monkeypatch):
     for owner in (torch.distributions.normal, torch.distributions.utils):
         monkeypatch.setattr(owner, "_standard_normal", owner._standard_normal)
     monkeypatch.setattr(tilted_grid, "is_free_to_read", tilted_grid.is_free_to_read)
-    for name in ("rand", "rand_like"):
+    for name in ("rand", "rand_like", "randn"):
         monkeypatch.setattr(torch, name, getattr(torch, name))
     no_noise()
 
@@ -86,7 +86,7 @@ def test_a_single_process_has_rank_0_in_a_world_of_size_1():
 
 def test_batches_for_another_world_size_are_refused(tmp_path):
     ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5)
-    batches = Batches(make_data(), 10, rank=1, world_size=2)
+    batches = Batches(make_data("exact"), 10, rank=1, world_size=2)
     with pytest.raises(
         ValueError, match="wanted batches shared by 1 processes, the world size, got 2"
     ):
