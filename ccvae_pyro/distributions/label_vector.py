@@ -9,7 +9,14 @@ import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
-from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
+from torch.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    Independent,
+    Normal,
+    kl_divergence,
+)
 from torch.distributions.utils import lazy_property
 
 from ccvae_pyro.distributions.bernoulli import LogitBernoulli, log_sigmoid
@@ -320,6 +327,21 @@ def class_log_probs(fn: Any) -> Tensor:
     if isinstance(fn, Bernoulli):
         return torch.stack([log_sigmoid(-fn.logits), log_sigmoid(fn.logits)])
     return fn.logits.movedim(-1, 0)
+
+
+def label_divergence(q_y: Any, p_y: Any) -> Tensor:
+    """The KL divergence between label vectors of the same kinds, of their batch shape."""
+    pairs = zip(label_groups(q_y), label_groups(p_y), strict=True)
+    terms = [_divergence(q.distribution, p.distribution) for q, p in pairs]
+    return sum(terms[1:], start=terms[0])
+
+
+def _divergence(q: Any, p: Any) -> Tensor:
+    if isinstance(q, Normal):
+        kl: Tensor = kl_divergence(q, p)
+        return kl.sum(-1)
+    log_q = class_log_probs(q)
+    return (log_q.exp() * (log_q - class_log_probs(p))).sum((0, -1))
 
 
 def num_classes_of(fn: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -17,9 +17,6 @@ from pyro.util import check_model_guide_match, check_site_shape, warn_if_nan
 from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.label_vector import label_groups, num_classes_of
-from ccvae_pyro.distributions.labelwise_prior import AffineFactors, Factors
-from ccvae_pyro.errors import NotFactorizedError
 
 
 class TensorELBO(Trace_ELBO):
@@ -131,21 +128,15 @@ def log_prob(site: Any, shape: torch.Size) -> Tensor:
 
     :raises ValueError: if the site lies outside of the labels' plates.
     """
-    if "log_prob" not in site:
-        unscaled = site["fn"].log_prob(site["value"])
-        site["log_prob"] = scaled(unscaled, site)
-        if is_validation_enabled():
-            check_site_shape(site, len(shape))
-    value: Tensor = site["log_prob"]
-    if value.shape == shape:
-        return value
-    try:
-        return value.sum_to_size(shape)
-    except RuntimeError as error:
+    site["log_prob"] = value = scaled(site["fn"].log_prob(site["value"]), site)
+    if is_validation_enabled():
+        check_site_shape(site, len(shape))
+    if value.shape[value.dim() - len(shape) :] != shape:
         raise ValueError(
             f"each image has a weight of its own, but {site['name']!r}, of shape "
             f"{tuple(value.shape)}, is outside of the plates of 'y', {tuple(shape)}"
-        ) from error
+        )
+    return value.sum_to_size(shape)
 
 
 def log_joint(trace: Trace, shape: torch.Size, *but: str) -> Tensor:
@@ -162,22 +153,6 @@ def scaled(term: Tensor, site: Any) -> Tensor:
 def run_model(model: Callable, guide_trace: Trace, args: tuple, kwargs: dict) -> Trace:
     """Traces a model whose latents have the guide's values."""
     return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs)
-
-
-def check_kinds(q_y: Any, p_y: Any, factors: Sequence[Factors]) -> None:
-    """Makes sure that guide, label prior and conditional prior have labels of the same kinds.
-
-    :raises NotFactorizedError: if not.
-    """
-    of_guide, of_prior = (
-        [num_classes_of(group.distribution) for group in label_groups(fn)] for fn in (q_y, p_y)
-    )
-    given = [0 if isinstance(f, AffineFactors) else f.distribution.batch_shape[0] for f in factors]
-    if not of_guide == of_prior == given:
-        raise NotFactorizedError(
-            "guide, label prior and conditional prior have labels of different kinds: the numbers "
-            f"of classes, 0 for a continuous label, are {of_guide}, {of_prior} and {given}"
-        )
 
 
 def check_pathwise(guide_trace: Trace) -> None:

@@ -12,14 +12,13 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ccvae_pyro.distributions.label_vector import AffineLabels, missing_labels
-from ccvae_pyro.distributions.labelwise_prior import LabelwisePrior, is_vector_of
+from ccvae_pyro.distributions.labelwise_prior import LabelwisePrior, check_kinds, is_vector_of
 from ccvae_pyro.errors import NotFactorizedError
 from ccvae_pyro.objectives._posterior import LabelPosterior, divergence
 from ccvae_pyro.objectives.base import (
     GivenLabels,
     HandOn,
     TensorELBO,
-    check_kinds,
     run_model,
     samples,
     scaled,
@@ -104,7 +103,8 @@ class ExactCCVAE_ELBO(TensorELBO):
         self._check(model_trace, guide_trace)
         factors = _factors(model_trace, given.dependent, name)
         p_y = model_trace.nodes["y"]["fn"]
-        check_kinds(q_y, p_y, factors)
+        for labels in (q_y, p_y):
+            check_kinds(labels, factors)
         terms = posterior.terms(p_y, factors)
         # A node of another type than "sample": whatever sums over a trace passes it by.
         guide_trace.add_node("terms", name="terms", type="value", value=(name, terms))

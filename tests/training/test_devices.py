@@ -17,7 +17,7 @@ from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO, JointAdam
 from ccvae_pyro.training import make_step, pick_device, pick_precision
 
 MODULES = (
-    "objectives._sampling",
+    "objectives._label_marginal",
     "objectives.ccvae_elbo",
     "objectives._posterior",
     "objectives.base",
