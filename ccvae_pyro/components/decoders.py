@@ -6,7 +6,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from ccvae_pyro.components._normal import normal_from
+from ccvae_pyro.components._normal import normal_from, vector
 from ccvae_pyro.distributions.bernoulli import LogitBernoulli
 from ccvae_pyro.distributions.laplace import SharedScaleLaplace
 
@@ -49,7 +49,7 @@ class BernoulliDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> dist.Independent:
         logits = _over_batch(self.features, z)
-        return LogitBernoulli(logits=logits, validate_args=False).to_event(self.event_dim)
+        return vector(LogitBernoulli(logits=logits, validate_args=False), self.event_dim)
 
 
 class GaussianDecoder(nn.Module):
@@ -63,9 +63,10 @@ class GaussianDecoder(nn.Module):
         self.features = features
 
     def forward(self, z: Tensor) -> dist.Independent:
-        return normal_from(self.features(z)).to_event(1)
+        return vector(normal_from(self.features(z)))
 
 
 def _over_batch(network: nn.Module, z: Tensor) -> Tensor:
     """Applies a network that takes one batch dimension to ``z``, which may have several."""
-    return network(z.flatten(0, -2)).unflatten(0, z.shape[:-1])
+    images: Tensor = network(z.flatten(0, -2)).unflatten(0, z.shape[:-1])
+    return images

@@ -6,6 +6,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from ccvae_pyro.components._normal import vector
 from ccvae_pyro.distributions.normal import FusedNormal
 
 
@@ -23,4 +24,4 @@ class StandardNormal(nn.Module):
         self.register_buffer("scale", torch.ones(dim))
 
     def forward(self) -> dist.Independent:
-        return FusedNormal(self.loc, self.scale, validate_args=False).to_event(1)
+        return vector(FusedNormal(self.loc, self.scale, validate_args=False))

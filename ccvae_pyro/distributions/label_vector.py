@@ -74,16 +74,18 @@ class LabelVector(TorchDistribution):
         log_probs = [
             group.distribution.log_prob(group.labels(value)).sum(-1) for group in self.groups
         ]
-        return sum(log_probs[1:], start=log_probs[0])
+        log_prob: Tensor = sum(log_probs[1:], start=log_probs[0])
+        return log_prob
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
-        samples = [group.distribution.sample(torch.Size(sample_shape)) for group in self.groups]
+        shape, first = torch.Size(sample_shape), self.groups[0].distribution
+        y: Tensor
         if self.groups[0].columns is None:
-            return samples[0]
-        shape = torch.Size(sample_shape) + self.batch_shape + self.event_shape
-        y = samples[0].new_empty(shape, dtype=_parameter(self.groups[0].distribution).dtype)
-        for group, sample in zip(self.groups, samples, strict=True):
-            y[..., group.columns] = sample.to(y)
+            y = first.sample(shape)
+            return y
+        y = _parameter(first).new_empty(shape + self.batch_shape + self.event_shape)
+        for group in self.groups:
+            y[..., group.columns] = group.distribution.sample(shape).to(y)
         return y
 
     def expand(self, batch_shape: Size, _instance: Any = None) -> LabelVector:
@@ -326,7 +328,8 @@ def class_log_probs(fn: Any) -> Tensor:
     """The log-probability of every class, along a new dimension on the left."""
     if isinstance(fn, Bernoulli):
         return torch.stack([log_sigmoid(-fn.logits), log_sigmoid(fn.logits)])
-    return fn.logits.movedim(-1, 0)
+    class_log_probs: Tensor = fn.logits.movedim(-1, 0)
+    return class_log_probs
 
 
 def label_divergence(q_y: Any, p_y: Any) -> Tensor:

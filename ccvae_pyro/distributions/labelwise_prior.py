@@ -34,6 +34,7 @@ class ClassFactors(NamedTuple):
     def log_prob(self, z_c: Tensor) -> Tensor:
         """The log-density of every factor, shape ``(num_classes, ..., num_labels)``."""
         z = z_c[..., None] if self.latents is None else z_c[..., self.latents]
+        log_prob: Tensor
         if isinstance(self.distribution, Normal):
             log_prob = self.distribution.log_prob(z.unsqueeze(-3)).sum(-1)
         else:
@@ -71,12 +72,14 @@ class AffineFactors(NamedTuple):
     def log_prob(self, z_c: Tensor, y: Tensor) -> Tensor:
         """The log-density of each factor, shape ``(..., num_labels)``."""
         z = z_c[..., None] if self.latents is None else z_c[..., self.latents]
-        return self.given(y).log_prob(z).sum(-1)
+        log_prob: Tensor = self.given(y).log_prob(z).sum(-1)
+        return log_prob
 
     def expected_log_prob(self, q_y: Any, z_c: Tensor) -> Tensor:
         """The expected log-density under Normal labels, summed over labels."""
         spread = q_y.variance[..., None] * (self.slope / self.scale) ** 2 / 2
-        return (self.log_prob(z_c, q_y.mean) - spread.sum(-1)).sum(-1)
+        expected_log_prob: Tensor = (self.log_prob(z_c, q_y.mean) - spread.sum(-1)).sum(-1)
+        return expected_log_prob
 
 
 Factors = ClassFactors | AffineFactors
@@ -157,20 +160,27 @@ class LabelwisePrior(TorchDistribution):
 
     @property
     def mean(self) -> Tensor:
-        return self.at_y.mean
+        mean: Tensor = self.at_y.mean
+        return mean
 
     @property
     def variance(self) -> Tensor:
-        return self.at_y.variance
+        variance: Tensor = self.at_y.variance
+        return variance
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return self.at_y.log_prob(value)
+        log_prob: Tensor = self.at_y.log_prob(value)
+        return log_prob
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
-        return self.at_y.sample(torch.Size(sample_shape))
+        samples: Tensor = self.at_y.sample(torch.Size(sample_shape))
+        return samples
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
-        return self.at_y(torch.Size(sample_shape))  # pathwise, if the distribution at y is
+        samples: Tensor = self.at_y(
+            torch.Size(sample_shape)
+        )  # pathwise, if the distribution at y is
+        return samples
 
     def expand(self, batch_shape: Size, _instance: Any = None) -> LabelwisePrior:
         if torch.Size(batch_shape) == self.batch_shape:

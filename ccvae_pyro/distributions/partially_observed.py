@@ -144,4 +144,5 @@ def _pathwise(fn: Any, sample_shape: torch.Size) -> Tensor:
     """A draw with a gradient."""
     if isinstance(fn, Normal):
         return fn.rsample(sample_shape)
-    return fn.probs + (fn.sample(sample_shape) - fn.probs).detach()
+    pathwise: Tensor = fn.probs + (fn.sample(sample_shape) - fn.probs).detach()
+    return pathwise

@@ -95,7 +95,10 @@ class TiltedNormal(TorchDistribution):
         if self._validate_args:
             self._validate_sample(value)
         normal = Normal(self.loc, self.scale, validate_args=False).log_prob(value)
-        return normal + F.logsigmoid(self.slope * value + self.offset) - self.log_normalizer
+        log_prob: Tensor = (
+            normal + F.logsigmoid(self.slope * value + self.offset) - self.log_normalizer
+        )
+        return log_prob
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
         shape = self._extended_shape(torch.Size(sample_shape))
@@ -122,7 +125,7 @@ class TiltedNormal(TorchDistribution):
         )
 
 
-@register_kl(TiltedNormal, Normal)
+@register_kl(TiltedNormal, Normal)  # type: ignore[untyped-decorator]
 def _kl_tilted_normal_normal(p: TiltedNormal, q: Normal) -> Tensor:
     r"""The expectation of :math:`\log p - \log q`, whose terms depend on two moments only."""
     m = p.moments

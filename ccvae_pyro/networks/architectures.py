@@ -25,7 +25,8 @@ def keep_signal(network: Network) -> Network:
         else:
             continue
         nn.init.normal_(layer.weight, std=(2 / num_inputs) ** 0.5)
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
     return network
 
 

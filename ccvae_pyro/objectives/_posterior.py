@@ -68,11 +68,10 @@ class LabelPosterior:
         :param p_y: the label prior.
         :param factors: those of the conditional prior.
         """
-        parts = zip(self.posteriors, label_groups(p_y), factors, strict=True)
+        parts: Any = zip(self.posteriors, label_groups(p_y), factors, strict=True)
         terms = [posterior.terms(group.distribution, f) for posterior, group, f in parts]
-        if len(terms) == 1:
-            return terms[0]
-        return LabelTerms(*map(_sum, zip(*terms, strict=True)))
+        columns: Any = zip(*terms, strict=True)
+        return terms[0] if len(terms) == 1 else LabelTerms(*map(_sum, columns))
 
 
 def _posterior(
@@ -153,7 +152,7 @@ class ClassPosterior:
             z_c = self.tilted.rsample()
         else:
             noise = clamp_probs(torch.rand_like(self.read.loc))
-            z_c = self.read.icdf(noise)
+            z_c = self.read.icdf(noise)  # type: ignore[no-untyped-call]
             if self.any_known:
                 sides = self.tilted.icdf(noise.expand(2, 1, *noise.shape)).squeeze(1)
                 z_c = _by_sign(self.sign, sides, z_c)
@@ -282,7 +281,7 @@ class ConjugatePosterior:
         )
 
 
-def _sum(terms: Sequence[Tensor | None]) -> Tensor | None:
+def _sum(terms: Sequence[Tensor | None]) -> Any:
     """The sum of those that are there."""
     given = [term for term in terms if term is not None]
     return sum(given[1:], start=given[0]) if given else None

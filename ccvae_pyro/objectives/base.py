@@ -18,6 +18,8 @@ from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
 
+Sites = dict[str, Any]  # of a trace, by name
+
 
 class TensorELBO(Trace_ELBO):
     """A :class:`~pyro.infer.Trace_ELBO` whose loss stays a tensor on an accelerator.
@@ -28,10 +30,15 @@ class TensorELBO(Trace_ELBO):
     Subclasses give the loss of two traces as ``_differentiable_loss_particle``.
     """
 
-    def loss_and_grads(self, model: Callable, guide: Callable, *args, **kwargs) -> Any:
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+
+    def loss_and_grads(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
         """Returns the loss, and adds its gradient to that of the parameters."""
         total: Any = 0.0
-        for traces in self._get_traces(model, guide, args, kwargs):
+        for traces in self._pairs(model, guide, args, kwargs):
             loss, surrogate = self._differentiable_loss_particle(*traces)
             if surrogate.requires_grad:
                 (surrogate / self.num_particles).backward(retain_graph=self.retain_graph)
@@ -41,23 +48,34 @@ class TensorELBO(Trace_ELBO):
         number: Any = float(total)
         return warn_if_nan(number, "loss")
 
-    def differentiable_loss(self, model: Callable, guide: Callable, *args, **kwargs) -> Any:
+    def differentiable_loss(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
         """Returns the loss as a tensor with a gradient."""
         total: Any = 0.0
-        for traces in self._get_traces(model, guide, args, kwargs):
+        for traces in self._pairs(model, guide, args, kwargs):
             loss, surrogate = self._differentiable_loss_particle(*traces)
             total = total + (loss + (surrogate - surrogate.detach())) / self.num_particles
         return total
 
     @torch.no_grad()
-    def loss(self, model: Callable, guide: Callable, *args, **kwargs) -> float:
+    def loss(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> float:
         """Returns the loss as a number."""
         return float(self.differentiable_loss(model, guide, *args, **kwargs))
 
     def _differentiable_loss_particle(
-        self, model_trace: Any, guide_trace: Any
+        self, model_trace: Trace, guide_trace: Trace
     ) -> tuple[Any, Tensor]:
-        return super()._differentiable_loss_particle(model_trace, guide_trace)
+        """The loss of two traces, and what has its gradient."""
+        losses: Any = super()._differentiable_loss_particle  # untyped
+        loss, surrogate = losses(model_trace, guide_trace)
+        return loss, surrogate
+
+    def _pairs(self, *args: Any) -> Iterator[tuple[Trace, Trace]]:
+        """The traces of model and guide, for each particle."""
+        yield from self._get_traces(*args)  # type: ignore[no-untyped-call]
 
     def _check(self, model_trace: Trace, guide_trace: Trace) -> None:
         """Has Pyro compare the sites of model and guide, where it validates."""
@@ -119,7 +137,7 @@ class GivenLabels(HandOn):
 def samples(trace: Trace, *but: str) -> Iterator[tuple[str, Any]]:
     """The sample sites of a trace other than those named, and plates."""
     for name, site in trace.nodes.items():
-        if site["type"] == "sample" and name not in but and not site_is_subsample(site):  # type: ignore[arg-type]
+        if site["type"] == "sample" and name not in but and not site_is_subsample(site):
             yield name, site
 
 
@@ -147,10 +165,13 @@ def log_joint(trace: Trace, shape: torch.Size, *but: str) -> Tensor:
 
 def scaled(term: Tensor, site: Any) -> Tensor:
     """A term of a bound, scaled and masked as the site that it belongs to."""
-    return scale_and_mask(term, site["scale"], site["mask"])
+    scaled: Tensor = scale_and_mask(term, site["scale"], site["mask"])
+    return scaled
 
 
-def run_model(model: Callable, guide_trace: Trace, args: tuple, kwargs: dict) -> Trace:
+def run_model(
+    model: Callable[..., Any], guide_trace: Trace, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Trace:
     """Traces a model whose latents have the guide's values."""
     return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs)
 

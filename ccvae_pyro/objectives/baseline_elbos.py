@@ -72,7 +72,7 @@ class M2_ELBO(SumOfELBOs):
     """
 
     def __init__(self, classification_weight: float = 0.0, *, max_plate_nesting: int = 1) -> None:
-        super().__init__(max_plate_nesting=max_plate_nesting)
+        super().__init__(max_plate_nesting=max_plate_nesting)  # type: ignore[no-untyped-call]
         self.classification_weight = classification_weight
 
     def terms(
@@ -159,7 +159,7 @@ class MVAE_ELBO(SumOfELBOs):
     """
 
     def __init__(self, *, max_plate_nesting: int = 1) -> None:
-        super().__init__(max_plate_nesting=max_plate_nesting)
+        super().__init__(max_plate_nesting=max_plate_nesting)  # type: ignore[no-untyped-call]
 
     def terms(
         self, x: Tensor, y: Tensor | None = None

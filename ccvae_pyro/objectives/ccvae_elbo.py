@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pyro import poutine
@@ -18,6 +18,7 @@ from ccvae_pyro.distributions.labelwise_prior import LabelwisePrior
 from ccvae_pyro.objectives._label_marginal import MarginalSamples, find_missing
 from ccvae_pyro.objectives.base import (
     GivenLabels,
+    Sites,
     TensorELBO,
     check_pathwise,
     log_joint,
@@ -106,7 +107,11 @@ class CCVAE_ELBO(TensorELBO):
         self._has_warned = False
 
     def _get_trace(
-        self, model: Callable, guide: Callable, args: tuple, kwargs: dict
+        self,
+        model: Callable[..., Any],
+        guide: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> tuple[Trace, Trace]:
         y = kwargs.get("y", args[1] if len(args) > 1 else None)
         is_missing, are_all_missing = (None, True) if y is None else find_missing(y)
@@ -132,12 +137,12 @@ class CCVAE_ELBO(TensorELBO):
     def _differentiable_loss_particle(
         self, model_trace: Trace, guide_trace: Trace
     ) -> tuple[Any, Tensor]:
-        labels, given = guide_trace.nodes["labels"]["value"]
-        shape, q_y, p_y = labels.y.shape[:-1], guide_trace.nodes["y"], model_trace.nodes["y"]
-        priors = [model_trace.nodes[name] for name in given.dependent]
-        can_sum_out = given.should_mark and all(
-            isinstance(p["fn"], LabelwisePrior) for p in priors
-        )
+        of_guide, of_model = cast(Sites, guide_trace.nodes), cast(Sites, model_trace.nodes)
+        labels, given = of_guide["labels"]["value"]
+        shape, q_y, p_y = labels.y.shape[:-1], of_guide["y"], of_model["y"]
+        priors = [of_model[name] for name in given.dependent]
+        are_labelwise = all(isinstance(prior["fn"], LabelwisePrior) for prior in priors)
+        can_sum_out = given.should_mark and are_labelwise
         # log p(x, z) - log q(z | x), first without what depends on labels, then with it.
         log_ratio = log_joint(model_trace, shape, "y", *given.dependent)
         log_ratio = log_ratio - log_joint(guide_trace, shape, "y")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from pyro import poutine
 from pyro.poutine import Trace
@@ -18,6 +18,7 @@ from ccvae_pyro.objectives._posterior import LabelPosterior, divergence
 from ccvae_pyro.objectives.base import (
     GivenLabels,
     HandOn,
+    Sites,
     TensorELBO,
     run_model,
     samples,
@@ -89,7 +90,11 @@ class ExactCCVAE_ELBO(TensorELBO):
             )
 
     def _get_trace(
-        self, model: Callable, guide: Callable, args: tuple, kwargs: dict
+        self,
+        model: Callable[..., Any],
+        guide: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> tuple[Trace, Trace]:
         reader = _GuideReader(self.max_plate_nesting)
         guide_trace = poutine.trace(reader(guide)).get_trace(*args, **kwargs)
@@ -118,8 +123,9 @@ class ExactCCVAE_ELBO(TensorELBO):
     def _differentiable_loss_particle(
         self, model_trace: Trace, guide_trace: Trace
     ) -> tuple[Tensor, Tensor]:
-        name, terms = guide_trace.nodes["terms"]["value"]
-        q_y, q_z_c, p_y = (guide_trace.nodes["y"], guide_trace.nodes[name], model_trace.nodes["y"])
+        of_guide, of_model = cast(Sites, guide_trace.nodes), cast(Sites, model_trace.nodes)
+        name, terms = of_guide["terms"]["value"]
+        q_y, q_z_c, p_y = of_guide["y"], of_guide[name], of_model["y"]
         of_q_y = self.classification_weight * terms.log_q_y_x
         if terms.entropy is not None:
             of_q_y = of_q_y + terms.entropy
@@ -131,7 +137,7 @@ class ExactCCVAE_ELBO(TensorELBO):
                 elbo = _add(elbo, scaled(site["fn"].log_prob(site["value"]), site))
         loss = -elbo.sum()
         if self.consistency_weight:
-            loss = loss - self.consistency_weight * guide_trace.nodes["consistency"]["value"]
+            loss = loss - self.consistency_weight * of_guide["consistency"]["value"]
         return loss.detach(), loss
 
 
@@ -151,7 +157,8 @@ class _GuideReader(HandOn):
     def __enter__(self) -> _GuideReader:
         self.sites: dict[str, tuple[Any, Tensor]] = {}
         self.is_past_labels = False
-        return super().__enter__()  # type: ignore[return-value]
+        super().__enter__()
+        return self
 
     def _pyro_sample(self, msg: Any) -> None:
         if site_is_subsample(msg):
@@ -216,7 +223,7 @@ def _add(total: Tensor, term: Tensor) -> Tensor:
     return total.sum() + term.sum()
 
 
-def _consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:
+def _consistency(model: Callable[..., Any], guide: Callable[..., Any], x: Tensor) -> Tensor:
     """The label-consistency term, from a quarter as many images as there are."""
     some = x[: -(-len(x) // 4)]
     return label_consistency(model, guide, some) * (len(x) / len(some))

@@ -40,7 +40,8 @@ def _latents(guide: Callable[..., Any], x: Tensor, y: Tensor) -> Tensor:
     """Points around the guide's latents and far out, shape ``(num_points, batch, num_latents)``."""
     z_c: Any = poutine.trace(guide).get_trace(x, y).nodes["z_c"]["value"]
     spread = torch.logspace(-2, 1.3, NUM_POINTS).to(z_c)[:, None, None]
-    return z_c + spread * torch.randn(NUM_POINTS, *z_c.shape).to(z_c)
+    latents: Tensor = z_c + spread * torch.randn(NUM_POINTS, *z_c.shape).to(z_c)
+    return latents
 
 
 def _check_classifier(classifier: Callable[[Tensor], Any], z_c: Tensor, y: Tensor) -> None:

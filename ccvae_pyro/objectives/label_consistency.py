@@ -22,7 +22,7 @@ class MeanObservations(Messenger):
             msg["is_observed"], msg["done"], msg["value"] = False, True, msg["fn"].mean
 
 
-def label_consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:
+def label_consistency(model: Callable[..., Any], guide: Callable[..., Any], x: Tensor) -> Tensor:
     r"""The log-probability, under a guide, of the labels that images were generated for:
 
     .. math:: \mathbb{E}_{p(y)\, p(z \mid y)} \left[ \log q(y \mid \hat{x}(z)) \right] , \qquad
@@ -40,7 +40,8 @@ def label_consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:
     :returns: the sum over the images, which has a gradient if gradients are on.
     """
     generated = poutine.trace(MeanObservations()(model)).get_trace(x)
-    image, y = (generated.nodes[name]["value"] for name in ("x", "y"))
+    sites: Any = generated.nodes
+    image, y = (sites[name]["value"] for name in ("x", "y"))
     seen = image.detach().requires_grad_(torch.is_grad_enabled())
     site: Any = poutine.trace(guide).get_trace(seen, y).nodes["y"]
     log_q = scaled(site["fn"].log_prob(y), site).sum()
@@ -48,4 +49,5 @@ def label_consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:
         return log_q
     (gradient,) = torch.autograd.grad(log_q, seen)
     through_image = (gradient * image).sum()
-    return through_image + (log_q - through_image).detach()
+    label_consistency: Tensor = through_image + (log_q - through_image).detach()
+    return label_consistency

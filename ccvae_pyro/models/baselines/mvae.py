@@ -116,4 +116,7 @@ class MVAE(ImageModel):
 
 
 def _size(x: Tensor | None, y: Tensor | None) -> int:
-    return len(y) if x is None else len(x)
+    given = x if x is not None else y
+    if given is None:
+        raise ValueError("wanted images, labels or both, got neither")
+    return len(given)
