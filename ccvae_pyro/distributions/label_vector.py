@@ -94,6 +94,10 @@ class LabelVector(TorchDistribution):
 
         return LabelVector(_map_groups(self.groups, expanded), validate_args=self._validate_args)
 
+    def __repr__(self) -> str:
+        kinds = ", ".join(repr(group.distribution) for group in self.groups)
+        return f"{type(self).__name__}({kinds})"
+
     def select(self, index: int) -> LabelVector:
         """The distribution at one index of the leftmost batch dimension."""
         groups = _map_groups(self.groups, lambda fn: _select(fn, index))
@@ -142,7 +146,7 @@ class AffineGroup:
 
 
 class AffineBinary(AffineGroup):
-    r"""Binary labels with affine logits, :math:`\operatorname{logit} q(y_i = 1) = a_i z_c^i + c_i`.
+    r"""Binary labels whose logits are affine, :math:`\operatorname{logit} q(y_i = 1) = a_i z_c^i + c_i`.
 
     :param slope: :math:`a`, shape ``(num_labels,)``.
     :param offset: :math:`c`, shape ``(num_labels,)``.
