@@ -1,4 +1,4 @@
-"""Layers that convolutional networks are put together from, and the row that they make."""
+"""A sequential network with a settable precision, and the layers that it is built from."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 class Network(nn.Sequential):
-    """Layers in a row, computed in the precision that :func:`~ccvae_pyro.set_precision` asks for.
+    """A sequence of layers, computed in the precision set by :func:`~ccvae_pyro.set_precision`.
 
-    Whatever that is, the output has the dtype of the input, so that a density computed from it
-    never sees the lower precision. Images are laid out ``channels_last``, and convolutions follow;
-    the weights are not, because Pyro's parameter store would train a contiguous copy of them.
+    The output always has the dtype of the input, so that densities are computed in full precision.
+    Input images are converted to the memory format ``channels_last``, which the convolutions keep.
+    The weights are not converted, because Pyro's parameter store would train a contiguous copy.
 
     Example:
 
@@ -28,24 +28,27 @@ class Network(nn.Sequential):
         if x.dim() == 4:
             x = x.to(memory_format=torch.channels_last)
         if self.autocast_dtype is None:
-            return super().forward(x)
+            output: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+            return output
         with torch.autocast(x.device.type, dtype=self.autocast_dtype):
-            return super().forward(x).to(x.dtype)
+            output = super().forward(x).to(x.dtype)  # type: ignore[no-untyped-call]
+            return output
 
 
 class ToImage(nn.Module):
-    """From ``(batch, channels * height * width)`` to images, laid out ``channels_last``."""
+    """Reshapes ``(batch, channels * height * width)`` to images in ``channels_last`` format."""
 
     def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
         self.shape = (height, width, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, self.shape).permute(0, 3, 1, 2)
+        image: Tensor = x.unflatten(-1, self.shape)
+        return image.permute(0, 3, 1, 2)
 
 
 class ToPoint(nn.Conv2d):
-    """A convolution whose kernel covers the image, as the matrix product that it is."""
+    """A convolution whose kernel covers the whole image, computed as a matrix product."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)[..., None, None]
@@ -54,31 +57,39 @@ class ToPoint(nn.Conv2d):
 class FromPoint(nn.ConvTranspose2d):
     """The mirror image of :class:`ToPoint`: from one point to an image of the kernel's size."""
 
+    bias: Tensor  # never None here
+
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        image = (x.flatten(1) @ self.weight.flatten(1)).unflatten(1, self.weight.shape[1:])
+        flat = x.flatten(1) @ self.weight.flatten(1)
+        image: Tensor = flat.unflatten(1, self.weight.shape[1:])
         image = image + self.bias.to(image.dtype)[:, None, None]
         return image.contiguous(memory_format=torch.channels_last)
 
 
 class Upsample(nn.ConvTranspose2d):
-    """A transposed convolution, whose bias is added on its own.
+    """A transposed convolution whose bias is added in a separate operation.
 
-    Of a bias inside of it, oneDNN's gradient was measured to take as long as that of the weights.
+    If the bias is part of the convolution, oneDNN takes as long for its gradient as for that of
+    the weights.
     """
 
+    bias: Tensor  # never None here
+
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        places: Any = (self.stride, self.padding, self.output_padding)
-        image = F.conv_transpose2d(x, self.weight, None, *places)
+        geometry: Any = (self.stride, self.padding, self.output_padding)
+        image = F.conv_transpose2d(x, self.weight, None, *geometry)
         return image.add_(self.bias.to(image.dtype)[:, None, None])
 
 
 class ToPixels(nn.ConvTranspose2d):
-    r"""A transposed convolution to a few channels: a kernel of 4 in steps of 2, with padding 1.
+    """A transposed convolution to few channels, with kernel size 4, stride 2 and padding 1.
 
-    Each two rows of pixels, and each two columns, see two of ``x``. So it is a convolution with
-    a kernel of 2 to the four pixels of a square, whose channels are then as many as processors
-    like to have.
+    Each square of two by two output pixels depends on two by two pixels of ``x``. The layer is
+    therefore computed as a convolution with kernel size 2 and four times as many output channels,
+    which is faster than one with few channels.
     """
+
+    bias: Tensor  # never None here
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 4, stride=2, padding=1)
@@ -87,15 +98,18 @@ class ToPixels(nn.ConvTranspose2d):
         taps = self.weight.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # in, out, row, a, column, b
         kernel = taps.flip(2, 4).permute(3, 5, 1, 0, 2, 4).flatten(0, 2)
         squares = F.conv2d(x, kernel, self.bias.repeat(4), padding=1).permute(0, 2, 3, 1)
-        rows = squares.unflatten(-1, (2, 2, -1)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
+        rows: Tensor = squares.unflatten(-1, (2, 2, -1))
+        rows = rows.transpose(2, 3).flatten(3, 4).flatten(1, 2)
         return rows[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
 
 
 def set_precision(module: nn.Module, dtype: torch.dtype) -> None:
     """Sets the precision in which every :class:`Network` within ``module`` computes.
 
-    :param dtype: ``torch.float32`` or any wider type for the parameters' own, or
-        ``torch.bfloat16`` for autocast. Parameters and densities stay as they are either way.
+    Parameters and densities keep their dtype.
+
+    :param dtype: ``torch.bfloat16`` for autocast; any other dtype turns autocast off, so that
+        networks compute in the dtype of their parameters.
     """
     for part in module.modules():
         if isinstance(part, Network):
@@ -103,10 +117,10 @@ def set_precision(module: nn.Module, dtype: torch.dtype) -> None:
 
 
 def compile_networks(module: nn.Module) -> None:
-    """Has every :class:`Network` within ``module`` compiled, at its next call.
+    """Compiles every :class:`Network` within ``module`` at its next call.
 
-    That takes some seconds each, and again for another size of batches. Parameters, their names
-    and checkpoints stay as they are.
+    Compilation takes a few seconds per network, and is repeated for a new batch size. Parameters,
+    their names and checkpoints do not change.
     """
     for part in module.modules():
         if isinstance(part, Network):
