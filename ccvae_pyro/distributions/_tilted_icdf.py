@@ -22,7 +22,8 @@ def find_quantile(slope: Tensor, offset: Tensor, grid: TiltedGrid, probability: 
     """
     slope, offset = (array.expand_as(probability) for array in (slope, offset))
     flat = probability.reshape(-1, len(grid.slope))
-    return _Quantile.apply(slope, offset, grid, flat)
+    quantile: Tensor = _Quantile.apply(slope, offset, grid, flat)
+    return quantile
 
 
 class _Quantile(Function):

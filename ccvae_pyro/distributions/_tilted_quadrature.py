@@ -223,7 +223,7 @@ class Moments(NamedTuple):
 def find_moments(slope: Tensor, offset: Tensor, grid: TiltedGrid) -> Moments:
     """The integrals, differentiable by both parameters."""
     sums = (integral.view(slope.shape) for integral in grid.sums)
-    return Moments(*_Moments.apply(slope, offset, *sums))  # type: ignore[no-untyped-call]
+    return Moments(*_Moments.apply(slope, offset, *sums))
 
 
 class _Moments(Function):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-class LogitBernoulli(dist.Bernoulli):
+class LogitBernoulli(dist.Bernoulli):  # type: ignore[misc]
     r"""A Bernoulli whose logits :math:`t` are given.
 
     .. math:: \log p(x) = x t + \log \sigma(-t)
@@ -23,7 +23,7 @@ class LogitBernoulli(dist.Bernoulli):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        log_prob: Tensor = _LogProb.apply(value, self.logits)  # type: ignore[no-untyped-call]
+        log_prob: Tensor = _LogProb.apply(value, self.logits)
         return log_prob
 
 
@@ -46,7 +46,7 @@ class _LogProb(torch.autograd.Function):
 
 def log_sigmoid(t: Tensor) -> Tensor:
     r"""As :func:`torch.nn.functional.logsigmoid`: :math:`\min(t, 0) + \log \sigma(|t|)`."""
-    log_sigmoid: Tensor = _LogSigmoid.apply(t)  # type: ignore[no-untyped-call]
+    log_sigmoid: Tensor = _LogSigmoid.apply(t)
     return log_sigmoid
 
 
@@ -60,4 +60,5 @@ class _LogSigmoid(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (t,) = ctx.saved_tensors
-        return gradient * t.neg().sigmoid_()
+        by_logit: Tensor = gradient * t.neg().sigmoid_()
+        return by_logit

@@ -64,13 +64,15 @@ class LabelVector(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of all labels together, shape ``batch_shape``."""
-        log_probs = [
+        log_probs: list[Tensor] = [
             group.distribution.log_prob(group.labels(value)).sum(-1) for group in self.groups
         ]
         return sum(log_probs[1:], start=log_probs[0])
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
-        samples = [group.distribution.sample(torch.Size(sample_shape)) for group in self.groups]
+        samples: list[Tensor] = [
+            group.distribution.sample(torch.Size(sample_shape)) for group in self.groups
+        ]
         if self.groups[0].columns is None:
             return samples[0]
         shape = torch.Size(sample_shape) + self.batch_shape + self.event_shape
@@ -133,7 +135,9 @@ class AffineGroup:
 
 
 class AffineBinary(AffineGroup):
-    r"""Binary labels with affine logits, :math:`\operatorname{logit} q(y_i = 1) = a_i z_c^i + c_i`.
+    r"""Binary labels with affine logits:
+
+    .. math:: \operatorname{logit} q(y_i = 1) = a_i z_c^i + c_i .
 
     :param slope: :math:`a`, shape ``(num_labels,)``.
     :param offset: :math:`c`, shape ``(num_labels,)``.
@@ -319,7 +323,8 @@ def class_log_probs(fn: Any) -> Tensor:
     """The log-probability of every class, along a new dimension on the left."""
     if isinstance(fn, Bernoulli):
         return torch.stack([log_sigmoid(-fn.logits), log_sigmoid(fn.logits)])
-    return fn.logits.movedim(-1, 0)
+    log_probs: Tensor = fn.logits.movedim(-1, 0)
+    return log_probs
 
 
 def num_classes_of(fn: Any) -> int:

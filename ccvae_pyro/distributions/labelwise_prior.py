@@ -33,7 +33,7 @@ class ClassFactors(NamedTuple):
         """The log-density of every factor, shape ``(num_classes, ..., num_labels)``."""
         z = z_c[..., None] if self.latents is None else z_c[..., self.latents]
         if isinstance(self.distribution, Normal):
-            log_prob = self.distribution.log_prob(z.unsqueeze(-3)).sum(-1)
+            log_prob: Tensor = self.distribution.log_prob(z.unsqueeze(-3)).sum(-1)
         else:
             log_prob = self.distribution.log_prob(z[..., 0].unsqueeze(-2))
         return log_prob.movedim(-2, 0)
@@ -65,7 +65,8 @@ class AffineFactors(NamedTuple):
     def log_prob(self, z_c: Tensor, y: Tensor) -> Tensor:
         """The log-density of each factor, shape ``(..., num_labels)``."""
         z = z_c[..., None] if self.latents is None else z_c[..., self.latents]
-        return self.given(y).log_prob(z).sum(-1)
+        log_prob: Tensor = self.given(y).log_prob(z).sum(-1)
+        return log_prob
 
 
 Factors = ClassFactors | AffineFactors
@@ -132,20 +133,26 @@ class LabelwisePrior(TorchDistribution):
 
     @property
     def mean(self) -> Tensor:
-        return self.at_y.mean
+        mean: Tensor = self.at_y.mean
+        return mean
 
     @property
     def variance(self) -> Tensor:
-        return self.at_y.variance
+        variance: Tensor = self.at_y.variance
+        return variance
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return self.at_y.log_prob(value)
+        log_prob: Tensor = self.at_y.log_prob(value)
+        return log_prob
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
-        return self.at_y.sample(torch.Size(sample_shape))
+        sample: Tensor = self.at_y.sample(torch.Size(sample_shape))
+        return sample
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
-        return self.at_y(torch.Size(sample_shape))  # pathwise, if the distribution at y is
+        # A sample with a pathwise gradient, if the distribution at y has one.
+        sample: Tensor = self.at_y(torch.Size(sample_shape))
+        return sample
 
     def expand(self, batch_shape: Size, _instance: Any = None) -> LabelwisePrior:
         if torch.Size(batch_shape) == self.batch_shape:

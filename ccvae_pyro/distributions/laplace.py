@@ -57,7 +57,9 @@ class SharedScaleLaplace(TorchDistribution):
         return -torch.addcdiv(constant, distance, self.scale)
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
-        return dist.Laplace(self.loc, self.scale).rsample(torch.Size(sample_shape))
+        laplace = dist.Laplace(self.loc, self.scale)
+        sample: Tensor = laplace.rsample(torch.Size(sample_shape))
+        return sample
 
     def expand(
         self, batch_shape: Size, _instance: SharedScaleLaplace | None = None

@@ -29,7 +29,7 @@ class FusedNormal(dist.Normal):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        log_prob: Tensor = _LogDensity.apply(value, self.loc, self.scale)  # type: ignore[no-untyped-call]
+        log_prob: Tensor = _LogDensity.apply(value, self.loc, self.scale)
         return log_prob
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
@@ -66,7 +66,7 @@ class _LogDensity(torch.autograd.Function):
         return by_value, by_loc.sum_to_size(of_loc), by_scale
 
 
-@register_kl(FusedNormal, FusedNormal)
+@register_kl(FusedNormal, FusedNormal)  # type: ignore[untyped-decorator]
 def _kl_fused_normals(p: FusedNormal, q: FusedNormal) -> Tensor:
     kl: Tensor = _Divergence.apply(p.loc, p.scale, q.loc, q.scale)
     return kl

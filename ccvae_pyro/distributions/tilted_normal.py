@@ -94,7 +94,7 @@ class TiltedNormal(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        normal = Normal(self.loc, self.scale, validate_args=False).log_prob(value)
+        normal: Tensor = Normal(self.loc, self.scale, validate_args=False).log_prob(value)
         return normal + F.logsigmoid(self.slope * value + self.offset) - self.log_normalizer
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
@@ -122,7 +122,7 @@ class TiltedNormal(TorchDistribution):
         )
 
 
-@register_kl(TiltedNormal, Normal)
+@register_kl(TiltedNormal, Normal)  # type: ignore[untyped-decorator]
 def _kl_tilted_normal_normal(p: TiltedNormal, q: Normal) -> Tensor:
     r"""The expectation of :math:`\log p - \log q`, whose terms depend on two moments only."""
     m = p.moments

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from pyro.infer import ELBO, Trace_ELBO, TraceEnum_ELBO
 from pyro.poutine import Trace
 from torch import Tensor
 
-from ccvae_pyro.objectives.base import TensorELBO, scaled
+from ccvae_pyro.objectives.base import Model, TensorELBO, scaled
 from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
 
 
@@ -26,23 +26,17 @@ class SumOfELBOs(Trace_ELBO):
         """Each ELBO, and the arguments that it calls model and guide with."""
         raise NotImplementedError
 
-    def loss(
-        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> float:
+    def loss(self, model: Model, guide: Model, *args: Any, **kwargs: Any) -> float:
         """The negative sum of ELBOs as a number."""
         terms: Any = self.terms(*args, **kwargs)
         return float(sum(elbo.loss(model, guide, *arguments) for elbo, arguments in terms))
 
-    def loss_and_grads(
-        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> Any:
+    def loss_and_grads(self, model: Model, guide: Model, *args: Any, **kwargs: Any) -> Any:
         """The negative sum of ELBOs; adds its gradient to that of the parameters."""
         terms: Any = self.terms(*args, **kwargs)
         return sum(elbo.loss_and_grads(model, guide, *arguments) for elbo, arguments in terms)
 
-    def differentiable_loss(
-        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> Any:
+    def differentiable_loss(self, model: Model, guide: Model, *args: Any, **kwargs: Any) -> Any:
         """The negative sum of ELBOs as a differentiable tensor."""
         terms: Any = self.terms(*args, **kwargs)
         return sum(elbo.differentiable_loss(model, guide, *arguments) for elbo, arguments in terms)
@@ -63,7 +57,7 @@ class M2_ELBO(SumOfELBOs):
     The labeled term is :class:`~pyro.infer.Trace_ELBO` with the classification term added. The
     unlabeled term is :class:`~pyro.infer.TraceEnum_ELBO`: it sums over all values of the missing
     labels of an image. If these have too many values, they are sampled instead: see
-    :class:`~ccvae_pyro.distributions.partially_observed.PartlyKnown`.
+    :class:`~ccvae_pyro.distributions.partially_observed.PartiallyObserved`.
 
     :param classification_weight: :math:`\alpha` of each labeled image. The paper's objective is a
         mean over images and its :math:`\alpha` a tenth of their number; for a sum over images, as
@@ -72,7 +66,7 @@ class M2_ELBO(SumOfELBOs):
     """
 
     def __init__(self, classification_weight: float = 0.0, *, max_plate_nesting: int = 1) -> None:
-        super().__init__(max_plate_nesting=max_plate_nesting)
+        super().__init__(max_plate_nesting=max_plate_nesting)  # type: ignore[no-untyped-call]
         self.classification_weight = classification_weight
 
     def terms(
@@ -97,7 +91,7 @@ class _LabeledM2_ELBO(TensorELBO):
     r""":math:`\mathcal{L}(x, y) + \alpha \log q_\varphi(y \mid x)`."""
 
     def __init__(self, classification_weight: float, *, max_plate_nesting: int) -> None:
-        super().__init__(max_plate_nesting=max_plate_nesting)
+        super().__init__(max_plate_nesting=max_plate_nesting)  # type: ignore[no-untyped-call]
         self.classification_weight = classification_weight
 
     def _differentiable_loss_particle(
@@ -159,7 +153,7 @@ class MVAE_ELBO(SumOfELBOs):
     """
 
     def __init__(self, *, max_plate_nesting: int = 1) -> None:
-        super().__init__(max_plate_nesting=max_plate_nesting)
+        super().__init__(max_plate_nesting=max_plate_nesting)  # type: ignore[no-untyped-call]
 
     def terms(
         self, x: Tensor, y: Tensor | None = None
