@@ -42,7 +42,7 @@ class DiagonalClassifier(nn.Module):
 
 
 class NestedClassifier(nn.Module):
-    r"""The classifier of a categorical label by nested dichotomies, with a characteristic for each:
+    r"""The classifier of a categorical label by nested dichotomies, each with a characteristic:
 
     .. math:: \ell_j = a_j z_c^j + c_j .
 
@@ -110,7 +110,8 @@ class NetworkClassifier(nn.Module):
         self.features, self.head = features, LabelHead(labels)
 
     def forward(self, x: Tensor) -> dist.TorchDistribution:
-        return self.head(self.features(x))
+        q_y: dist.TorchDistribution = self.head(self.features(x))
+        return q_y
 
 
 class LabelHead(nn.Module):
@@ -138,7 +139,10 @@ class LabelHead(nn.Module):
     def forward(self, features: Tensor) -> dist.TorchDistribution:
         """From shape ``(..., num_features)`` to labels of batch shape ``(...)``."""
         if all(isinstance(label, Binary) for label in self.labels):
-            return dist.Bernoulli(logits=features, validate_args=False).to_event(1)
+            q_y: dist.TorchDistribution = dist.Bernoulli(
+                logits=features, validate_args=False
+            ).to_event(1)
+            return q_y
         blocks = zip(self.labels, features.split(self.sizes, -1), self.columns, strict=True)
         return LabelVector(
             [LabelGroup(_distribution(label, b), column[None]) for label, b, column in blocks]
@@ -153,9 +157,12 @@ def _num_parameters(label: Label) -> int:
 
 def _distribution(label: Label, features: Tensor) -> dist.TorchDistribution:
     """The distribution of one label, of batch shape ``(..., 1)``."""
+    fn: dist.TorchDistribution
     if isinstance(label, Categorical):
-        return dist.Categorical(logits=features[..., None, :], validate_args=False)
-    if isinstance(label, Binary):
-        return dist.Bernoulli(logits=features, validate_args=False)
-    unit = normal_from(features)
-    return dist.Normal(label.mean + label.std * unit.loc, label.std * unit.scale)
+        fn = dist.Categorical(logits=features[..., None, :], validate_args=False)
+    elif isinstance(label, Binary):
+        fn = dist.Bernoulli(logits=features, validate_args=False)
+    else:
+        unit = normal_from(features)
+        fn = dist.Normal(label.mean + label.std * unit.loc, label.std * unit.scale)
+    return fn

@@ -48,8 +48,9 @@ class BernoulliDecoder(nn.Module):
         self.event_dim = event_dim
 
     def forward(self, z: Tensor) -> dist.Independent:
-        logits = _over_batch(self.features, z)
-        return LogitBernoulli(logits=logits, validate_args=False).to_event(self.event_dim)
+        pixels = LogitBernoulli(logits=_over_batch(self.features, z), validate_args=False)
+        p_x: dist.Independent = pixels.to_event(self.event_dim)
+        return p_x
 
 
 class GaussianDecoder(nn.Module):
@@ -63,9 +64,12 @@ class GaussianDecoder(nn.Module):
         self.features = features
 
     def forward(self, z: Tensor) -> dist.Independent:
-        return normal_from(self.features(z)).to_event(1)
+        p_x: dist.Independent = normal_from(self.features(z)).to_event(1)
+        return p_x
 
 
 def _over_batch(network: nn.Module, z: Tensor) -> Tensor:
     """Applies a network that takes one batch dimension to ``z``, which may have several."""
-    return network(z.flatten(0, -2)).unflatten(0, z.shape[:-1])
+    output: Tensor = network(z.flatten(0, -2))
+    unflattened: Tensor = output.unflatten(0, z.shape[:-1])
+    return unflattened

@@ -84,7 +84,7 @@ class LabelCode(nn.Module):
 
 
 class ConditionalEncoder(nn.Module):
-    r"""The posterior :math:`q(z \mid x, y)`, with one encoding of the image for all of its label values.
+    r"""The posterior :math:`q(z \mid x, y)`, with one encoding of an image for all label values.
 
     :param features: a network from ``x`` to shape ``(batch, num_features)``.
     :param head: a network from label code and image features to shape ``(..., 2 * z_dim)``.
@@ -95,6 +95,7 @@ class ConditionalEncoder(nn.Module):
         self.features, self.head = features, GaussianEncoder(head, (z_dim,))
 
     def forward(self, x: Tensor, code: Tensor) -> dist.Independent:
+        q_z: dist.Independent
         (q_z,) = self.head(join(code, F.relu(self.features(x))))
         return q_z
 
@@ -117,7 +118,8 @@ class LabelExperts(nn.Module):
         code = self.code(y)
         blocks = [code[..., self.code.latent_slice(i)] for i in range(len(self.networks))]
         features = [net(block) for net, block in zip(self.networks, blocks, strict=True)]
-        return normal_from(torch.stack(features, dim=-2)).to_event(1)
+        experts: dist.Independent = normal_from(torch.stack(features, dim=-2)).to_event(1)
+        return experts
 
 
 def join(code: Tensor, features: Tensor) -> Tensor:

@@ -25,7 +25,10 @@ class BernoulliLabelPrior(nn.Module):
         self.register_buffer("probs", probs)
 
     def forward(self) -> dist.Independent:
-        return LogitBernoulli(logits=self.probs.logit(), validate_args=False).to_event(1)
+        p_y: dist.Independent = LogitBernoulli(
+            logits=self.probs.logit(), validate_args=False
+        ).to_event(1)
+        return p_y
 
 
 class CategoricalLabelPrior(nn.Module):

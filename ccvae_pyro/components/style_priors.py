@@ -23,4 +23,6 @@ class StandardNormal(nn.Module):
         self.register_buffer("scale", torch.ones(dim))
 
     def forward(self) -> dist.Independent:
-        return FusedNormal(self.loc, self.scale, validate_args=False).to_event(1)
+        normal = FusedNormal(self.loc, self.scale, validate_args=False)
+        p_z_style: dist.Independent = normal.to_event(1)
+        return p_z_style

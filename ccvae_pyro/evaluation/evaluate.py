@@ -52,7 +52,7 @@ def evaluate(
         predicted.append(predictions(model, x, y))
         error += _reconstruction_error(model, x) * len(x)
         if objective is not None:
-            bound -= objective.loss(model.model, model.guide, x, y)  # type: ignore[no-untyped-call]
+            bound -= objective.loss(model.model, model.guide, x, y)
         num_images += len(x)
     summary = summarize(model.labels, predicted)
     return Evaluation(
