@@ -68,11 +68,20 @@ class LabelPosterior:
         :param p_y: the label prior.
         :param factors: those of the conditional prior.
         """
-        parts = zip(self.posteriors, label_groups(p_y), factors, strict=True)
-        terms = [posterior.terms(group.distribution, f) for posterior, group, f in parts]
+        # Posteriors and factors are of the same kinds of labels, see check_kinds.
+        parts: Any = zip(self.posteriors, label_groups(p_y), factors, strict=True)
+        terms: list[LabelTerms] = [
+            posterior.terms(group.distribution, f) for posterior, group, f in parts
+        ]
         if len(terms) == 1:
             return terms[0]
-        return LabelTerms(*map(_sum, zip(*terms, strict=True)))
+        entropies = [term.entropy for term in terms if term.entropy is not None]
+        return LabelTerms(
+            log_p_y=_sum([term.log_p_y for term in terms]),
+            kl=_sum([term.kl for term in terms]),
+            log_q_y_x=_sum([term.log_q_y_x for term in terms]),
+            entropy=_sum(entropies) if entropies else None,
+        )
 
 
 def _posterior(
@@ -282,10 +291,8 @@ class ConjugatePosterior:
         )
 
 
-def _sum(terms: Sequence[Tensor | None]) -> Tensor | None:
-    """The sum of those that are there."""
-    given = [term for term in terms if term is not None]
-    return sum(given[1:], start=given[0]) if given else None
+def _sum(terms: list[Tensor]) -> Tensor:
+    return sum(terms[1:], start=terms[0])
 
 
 def divergence(q: Distribution, p: Distribution) -> Tensor:

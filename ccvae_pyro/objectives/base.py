@@ -21,6 +21,8 @@ from ccvae_pyro.distributions.label_vector import label_groups, num_classes_of
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, Factors
 from ccvae_pyro.errors import NotFactorizedError
 
+Model = Callable[..., Any]  # a model or a guide, with sample statements of Pyro
+
 
 class TensorELBO(Trace_ELBO):
     """A :class:`~pyro.infer.Trace_ELBO` whose loss stays a tensor on an accelerator.
@@ -31,7 +33,7 @@ class TensorELBO(Trace_ELBO):
     Subclasses give the loss of two traces as ``_differentiable_loss_particle``.
     """
 
-    def loss_and_grads(self, model: Callable, guide: Callable, *args, **kwargs) -> Any:
+    def loss_and_grads(self, model: Model, guide: Model, *args: Any, **kwargs: Any) -> Any:
         """Returns the loss, and adds its gradient to that of the parameters."""
         total: Any = 0.0
         for traces in self._get_traces(model, guide, args, kwargs):
@@ -44,7 +46,7 @@ class TensorELBO(Trace_ELBO):
         number: Any = float(total)
         return warn_if_nan(number, "loss")
 
-    def differentiable_loss(self, model: Callable, guide: Callable, *args, **kwargs) -> Any:
+    def differentiable_loss(self, model: Model, guide: Model, *args: Any, **kwargs: Any) -> Any:
         """Returns the loss as a tensor with a gradient."""
         total: Any = 0.0
         for traces in self._get_traces(model, guide, args, kwargs):
@@ -53,14 +55,17 @@ class TensorELBO(Trace_ELBO):
         return total
 
     @torch.no_grad()
-    def loss(self, model: Callable, guide: Callable, *args, **kwargs) -> float:
+    def loss(self, model: Model, guide: Model, *args: Any, **kwargs: Any) -> float:
         """Returns the loss as a number."""
         return float(self.differentiable_loss(model, guide, *args, **kwargs))
 
     def _differentiable_loss_particle(
         self, model_trace: Any, guide_trace: Any
     ) -> tuple[Any, Tensor]:
-        return super()._differentiable_loss_particle(model_trace, guide_trace)
+        loss_and_surrogate: tuple[Any, Tensor] = super()._differentiable_loss_particle(  # type: ignore[no-untyped-call]
+            model_trace, guide_trace
+        )
+        return loss_and_surrogate
 
     def _check(self, model_trace: Trace, guide_trace: Trace) -> None:
         """Has Pyro compare the sites of model and guide, where it validates."""
@@ -122,7 +127,7 @@ class GivenLabels(HandOn):
 def samples(trace: Trace, *but: str) -> Iterator[tuple[str, Any]]:
     """The sample sites of a trace other than those named, and plates."""
     for name, site in trace.nodes.items():
-        if site["type"] == "sample" and name not in but and not site_is_subsample(site):  # type: ignore[arg-type]
+        if site["type"] == "sample" and name not in but and not site_is_subsample(site):
             yield name, site
 
 
@@ -156,10 +161,13 @@ def log_joint(trace: Trace, shape: torch.Size, *but: str) -> Tensor:
 
 def scaled(term: Tensor, site: Any) -> Tensor:
     """A term of a bound, scaled and masked as the site that it belongs to."""
-    return scale_and_mask(term, site["scale"], site["mask"])
+    result: Tensor = scale_and_mask(term, site["scale"], site["mask"])
+    return result
 
 
-def run_model(model: Callable, guide_trace: Trace, args: tuple, kwargs: dict) -> Trace:
+def run_model(
+    model: Model, guide_trace: Trace, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Trace:
     """Traces a model whose latents have the guide's values."""
     return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs)
 

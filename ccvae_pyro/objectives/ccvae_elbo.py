@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from ccvae_pyro.distributions.labelwise_prior import (
 from ccvae_pyro.objectives._sampling import MarginalSamples, find_missing
 from ccvae_pyro.objectives.base import (
     GivenLabels,
+    Model,
     TensorELBO,
     check_kinds,
     check_pathwise,
@@ -103,7 +104,7 @@ class CCVAE_ELBO(TensorELBO):
     ) -> None:
         if num_label_samples < 1:
             raise ValueError(f"num_label_samples must be at least 1, got {num_label_samples}")
-        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)
+        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)  # type: ignore[no-untyped-call]
         self.num_label_samples = num_label_samples
         self.stop_gradient = stop_gradient
         self.share_sample = share_sample
@@ -112,7 +113,7 @@ class CCVAE_ELBO(TensorELBO):
         self._has_warned = False
 
     def _get_trace(
-        self, model: Callable, guide: Callable, args: tuple, kwargs: dict
+        self, model: Model, guide: Model, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Trace, Trace]:
         y = kwargs.get("y", args[1] if len(args) > 1 else None)
         is_missing, are_all_missing = (None, True) if y is None else find_missing(y)
@@ -138,7 +139,8 @@ class CCVAE_ELBO(TensorELBO):
     def _differentiable_loss_particle(
         self, model_trace: Trace, guide_trace: Trace
     ) -> tuple[Any, Tensor]:
-        labels, given = guide_trace.nodes["labels"]["value"]
+        node: Any = guide_trace.nodes["labels"]
+        labels, given = node["value"]
         shape = labels.y.shape[:-1]
         # log p(x, z) - log q(z | x), but for the terms of the model that depend on labels.
         log_ratio = log_joint(model_trace, shape, "y", *given.dependent)
@@ -205,7 +207,7 @@ def _sampled(log_joint: Tensor, labels: MarginalSamples, site: Any) -> Tensor:
 
 
 def _expected_label_terms(q_y: Any, model_trace: Trace, dependent: Sequence[str]) -> Tensor:
-    r"""The sum over labels of Eq. (5), :math:`\mathbb{E}_{q(y \mid z_c)}[\cdot]`, for each image."""
+    r"""The sum over labels of Eq. (5), :math:`\mathbb{E}_{q(y \mid z_c)}[\cdot]`, per image."""
     p_y: Any = model_trace.nodes["y"]
     q_groups = [group.distribution for group in label_groups(q_y)]
     p_groups = [group.distribution for group in label_groups(p_y["fn"])]
@@ -224,7 +226,8 @@ def _expected_log_ratio(q: Any, p: Any) -> Tensor:
     r""":math:`\mathbb{E}_q[\log p(y) - \log q(y)]`, summed over labels."""
     if isinstance(q, Normal):
         log_ratio = p.log_prob(q.mean) - q.variance / (2 * p.variance) + q.entropy()
-        return log_ratio.sum(-1)
+        total: Tensor = log_ratio.sum(-1)
+        return total
     log_q = class_log_probs(q)
     return (log_q.exp() * (class_log_probs(p) - log_q)).sum((0, -1))
 
@@ -232,7 +235,7 @@ def _expected_log_ratio(q: Any, p: Any) -> Tensor:
 def _expected_log_prob(q: Any, factors: Factors, z_c: Tensor) -> Tensor:
     r""":math:`\mathbb{E}_q[\log p(z_c \mid y)]`, summed over labels."""
     if isinstance(factors, AffineFactors):  # a Normal whose mean varies by the label's variance
-        spread = q.variance[..., None] * (factors.slope / factors.scale) ** 2 / 2
+        spread: Tensor = q.variance[..., None] * (factors.slope / factors.scale) ** 2 / 2
         return (factors.log_prob(z_c, q.mean) - spread.sum(-1)).sum(-1)
     return (class_log_probs(q).exp() * factors.log_prob(z_c)).sum((0, -1))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from pyro import poutine
@@ -18,6 +17,7 @@ from ccvae_pyro.objectives._posterior import LabelPosterior, divergence
 from ccvae_pyro.objectives.base import (
     GivenLabels,
     HandOn,
+    Model,
     TensorELBO,
     check_kinds,
     run_model,
@@ -80,7 +80,7 @@ class ExactCCVAE_ELBO(TensorELBO):
         max_plate_nesting: int = 1,
         **kwargs: Any,
     ) -> None:
-        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)
+        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)  # type: ignore[no-untyped-call]
         self.classification_weight = classification_weight
         self.consistency_weight = consistency_weight
         if consistency_weight and self.vectorize_particles and self.num_particles > 1:
@@ -90,7 +90,7 @@ class ExactCCVAE_ELBO(TensorELBO):
             )
 
     def _get_trace(
-        self, model: Callable, guide: Callable, args: tuple, kwargs: dict
+        self, model: Model, guide: Model, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Trace, Trace]:
         reader = _GuideReader(self.max_plate_nesting)
         guide_trace = poutine.trace(reader(guide)).get_trace(*args, **kwargs)
@@ -118,7 +118,8 @@ class ExactCCVAE_ELBO(TensorELBO):
     def _differentiable_loss_particle(
         self, model_trace: Trace, guide_trace: Trace
     ) -> tuple[Tensor, Tensor]:
-        name, terms = guide_trace.nodes["terms"]["value"]
+        node: Any = guide_trace.nodes["terms"]
+        name, terms = node["value"]
         q_y, q_z_c, p_y = (guide_trace.nodes["y"], guide_trace.nodes[name], model_trace.nodes["y"])
         of_q_y = self.classification_weight * terms.log_q_y_x
         if terms.entropy is not None:
@@ -131,7 +132,8 @@ class ExactCCVAE_ELBO(TensorELBO):
                 elbo = _add(elbo, scaled(site["fn"].log_prob(site["value"]), site))
         loss = -elbo.sum()
         if self.consistency_weight:
-            loss = loss - self.consistency_weight * guide_trace.nodes["consistency"]["value"]
+            consistency: Any = guide_trace.nodes["consistency"]
+            loss = loss - self.consistency_weight * consistency["value"]
         return loss.detach(), loss
 
 
@@ -151,7 +153,8 @@ class _GuideReader(HandOn):
     def __enter__(self) -> _GuideReader:
         self.sites: dict[str, tuple[Any, Tensor]] = {}
         self.is_past_labels = False
-        return super().__enter__()  # type: ignore[return-value]
+        super().__enter__()
+        return self
 
     def _pyro_sample(self, msg: Any) -> None:
         if site_is_subsample(msg):
@@ -203,8 +206,8 @@ def _factors(model_trace: Trace, dependent: list[str], name: str) -> Any:
     fn = model_trace.nodes[name]["fn"]
     if not isinstance(fn, LabelwisePrior):
         raise NotFactorizedError(
-            f"{name!r} of the model is {_short(fn)}, which declares no factor for each label: wanted a "
-            "LabelwisePrior"
+            f"{name!r} of the model is {_short(fn)}, which declares no factor for each label: "
+            "wanted a LabelwisePrior"
         )
     return fn.given_each_value
 
@@ -216,7 +219,7 @@ def _add(total: Tensor, term: Tensor) -> Tensor:
     return total.sum() + term.sum()
 
 
-def _consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:
+def _consistency(model: Model, guide: Model, x: Tensor) -> Tensor:
     """The label-consistency term, from a quarter as many images as there are."""
     some = x[: -(-len(x) // 4)]
     return label_consistency(model, guide, some) * (len(x) / len(some))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from ccvae_pyro.objectives.base import scaled
+from ccvae_pyro.objectives.base import Model, scaled
 
 
 class MeanObservations(Messenger):
@@ -22,7 +21,7 @@ class MeanObservations(Messenger):
             msg["is_observed"], msg["done"], msg["value"] = False, True, msg["fn"].mean
 
 
-def label_consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:
+def label_consistency(model: Model, guide: Model, x: Tensor) -> Tensor:
     r"""The log-probability, under a guide, of the labels that images were generated for:
 
     .. math:: \mathbb{E}_{p(y)\, p(z \mid y)} \left[ \log q(y \mid \hat{x}(z)) \right] , \qquad
@@ -40,12 +39,13 @@ def label_consistency(model: Callable, guide: Callable, x: Tensor) -> Tensor:
     :returns: the sum over the images, which has a gradient if gradients are on.
     """
     generated = poutine.trace(MeanObservations()(model)).get_trace(x)
-    image, y = (generated.nodes[name]["value"] for name in ("x", "y"))
+    sites: Any = generated.nodes
+    image, y = (sites[name]["value"] for name in ("x", "y"))
     seen = image.detach().requires_grad_(torch.is_grad_enabled())
     site: Any = poutine.trace(guide).get_trace(seen, y).nodes["y"]
     log_q = scaled(site["fn"].log_prob(y), site).sum()
     if not log_q.requires_grad:
         return log_q
     (gradient,) = torch.autograd.grad(log_q, seen)
-    through_image = (gradient * image).sum()
+    through_image: Tensor = (gradient * image).sum()
     return through_image + (log_q - through_image).detach()

@@ -39,8 +39,11 @@ class JointAdam(PyroOptim):
 
     def get_state(self) -> dict[str, Any]:
         """The state of each parameter by its name, in the format of Pyro's optimizers."""
-        store, state = pyro.get_param_store(), {}
-        for group in self.adam.param_groups if self.adam else ():
+        state: dict[str, Any] = {}
+        if self.adam is None:
+            return state
+        store: Any = pyro.get_param_store()
+        for group in self.adam.param_groups:
             for param in group["params"]:
                 moments = {0: self.adam.state[param]} if param in self.adam.state else {}
                 state[store.param_name(param)] = {
@@ -59,18 +62,8 @@ class JointAdam(PyroOptim):
             if self.adam is None:
                 self.adam = single
             else:
-                self._merge(single)
+                _merge(self.adam, single)
             self.optim_objs[param] = self.adam
-
-    def _merge(self, single: torch.optim.Adam) -> None:
-        """Adds the parameter of an Adam of its own to a group of the same options."""
-        (new,) = single.param_groups
-        self.adam.state.update(single.state)
-        for group in self.adam.param_groups:
-            if all(group.get(name) == new[name] for name in new if name != "params"):
-                group["params"] += new["params"]
-                return
-        self.adam.add_param_group(new)
 
 
 def make_adam(learning_rate: float) -> JointAdam:
@@ -123,6 +116,17 @@ def make_schedule(
             )
 
     return set_for_step
+
+
+def _merge(adam: torch.optim.Adam, single: torch.optim.Adam) -> None:
+    """Adds the parameter of another Adam to a group with the same options, or as a new group."""
+    (new,) = single.param_groups
+    adam.state.update(single.state)
+    for group in adam.param_groups:
+        if all(group.get(name) == new[name] for name in new if name != "params"):
+            group["params"] += new["params"]
+            return
+    adam.add_param_group(new)
 
 
 def _set_learning_rate(optim: Any, factor: float) -> None:
