@@ -32,6 +32,7 @@ import ccvae_pyro
 from ccvae_pyro.components import GaussianConditionalPrior
 from ccvae_pyro.data import Batches, LabeledImages, load_avatars
 from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.distributions import LabelwisePrior
 from ccvae_pyro.evaluation import conditional_generation_accuracy
 from ccvae_pyro.plotting import draw_grid
 
@@ -49,11 +50,15 @@ class MixturePrior(nn.Module):
         self.raw_scale = nn.Parameter(torch.zeros_like(self.loc))
         self.logits = nn.Parameter(torch.zeros_like(self.loc))
 
-    def forward(self, y: Tensor) -> dist.Independent:
+    def forward(self, y: Tensor) -> LabelwisePrior:
+        return LabelwisePrior(self.given, y)
+
+    def given(self, y: Tensor) -> dist.MixtureSameFamily:
+        """A mixture for each label."""
         both = (self.loc, self.raw_scale, self.logits)
         loc, raw_scale, logits = (torch.lerp(p[0], p[1], y[..., None]) for p in both)
         components = dist.Normal(loc, F.softplus(raw_scale) + 1e-2)
-        return dist.MixtureSameFamily(dist.Categorical(logits=logits), components).to_event(1)
+        return dist.MixtureSameFamily(dist.Categorical(logits=logits), components)
 
 
 class FlowPrior(nn.Module):
@@ -64,9 +69,12 @@ class FlowPrior(nn.Module):
         self.start = GaussianConditionalPrior(num_labels)
         self.spline = T.spline(num_labels, bound=6.0)
 
-    def forward(self, y: Tensor) -> dist.Independent:
-        start = self.start(y).base_dist
-        return dist.TransformedDistribution(start, [self.spline]).to_event(1)
+    def forward(self, y: Tensor) -> LabelwisePrior:
+        return LabelwisePrior(self.given, y)
+
+    def given(self, y: Tensor) -> dist.TransformedDistribution:
+        """A transformed Normal for each label."""
+        return dist.TransformedDistribution(self.start.given(y), [self.spline])
 
 
 PRIORS = {"Normal": GaussianConditionalPrior, "mixture": MixturePrior, "flow": FlowPrior}

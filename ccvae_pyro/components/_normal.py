@@ -1,7 +1,10 @@
-"""Normals parametrized by the features of a network."""
+"""Normals parametrized by the features of a network, and vectors of independent entries."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import pyro.distributions as dist
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -14,6 +17,12 @@ MIN_SCALE = 1e-3
 def positive(raw_scale: Tensor) -> Tensor:
     """A scale from any real number."""
     return F.threshold(F.softplus(raw_scale), MIN_SCALE, MIN_SCALE)
+
+
+def vector(fn: Any, num_dims: int = 1) -> dist.Independent:
+    """A distribution whose last dimensions are one event: Pyro's ``to_event``, with a type."""
+    event: dist.Independent = fn.to_event(num_dims)
+    return event
 
 
 def normal_from(features: Tensor) -> FusedNormal:

@@ -90,5 +90,5 @@ def mixture_log_prob(label_prior: nn.Module, conditional_prior: nn.Module, z_c: 
     posterior = BayesClassifier(label_prior, conditional_prior)(z_c)
     y = most_likely(posterior)
     log_joint: Tensor = label_prior().log_prob(y) + conditional_prior(y).log_prob(z_c)
-    log_posterior: Tensor = posterior.log_prob(y)
-    return log_joint - log_posterior
+    mixture_log_prob: Tensor = log_joint - posterior.log_prob(y)
+    return mixture_log_prob

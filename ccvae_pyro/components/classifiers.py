@@ -8,7 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from ccvae_pyro.components._normal import normal_from, positive
+from ccvae_pyro.components._normal import normal_from, positive, vector
 from ccvae_pyro.distributions.label_vector import (
     AffineBinary,
     AffineCategorical,
@@ -17,6 +17,7 @@ from ccvae_pyro.distributions.label_vector import (
     LabelGroup,
     LabelVector,
 )
+from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.labels import Binary, Categorical, Label
 
 
@@ -42,7 +43,7 @@ class DiagonalClassifier(nn.Module):
 
 
 class NestedClassifier(nn.Module):
-    r"""The classifier of a categorical label by nested dichotomies, each with a characteristic:
+    r"""The classifier of a categorical label by nested dichotomies, one characteristic for each:
 
     .. math:: \ell_j = a_j z_c^j + c_j .
 
@@ -110,8 +111,8 @@ class NetworkClassifier(nn.Module):
         self.features, self.head = features, LabelHead(labels)
 
     def forward(self, x: Tensor) -> dist.TorchDistribution:
-        q_y: dist.TorchDistribution = self.head(self.features(x))
-        return q_y
+        labels: dist.TorchDistribution = self.head(self.features(x))
+        return labels
 
 
 class LabelHead(nn.Module):
@@ -139,10 +140,7 @@ class LabelHead(nn.Module):
     def forward(self, features: Tensor) -> dist.TorchDistribution:
         """From shape ``(..., num_features)`` to labels of batch shape ``(...)``."""
         if all(isinstance(label, Binary) for label in self.labels):
-            q_y: dist.TorchDistribution = dist.Bernoulli(
-                logits=features, validate_args=False
-            ).to_event(1)
-            return q_y
+            return vector(dist.Bernoulli(logits=features, validate_args=False))
         blocks = zip(self.labels, features.split(self.sizes, -1), self.columns, strict=True)
         return LabelVector(
             [LabelGroup(_distribution(label, b), column[None]) for label, b, column in blocks]
@@ -157,12 +155,11 @@ def _num_parameters(label: Label) -> int:
 
 def _distribution(label: Label, features: Tensor) -> dist.TorchDistribution:
     """The distribution of one label, of batch shape ``(..., 1)``."""
-    fn: dist.TorchDistribution
     if isinstance(label, Categorical):
-        fn = dist.Categorical(logits=features[..., None, :], validate_args=False)
-    elif isinstance(label, Binary):
-        fn = dist.Bernoulli(logits=features, validate_args=False)
-    else:
-        unit = normal_from(features)
-        fn = dist.Normal(label.mean + label.std * unit.loc, label.std * unit.scale)
-    return fn
+        return dist.Categorical(logits=features[..., None, :], validate_args=False)
+    if isinstance(label, Binary):
+        distribution: dist.TorchDistribution = dist.Bernoulli(logits=features, validate_args=False)
+        return distribution
+    unit = normal_from(features)
+    loc, scale = label.mean + label.std * unit.loc, label.std * unit.scale
+    return FusedNormal(loc, scale, validate_args=False)

@@ -6,7 +6,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from ccvae_pyro.components._normal import normal_from
+from ccvae_pyro.components._normal import normal_from, vector
 from ccvae_pyro.distributions.bernoulli import LogitBernoulli
 from ccvae_pyro.distributions.laplace import SharedScaleLaplace
 
@@ -48,9 +48,8 @@ class BernoulliDecoder(nn.Module):
         self.event_dim = event_dim
 
     def forward(self, z: Tensor) -> dist.Independent:
-        pixels = LogitBernoulli(logits=_over_batch(self.features, z), validate_args=False)
-        p_x: dist.Independent = pixels.to_event(self.event_dim)
-        return p_x
+        logits = _over_batch(self.features, z)
+        return vector(LogitBernoulli(logits=logits, validate_args=False), self.event_dim)
 
 
 class GaussianDecoder(nn.Module):
@@ -64,12 +63,10 @@ class GaussianDecoder(nn.Module):
         self.features = features
 
     def forward(self, z: Tensor) -> dist.Independent:
-        p_x: dist.Independent = normal_from(self.features(z)).to_event(1)
-        return p_x
+        return vector(normal_from(self.features(z)))
 
 
 def _over_batch(network: nn.Module, z: Tensor) -> Tensor:
     """Applies a network that takes one batch dimension to ``z``, which may have several."""
-    output: Tensor = network(z.flatten(0, -2))
-    unflattened: Tensor = output.unflatten(0, z.shape[:-1])
-    return unflattened
+    images: Tensor = network(z.flatten(0, -2)).unflatten(0, z.shape[:-1])
+    return images

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccvae_pyro.components._normal import normal_from
+from ccvae_pyro.components._normal import normal_from, vector
 from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.labels import Binary, Categorical, Label
 from ccvae_pyro.networks import mlp
@@ -38,7 +38,7 @@ class GaussianEncoder(nn.Module):
         q_z = normal_from(self.features(x))
         blocks = (parameter.split(self.block_dims, -1) for parameter in (q_z.loc, q_z.scale))
         return tuple(
-            FusedNormal(loc, scale, validate_args=False).to_event(1)
+            vector(FusedNormal(loc, scale, validate_args=False))
             for loc, scale in zip(*blocks, strict=True)
         )
 
@@ -84,7 +84,7 @@ class LabelCode(nn.Module):
 
 
 class ConditionalEncoder(nn.Module):
-    r"""The posterior :math:`q(z \mid x, y)`, with one encoding of an image for all label values.
+    r"""The posterior :math:`q(z \mid x, y)`, which encodes an image once for all label values.
 
     :param features: a network from ``x`` to shape ``(batch, num_features)``.
     :param head: a network from label code and image features to shape ``(..., 2 * z_dim)``.
@@ -118,8 +118,7 @@ class LabelExperts(nn.Module):
         code = self.code(y)
         blocks = [code[..., self.code.latent_slice(i)] for i in range(len(self.networks))]
         features = [net(block) for net, block in zip(self.networks, blocks, strict=True)]
-        experts: dist.Independent = normal_from(torch.stack(features, dim=-2)).to_event(1)
-        return experts
+        return vector(normal_from(torch.stack(features, dim=-2)))
 
 
 def join(code: Tensor, features: Tensor) -> Tensor:

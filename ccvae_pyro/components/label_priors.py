@@ -6,6 +6,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from ccvae_pyro.components._normal import vector
 from ccvae_pyro.distributions.bernoulli import LogitBernoulli
 
 
@@ -25,10 +26,7 @@ class BernoulliLabelPrior(nn.Module):
         self.register_buffer("probs", probs)
 
     def forward(self) -> dist.Independent:
-        p_y: dist.Independent = LogitBernoulli(
-            logits=self.probs.logit(), validate_args=False
-        ).to_event(1)
-        return p_y
+        return vector(LogitBernoulli(logits=self.probs.logit(), validate_args=False))
 
 
 class CategoricalLabelPrior(nn.Module):

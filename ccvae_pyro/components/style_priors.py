@@ -6,6 +6,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from ccvae_pyro.components._normal import vector
 from ccvae_pyro.distributions.normal import FusedNormal
 
 
@@ -23,6 +24,4 @@ class StandardNormal(nn.Module):
         self.register_buffer("scale", torch.ones(dim))
 
     def forward(self) -> dist.Independent:
-        normal = FusedNormal(self.loc, self.scale, validate_args=False)
-        p_z_style: dist.Independent = normal.to_event(1)
-        return p_z_style
+        return vector(FusedNormal(self.loc, self.scale, validate_args=False))

@@ -22,8 +22,8 @@ def find_quantile(slope: Tensor, offset: Tensor, grid: TiltedGrid, probability: 
     """
     slope, offset = (array.expand_as(probability) for array in (slope, offset))
     flat = probability.reshape(-1, len(grid.slope))
-    quantile: Tensor = _Quantile.apply(slope, offset, grid, flat)
-    return quantile
+    find_quantile: Tensor = _Quantile.apply(slope, offset, grid, flat)
+    return find_quantile
 
 
 class _Quantile(Function):

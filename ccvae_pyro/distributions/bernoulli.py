@@ -60,5 +60,5 @@ class _LogSigmoid(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (t,) = ctx.saved_tensors
-        by_logit: Tensor = gradient * t.neg().sigmoid_()
-        return by_logit
+        backward: Tensor = gradient * t.neg().sigmoid_()
+        return backward

@@ -9,7 +9,14 @@ import pyro.distributions as dist
 import torch
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
-from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
+from torch.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    Independent,
+    Normal,
+    kl_divergence,
+)
 from torch.distributions.utils import lazy_property
 
 from ccvae_pyro.distributions.bernoulli import LogitBernoulli, log_sigmoid
@@ -64,21 +71,21 @@ class LabelVector(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of all labels together, shape ``batch_shape``."""
-        log_probs: list[Tensor] = [
+        log_probs = [
             group.distribution.log_prob(group.labels(value)).sum(-1) for group in self.groups
         ]
-        return sum(log_probs[1:], start=log_probs[0])
+        log_prob: Tensor = sum(log_probs[1:], start=log_probs[0])
+        return log_prob
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
-        samples: list[Tensor] = [
-            group.distribution.sample(torch.Size(sample_shape)) for group in self.groups
-        ]
+        shape, first = torch.Size(sample_shape), self.groups[0].distribution
+        y: Tensor
         if self.groups[0].columns is None:
-            return samples[0]
-        shape = torch.Size(sample_shape) + self.batch_shape + self.event_shape
-        y = samples[0].new_empty(shape, dtype=_parameter(self.groups[0].distribution).dtype)
-        for group, sample in zip(self.groups, samples, strict=True):
-            y[..., group.columns] = sample.to(y)
+            y = first.sample(shape)
+            return y
+        y = _parameter(first).new_empty(shape + self.batch_shape + self.event_shape)
+        for group in self.groups:
+            y[..., group.columns] = group.distribution.sample(shape).to(y)
         return y
 
     def expand(self, batch_shape: Size, _instance: Any = None) -> LabelVector:
@@ -323,8 +330,23 @@ def class_log_probs(fn: Any) -> Tensor:
     """The log-probability of every class, along a new dimension on the left."""
     if isinstance(fn, Bernoulli):
         return torch.stack([log_sigmoid(-fn.logits), log_sigmoid(fn.logits)])
-    log_probs: Tensor = fn.logits.movedim(-1, 0)
-    return log_probs
+    class_log_probs: Tensor = fn.logits.movedim(-1, 0)
+    return class_log_probs
+
+
+def label_divergence(q_y: Any, p_y: Any) -> Tensor:
+    """The KL divergence between label vectors of the same kinds, of their batch shape."""
+    pairs = zip(label_groups(q_y), label_groups(p_y), strict=True)
+    terms = [_divergence(q.distribution, p.distribution) for q, p in pairs]
+    return sum(terms[1:], start=terms[0])
+
+
+def _divergence(q: Any, p: Any) -> Tensor:
+    if isinstance(q, Normal):
+        kl: Tensor = kl_divergence(q, p)
+        return kl.sum(-1)
+    log_q = class_log_probs(q)
+    return (log_q.exp() * (log_q - class_log_probs(p))).sum((0, -1))
 
 
 def num_classes_of(fn: Any) -> int:

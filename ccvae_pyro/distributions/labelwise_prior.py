@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 from torch.distributions.utils import lazy_property
 
+from ccvae_pyro.distributions.label_vector import class_log_probs, label_groups, num_classes_of
 from ccvae_pyro.distributions.nested_categorical import Size
 from ccvae_pyro.distributions.normal import FusedNormal
+from ccvae_pyro.errors import NotFactorizedError
 
 
 class ClassFactors(NamedTuple):
@@ -32,11 +34,16 @@ class ClassFactors(NamedTuple):
     def log_prob(self, z_c: Tensor) -> Tensor:
         """The log-density of every factor, shape ``(num_classes, ..., num_labels)``."""
         z = z_c[..., None] if self.latents is None else z_c[..., self.latents]
+        log_prob: Tensor
         if isinstance(self.distribution, Normal):
-            log_prob: Tensor = self.distribution.log_prob(z.unsqueeze(-3)).sum(-1)
+            log_prob = self.distribution.log_prob(z.unsqueeze(-3)).sum(-1)
         else:
             log_prob = self.distribution.log_prob(z[..., 0].unsqueeze(-2))
         return log_prob.movedim(-2, 0)
+
+    def expected_log_prob(self, q_y: Any, z_c: Tensor) -> Tensor:
+        """The expected log-density under labels' probabilities, summed over labels."""
+        return (class_log_probs(q_y).exp() * self.log_prob(z_c)).sum((0, -1))
 
 
 class AffineFactors(NamedTuple):
@@ -67,6 +74,12 @@ class AffineFactors(NamedTuple):
         z = z_c[..., None] if self.latents is None else z_c[..., self.latents]
         log_prob: Tensor = self.given(y).log_prob(z).sum(-1)
         return log_prob
+
+    def expected_log_prob(self, q_y: Any, z_c: Tensor) -> Tensor:
+        """The expected log-density under Normal labels, summed over labels."""
+        spread = q_y.variance[..., None] * (self.slope / self.scale) ** 2 / 2
+        expected_log_prob: Tensor = (self.log_prob(z_c, q_y.mean) - spread.sum(-1)).sum(-1)
+        return expected_log_prob
 
 
 Factors = ClassFactors | AffineFactors
@@ -131,6 +144,21 @@ class LabelwisePrior(TorchDistribution):
             fn = FusedNormal(fn.loc[..., None], fn.scale[..., None], validate_args=False)
         return (ClassFactors(fn),)
 
+    def expected_log_prob(self, q_y: Any, z_c: Tensor) -> Tensor:
+        r"""The expected log-density under a label vector,
+        :math:`\mathbb{E}_{q(y)}[\log p(z_c \mid y)]`.
+
+        :param q_y: independent labels of the same kinds.
+        :param z_c: latents, shape ``(..., num_latents)``.
+        :returns: shape ``(...)``.
+        :raises NotFactorizedError: if the kinds of labels differ.
+        """
+        factors, groups = self.given_each_value, label_groups(q_y)
+        check_kinds(q_y, factors)
+        pairs = zip(factors, groups, strict=True)
+        terms = [each.expected_log_prob(group.distribution, z_c) for each, group in pairs]
+        return sum(terms[1:], start=terms[0])
+
     @property
     def mean(self) -> Tensor:
         mean: Tensor = self.at_y.mean
@@ -146,13 +174,14 @@ class LabelwisePrior(TorchDistribution):
         return log_prob
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
-        sample: Tensor = self.at_y.sample(torch.Size(sample_shape))
-        return sample
+        samples: Tensor = self.at_y.sample(torch.Size(sample_shape))
+        return samples
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
-        # A sample with a pathwise gradient, if the distribution at y has one.
-        sample: Tensor = self.at_y(torch.Size(sample_shape))
-        return sample
+        samples: Tensor = self.at_y(
+            torch.Size(sample_shape)
+        )  # pathwise, if the distribution at y is
+        return samples
 
     def expand(self, batch_shape: Size, _instance: Any = None) -> LabelwisePrior:
         if torch.Size(batch_shape) == self.batch_shape:
@@ -160,6 +189,20 @@ class LabelwisePrior(TorchDistribution):
         y = self.y.expand(*batch_shape, -1)
         return LabelwisePrior(
             self.given, y, self.factors, self.event_shape[0], validate_args=self._validate_args
+        )
+
+
+def check_kinds(fn: Any, factors: Sequence[Factors]) -> None:
+    """Makes sure that labels and factors are of the same kinds.
+
+    :raises NotFactorizedError: if not.
+    """
+    kinds = [num_classes_of(group.distribution) for group in label_groups(fn)]
+    given = [0 if isinstance(f, AffineFactors) else f.distribution.batch_shape[0] for f in factors]
+    if kinds != given:
+        raise NotFactorizedError(
+            "labels and the factors of their conditional prior differ in kind: labels have "
+            f"{kinds} classes, 0 for a continuous label, and factors {given}"
         )
 
 

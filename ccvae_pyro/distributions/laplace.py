@@ -57,9 +57,8 @@ class SharedScaleLaplace(TorchDistribution):
         return -torch.addcdiv(constant, distance, self.scale)
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
-        laplace = dist.Laplace(self.loc, self.scale)
-        sample: Tensor = laplace.rsample(torch.Size(sample_shape))
-        return sample
+        samples: Tensor = dist.Laplace(self.loc, self.scale).rsample(torch.Size(sample_shape))
+        return samples
 
     def expand(
         self, batch_shape: Size, _instance: SharedScaleLaplace | None = None

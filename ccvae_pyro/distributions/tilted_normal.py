@@ -94,8 +94,11 @@ class TiltedNormal(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        normal: Tensor = Normal(self.loc, self.scale, validate_args=False).log_prob(value)
-        return normal + F.logsigmoid(self.slope * value + self.offset) - self.log_normalizer
+        normal = Normal(self.loc, self.scale, validate_args=False).log_prob(value)
+        log_prob: Tensor = (
+            normal + F.logsigmoid(self.slope * value + self.offset) - self.log_normalizer
+        )
+        return log_prob
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
         shape = self._extended_shape(torch.Size(sample_shape))

@@ -32,6 +32,8 @@ class CCVAE(ImageModel):
     :param labels: descriptions of the labels, in the order of the columns of ``y``: interventions
         find a label by its name. By default, all labels are binary.
     :param label_names: the names of binary labels, in place of ``labels``.
+    :raises ValueError: if a part is no module, or a prior has another event shape than its
+        contract in :mod:`ccvae_pyro.components.protocols` says.
     """
 
     def __init__(
@@ -46,8 +48,17 @@ class CCVAE(ImageModel):
         *,
         label_names: Sequence[str] = (),
     ) -> None:
+        parts = {
+            "encoder": encoder, "decoder": decoder, "classifier": classifier,
+            "conditional_prior": conditional_prior, "style_prior": style_prior,
+            "label_prior": label_prior,
+        }  # fmt: skip
+        for name, part in parts.items():
+            if not isinstance(part, nn.Module):
+                raise ValueError(f"{name} must be a module (nn.Module), got {type(part).__name__}")
+        _check_event(style_prior(), "style_prior", "num_style")
+        num_labels = _check_event(label_prior(), "label_prior", "num_labels", len(labels))
         if not labels:
-            (num_labels,) = label_prior().event_shape
             labels = binaries(label_names or [str(i) for i in range(num_labels)])
         super().__init__(labels)
         self.encoder = encoder
@@ -129,6 +140,17 @@ class CCVAE(ImageModel):
         mean, std = moments(self.conditional_prior(self.label_vector_with(index, value)))
         block = self.latent_slice(index)
         return mean[block], std[block]
+
+
+def _check_event(fn: TorchDistribution, name: str, size: str, num_wanted: int = 0) -> int:
+    """The size of a prior's event, which has to be a vector, of a given size if there is one."""
+    shape = tuple(fn.event_shape)
+    if len(shape) != 1 or (num_wanted and shape != (num_wanted,)):
+        raise ValueError(
+            f"{name} must return a distribution of event shape ({num_wanted or size},), as "
+            f"Normal(...).to_event(1) has, got {type(fn).__name__} of event shape {shape}"
+        )
+    return shape[0]
 
 
 def with_bayes_classifier(ccvae: CCVAE) -> CCVAE:

@@ -28,11 +28,11 @@ class Network(nn.Sequential):
         if x.dim() == 4:
             x = x.to(memory_format=torch.channels_last)
         if self.autocast_dtype is None:
-            output: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
-            return output
+            features: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+            return features
         with torch.autocast(x.device.type, dtype=self.autocast_dtype):
-            output = super().forward(x).to(x.dtype)  # type: ignore[no-untyped-call]
-            return output
+            features = super().forward(x)  # type: ignore[no-untyped-call]
+        return features.to(x.dtype)
 
 
 class ToImage(nn.Module):
@@ -57,11 +57,10 @@ class ToPoint(nn.Conv2d):
 class FromPoint(nn.ConvTranspose2d):
     """The mirror image of :class:`ToPoint`: from one point to an image of the kernel's size."""
 
-    bias: Tensor  # never None here
+    bias: nn.Parameter
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        flat = x.flatten(1) @ self.weight.flatten(1)
-        image: Tensor = flat.unflatten(1, self.weight.shape[1:])
+        image: Tensor = (x.flatten(1) @ self.weight.flatten(1)).unflatten(1, self.weight.shape[1:])
         image = image + self.bias.to(image.dtype)[:, None, None]
         return image.contiguous(memory_format=torch.channels_last)
 
@@ -69,11 +68,10 @@ class FromPoint(nn.ConvTranspose2d):
 class Upsample(nn.ConvTranspose2d):
     """A transposed convolution whose bias is added in a separate operation.
 
-    If the bias is part of the convolution, oneDNN takes as long for its gradient as for that of
-    the weights.
+    The gradient of a bias inside of it was measured to take oneDNN as long as that of the weights.
     """
 
-    bias: Tensor  # never None here
+    bias: nn.Parameter
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         geometry: Any = (self.stride, self.padding, self.output_padding)
@@ -89,7 +87,7 @@ class ToPixels(nn.ConvTranspose2d):
     which is faster than one with few channels.
     """
 
-    bias: Tensor  # never None here
+    bias: nn.Parameter
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 4, stride=2, padding=1)
@@ -97,10 +95,10 @@ class ToPixels(nn.ConvTranspose2d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         taps = self.weight.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # in, out, row, a, column, b
         kernel = taps.flip(2, 4).permute(3, 5, 1, 0, 2, 4).flatten(0, 2)
-        squares = F.conv2d(x, kernel, self.bias.repeat(4), padding=1).permute(0, 2, 3, 1)
-        rows: Tensor = squares.unflatten(-1, (2, 2, -1))
-        rows = rows.transpose(2, 3).flatten(3, 4).flatten(1, 2)
-        return rows[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
+        squares: Tensor = F.conv2d(x, kernel, self.bias.repeat(4), padding=1).permute(0, 2, 3, 1)
+        rows = squares.unflatten(-1, (2, 2, -1)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
+        image: Tensor = rows[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
+        return image
 
 
 def set_precision(module: nn.Module, dtype: torch.dtype) -> None:

@@ -68,20 +68,10 @@ class LabelPosterior:
         :param p_y: the label prior.
         :param factors: those of the conditional prior.
         """
-        # Posteriors and factors are of the same kinds of labels, see check_kinds.
         parts: Any = zip(self.posteriors, label_groups(p_y), factors, strict=True)
-        terms: list[LabelTerms] = [
-            posterior.terms(group.distribution, f) for posterior, group, f in parts
-        ]
-        if len(terms) == 1:
-            return terms[0]
-        entropies = [term.entropy for term in terms if term.entropy is not None]
-        return LabelTerms(
-            log_p_y=_sum([term.log_p_y for term in terms]),
-            kl=_sum([term.kl for term in terms]),
-            log_q_y_x=_sum([term.log_q_y_x for term in terms]),
-            entropy=_sum(entropies) if entropies else None,
-        )
+        terms = [posterior.terms(group.distribution, f) for posterior, group, f in parts]
+        columns: Any = zip(*terms, strict=True)
+        return terms[0] if len(terms) == 1 else LabelTerms(*map(_sum, columns))
 
 
 def _posterior(
@@ -162,7 +152,7 @@ class ClassPosterior:
             z_c = self.tilted.rsample()
         else:
             noise = clamp_probs(torch.rand_like(self.read.loc))
-            z_c = self.read.icdf(noise)
+            z_c = self.read.icdf(noise)  # type: ignore[no-untyped-call]
             if self.any_known:
                 sides = self.tilted.icdf(noise.expand(2, 1, *noise.shape)).squeeze(1)
                 z_c = _by_sign(self.sign, sides, z_c)
@@ -291,8 +281,10 @@ class ConjugatePosterior:
         )
 
 
-def _sum(terms: list[Tensor]) -> Tensor:
-    return sum(terms[1:], start=terms[0])
+def _sum(terms: Sequence[Tensor | None]) -> Any:
+    """The sum of those that are there."""
+    given = [term for term in terms if term is not None]
+    return sum(given[1:], start=given[0]) if given else None
 
 
 def divergence(q: Distribution, p: Distribution) -> Tensor:

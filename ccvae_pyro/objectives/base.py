@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -17,11 +17,8 @@ from pyro.util import check_model_guide_match, check_site_shape, warn_if_nan
 from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.label_vector import label_groups, num_classes_of
-from ccvae_pyro.distributions.labelwise_prior import AffineFactors, Factors
-from ccvae_pyro.errors import NotFactorizedError
 
-Model = Callable[..., Any]  # a model or a guide, with sample statements of Pyro
+Sites = dict[str, Any]  # of a trace, by name
 
 
 class TensorELBO(Trace_ELBO):
@@ -33,10 +30,15 @@ class TensorELBO(Trace_ELBO):
     Subclasses give the loss of two traces as ``_differentiable_loss_particle``.
     """
 
-    def loss_and_grads(self, model: Model, guide: Model, *args: Any, **kwargs: Any) -> Any:
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+
+    def loss_and_grads(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
         """Returns the loss, and adds its gradient to that of the parameters."""
         total: Any = 0.0
-        for traces in self._get_traces(model, guide, args, kwargs):
+        for traces in self._pairs(model, guide, args, kwargs):
             loss, surrogate = self._differentiable_loss_particle(*traces)
             if surrogate.requires_grad:
                 (surrogate / self.num_particles).backward(retain_graph=self.retain_graph)
@@ -46,26 +48,34 @@ class TensorELBO(Trace_ELBO):
         number: Any = float(total)
         return warn_if_nan(number, "loss")
 
-    def differentiable_loss(self, model: Model, guide: Model, *args: Any, **kwargs: Any) -> Any:
+    def differentiable_loss(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
         """Returns the loss as a tensor with a gradient."""
         total: Any = 0.0
-        for traces in self._get_traces(model, guide, args, kwargs):
+        for traces in self._pairs(model, guide, args, kwargs):
             loss, surrogate = self._differentiable_loss_particle(*traces)
             total = total + (loss + (surrogate - surrogate.detach())) / self.num_particles
         return total
 
     @torch.no_grad()
-    def loss(self, model: Model, guide: Model, *args: Any, **kwargs: Any) -> float:
+    def loss(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> float:
         """Returns the loss as a number."""
         return float(self.differentiable_loss(model, guide, *args, **kwargs))
 
     def _differentiable_loss_particle(
-        self, model_trace: Any, guide_trace: Any
+        self, model_trace: Trace, guide_trace: Trace
     ) -> tuple[Any, Tensor]:
-        loss_and_surrogate: tuple[Any, Tensor] = super()._differentiable_loss_particle(  # type: ignore[no-untyped-call]
-            model_trace, guide_trace
-        )
-        return loss_and_surrogate
+        """The loss of two traces, and what has its gradient."""
+        losses: Any = super()._differentiable_loss_particle  # untyped
+        loss, surrogate = losses(model_trace, guide_trace)
+        return loss, surrogate
+
+    def _pairs(self, *args: Any) -> Iterator[tuple[Trace, Trace]]:
+        """The traces of model and guide, for each particle."""
+        yield from self._get_traces(*args)  # type: ignore[no-untyped-call]
 
     def _check(self, model_trace: Trace, guide_trace: Trace) -> None:
         """Has Pyro compare the sites of model and guide, where it validates."""
@@ -136,21 +146,15 @@ def log_prob(site: Any, shape: torch.Size) -> Tensor:
 
     :raises ValueError: if the site lies outside of the labels' plates.
     """
-    if "log_prob" not in site:
-        unscaled = site["fn"].log_prob(site["value"])
-        site["log_prob"] = scaled(unscaled, site)
-        if is_validation_enabled():
-            check_site_shape(site, len(shape))
-    value: Tensor = site["log_prob"]
-    if value.shape == shape:
-        return value
-    try:
-        return value.sum_to_size(shape)
-    except RuntimeError as error:
+    site["log_prob"] = value = scaled(site["fn"].log_prob(site["value"]), site)
+    if is_validation_enabled():
+        check_site_shape(site, len(shape))
+    if value.shape[value.dim() - len(shape) :] != shape:
         raise ValueError(
             f"each image has a weight of its own, but {site['name']!r}, of shape "
             f"{tuple(value.shape)}, is outside of the plates of 'y', {tuple(shape)}"
-        ) from error
+        )
+    return value.sum_to_size(shape)
 
 
 def log_joint(trace: Trace, shape: torch.Size, *but: str) -> Tensor:
@@ -161,31 +165,15 @@ def log_joint(trace: Trace, shape: torch.Size, *but: str) -> Tensor:
 
 def scaled(term: Tensor, site: Any) -> Tensor:
     """A term of a bound, scaled and masked as the site that it belongs to."""
-    result: Tensor = scale_and_mask(term, site["scale"], site["mask"])
-    return result
+    scaled: Tensor = scale_and_mask(term, site["scale"], site["mask"])
+    return scaled
 
 
 def run_model(
-    model: Model, guide_trace: Trace, args: tuple[Any, ...], kwargs: dict[str, Any]
+    model: Callable[..., Any], guide_trace: Trace, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Trace:
     """Traces a model whose latents have the guide's values."""
     return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs)
-
-
-def check_kinds(q_y: Any, p_y: Any, factors: Sequence[Factors]) -> None:
-    """Makes sure that guide, label prior and conditional prior have labels of the same kinds.
-
-    :raises NotFactorizedError: if not.
-    """
-    of_guide, of_prior = (
-        [num_classes_of(group.distribution) for group in label_groups(fn)] for fn in (q_y, p_y)
-    )
-    given = [0 if isinstance(f, AffineFactors) else f.distribution.batch_shape[0] for f in factors]
-    if not of_guide == of_prior == given:
-        raise NotFactorizedError(
-            "guide, label prior and conditional prior have labels of different kinds: the numbers "
-            f"of classes, 0 for a continuous label, are {of_guide}, {of_prior} and {given}"
-        )
 
 
 def check_pathwise(guide_trace: Trace) -> None:

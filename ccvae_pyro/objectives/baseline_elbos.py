@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pyro.infer import ELBO, Trace_ELBO, TraceEnum_ELBO
 from pyro.poutine import Trace
 from torch import Tensor
 
-from ccvae_pyro.objectives.base import Model, TensorELBO, scaled
+from ccvae_pyro.objectives.base import TensorELBO, scaled
 from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
 
 
@@ -26,17 +26,23 @@ class SumOfELBOs(Trace_ELBO):
         """Each ELBO, and the arguments that it calls model and guide with."""
         raise NotImplementedError
 
-    def loss(self, model: Model, guide: Model, *args: Any, **kwargs: Any) -> float:
+    def loss(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> float:
         """The negative sum of ELBOs as a number."""
         terms: Any = self.terms(*args, **kwargs)
         return float(sum(elbo.loss(model, guide, *arguments) for elbo, arguments in terms))
 
-    def loss_and_grads(self, model: Model, guide: Model, *args: Any, **kwargs: Any) -> Any:
+    def loss_and_grads(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
         """The negative sum of ELBOs; adds its gradient to that of the parameters."""
         terms: Any = self.terms(*args, **kwargs)
         return sum(elbo.loss_and_grads(model, guide, *arguments) for elbo, arguments in terms)
 
-    def differentiable_loss(self, model: Model, guide: Model, *args: Any, **kwargs: Any) -> Any:
+    def differentiable_loss(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
         """The negative sum of ELBOs as a differentiable tensor."""
         terms: Any = self.terms(*args, **kwargs)
         return sum(elbo.differentiable_loss(model, guide, *arguments) for elbo, arguments in terms)
@@ -91,7 +97,7 @@ class _LabeledM2_ELBO(TensorELBO):
     r""":math:`\mathcal{L}(x, y) + \alpha \log q_\varphi(y \mid x)`."""
 
     def __init__(self, classification_weight: float, *, max_plate_nesting: int) -> None:
-        super().__init__(max_plate_nesting=max_plate_nesting)  # type: ignore[no-untyped-call]
+        super().__init__(max_plate_nesting=max_plate_nesting)
         self.classification_weight = classification_weight
 
     def _differentiable_loss_particle(

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from pyro import poutine
 from pyro.infer.util import is_validation_enabled
 from pyro.poutine import Trace
 from torch import Tensor
-from torch.distributions import Normal
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.label_vector import class_log_probs, label_groups
-from ccvae_pyro.distributions.labelwise_prior import (
-    AffineFactors,
-    Factors,
-    LabelwisePrior,
-)
-from ccvae_pyro.objectives._sampling import MarginalSamples, find_missing
+from ccvae_pyro.distributions.label_vector import label_divergence
+from ccvae_pyro.distributions.labelwise_prior import LabelwisePrior
+from ccvae_pyro.objectives._label_marginal import MarginalSamples, find_missing
 from ccvae_pyro.objectives.base import (
     GivenLabels,
-    Model,
+    Sites,
     TensorELBO,
-    check_kinds,
     check_pathwise,
     log_joint,
     log_prob,
@@ -104,7 +98,7 @@ class CCVAE_ELBO(TensorELBO):
     ) -> None:
         if num_label_samples < 1:
             raise ValueError(f"num_label_samples must be at least 1, got {num_label_samples}")
-        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)  # type: ignore[no-untyped-call]
+        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)
         self.num_label_samples = num_label_samples
         self.stop_gradient = stop_gradient
         self.share_sample = share_sample
@@ -113,7 +107,11 @@ class CCVAE_ELBO(TensorELBO):
         self._has_warned = False
 
     def _get_trace(
-        self, model: Model, guide: Model, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        model: Callable[..., Any],
+        guide: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> tuple[Trace, Trace]:
         y = kwargs.get("y", args[1] if len(args) > 1 else None)
         is_missing, are_all_missing = (None, True) if y is None else find_missing(y)
@@ -139,45 +137,42 @@ class CCVAE_ELBO(TensorELBO):
     def _differentiable_loss_particle(
         self, model_trace: Trace, guide_trace: Trace
     ) -> tuple[Any, Tensor]:
-        node: Any = guide_trace.nodes["labels"]
-        labels, given = node["value"]
-        shape = labels.y.shape[:-1]
-        # log p(x, z) - log q(z | x), but for the terms of the model that depend on labels.
+        of_guide, of_model = cast(Sites, guide_trace.nodes), cast(Sites, model_trace.nodes)
+        labels, given = of_guide["labels"]["value"]
+        shape, q_y, p_y = labels.y.shape[:-1], of_guide["y"], of_model["y"]
+        priors = [of_model[name] for name in given.dependent]
+        are_labelwise = all(isinstance(prior["fn"], LabelwisePrior) for prior in priors)
+        can_sum_out = given.should_mark and are_labelwise
+        # log p(x, z) - log q(z | x), first without what depends on labels, then with it.
         log_ratio = log_joint(model_trace, shape, "y", *given.dependent)
         log_ratio = log_ratio - log_joint(guide_trace, shape, "y")
-        sum_out = given.should_mark and _are_labelwise(model_trace, given.dependent)
-        if labels.num_samples or not sum_out:
-            at_y = [log_prob(model_trace.nodes[name], shape) for name in given.dependent]
-            log_ratio_y = sum(at_y, start=log_ratio)
-            log_p_y = log_prob(model_trace.nodes["y"], shape)
+        if labels.num_samples or not can_sum_out:
+            log_ratio_y = sum((log_prob(prior, shape) for prior in priors), start=log_ratio)
+            log_p_y = log_prob(p_y, shape)
 
         if labels.num_samples:
-            elbo = labeled = self._labeled(log_ratio_y, log_p_y, labels, guide_trace.nodes["y"])
+            elbo = self._labeled(log_ratio_y, log_p_y, labels, q_y)
         if labels.is_missing is not None:
-            if sum_out:
-                unlabeled = log_ratio + _expected_label_terms(
-                    labels.q_y, model_trace, given.dependent
-                )
+            if can_sum_out:
+                unlabeled = _summed(log_ratio, labels, priors, p_y)
             else:
-                unlabeled = _sampled(log_ratio_y + log_p_y, labels, guide_trace.nodes["y"])
-            elbo = unlabeled
-            if labels.num_samples:
-                elbo = torch.where(labels.is_missing, unlabeled, labeled)
+                unlabeled = _sampled(log_ratio_y + log_p_y, labels, q_y)
+            both = labels.num_samples > 0
+            elbo = torch.where(labels.is_missing, unlabeled, elbo) if both else unlabeled
         loss = -elbo.sum()
         return loss.detach(), loss
 
     def _labeled(
-        self, log_ratio: Tensor, log_p_y: Tensor, labels: MarginalSamples, site: Any
+        self, log_ratio: Tensor, log_p_y: Tensor, labels: MarginalSamples, q_y: Any
     ) -> Tensor:
         """Eq. (4), for each image."""
         log_weight = labels.log_q_y_z - labels.log_q_y_x
         if labels.is_missing is not None:  # for the sake of the gradient of images without labels
             log_weight = log_weight.masked_fill(labels.is_missing, 0.0)
-        weighted = log_weight.exp() * (log_ratio - scaled(labels.log_q_y_z, site))
+        weighted = log_weight.exp() * (log_ratio - scaled(labels.log_q_y_z, q_y))
         self._warn_if_unlearning(weighted, labels.is_missing)
-        coefficient = 1 + self.classification_weight
-        log_q_y_x = scaled(labels.log_q_y_x, site)
-        return torch.add(weighted + log_p_y, log_q_y_x, alpha=coefficient)
+        log_q_y_x = scaled(labels.log_q_y_x, q_y)
+        return torch.add(weighted + log_p_y, log_q_y_x, alpha=1 + self.classification_weight)
 
     @torch.no_grad()
     def _warn_if_unlearning(self, weighted: Tensor, is_missing: Tensor | None) -> None:
@@ -198,48 +193,17 @@ class CCVAE_ELBO(TensorELBO):
             )
 
 
-def _sampled(log_joint: Tensor, labels: MarginalSamples, site: Any) -> Tensor:
+def _summed(log_ratio: Tensor, labels: MarginalSamples, priors: list[Any], p_y: Any) -> Tensor:
+    """Eq. (5), for each image: the sum over labels is a divergence and an expectation."""
+    elbo = log_ratio - scaled(label_divergence(labels.q_y, p_y["fn"]), p_y)
+    for prior in priors:
+        expected = prior["fn"].expected_log_prob(labels.q_y, prior["value"])
+        elbo = elbo + scaled(expected, prior)
+    return elbo
+
+
+def _sampled(log_joint: Tensor, labels: MarginalSamples, q_y: Any) -> Tensor:
     """Eq. (5) at sampled labels, with the gradient of a score function."""
-    log_q_y_z = scaled(labels.log_q_y, site)
-    elbo = log_joint - log_q_y_z.detach()
+    elbo = log_joint - scaled(labels.log_q_y, q_y).detach()
     score = labels.log_q_y * elbo.detach()
     return elbo + (score - score.detach())
-
-
-def _expected_label_terms(q_y: Any, model_trace: Trace, dependent: Sequence[str]) -> Tensor:
-    r"""The sum over labels of Eq. (5), :math:`\mathbb{E}_{q(y \mid z_c)}[\cdot]`, per image."""
-    p_y: Any = model_trace.nodes["y"]
-    q_groups = [group.distribution for group in label_groups(q_y)]
-    p_groups = [group.distribution for group in label_groups(p_y["fn"])]
-    log_ratios = [_expected_log_ratio(q, p) for q, p in zip(q_groups, p_groups, strict=True)]
-    total = scaled(sum(log_ratios[1:], start=log_ratios[0]), p_y)
-    for name in dependent:
-        site: Any = model_trace.nodes[name]
-        factors = site["fn"].given_each_value
-        check_kinds(q_y, p_y["fn"], factors)
-        for q, of_label in zip(q_groups, factors, strict=True):
-            total = total + scaled(_expected_log_prob(q, of_label, site["value"]), site)
-    return total
-
-
-def _expected_log_ratio(q: Any, p: Any) -> Tensor:
-    r""":math:`\mathbb{E}_q[\log p(y) - \log q(y)]`, summed over labels."""
-    if isinstance(q, Normal):
-        log_ratio = p.log_prob(q.mean) - q.variance / (2 * p.variance) + q.entropy()
-        total: Tensor = log_ratio.sum(-1)
-        return total
-    log_q = class_log_probs(q)
-    return (log_q.exp() * (class_log_probs(p) - log_q)).sum((0, -1))
-
-
-def _expected_log_prob(q: Any, factors: Factors, z_c: Tensor) -> Tensor:
-    r""":math:`\mathbb{E}_q[\log p(z_c \mid y)]`, summed over labels."""
-    if isinstance(factors, AffineFactors):  # a Normal whose mean varies by the label's variance
-        spread: Tensor = q.variance[..., None] * (factors.slope / factors.scale) ** 2 / 2
-        return (factors.log_prob(z_c, q.mean) - spread.sum(-1)).sum(-1)
-    return (class_log_probs(q).exp() * factors.log_prob(z_c)).sum((0, -1))
-
-
-def _are_labelwise(model_trace: Trace, names: Sequence[str]) -> bool:
-    fns = [model_trace.nodes[name]["fn"] for name in names]
-    return all(isinstance(fn, LabelwisePrior) for fn in fns)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from pyro import poutine
 from pyro.poutine import Trace
@@ -11,15 +12,14 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ccvae_pyro.distributions.label_vector import AffineLabels, missing_labels
-from ccvae_pyro.distributions.labelwise_prior import LabelwisePrior, is_vector_of
+from ccvae_pyro.distributions.labelwise_prior import LabelwisePrior, check_kinds, is_vector_of
 from ccvae_pyro.errors import NotFactorizedError
 from ccvae_pyro.objectives._posterior import LabelPosterior, divergence
 from ccvae_pyro.objectives.base import (
     GivenLabels,
     HandOn,
-    Model,
+    Sites,
     TensorELBO,
-    check_kinds,
     run_model,
     samples,
     scaled,
@@ -80,7 +80,7 @@ class ExactCCVAE_ELBO(TensorELBO):
         max_plate_nesting: int = 1,
         **kwargs: Any,
     ) -> None:
-        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)  # type: ignore[no-untyped-call]
+        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)
         self.classification_weight = classification_weight
         self.consistency_weight = consistency_weight
         if consistency_weight and self.vectorize_particles and self.num_particles > 1:
@@ -90,7 +90,11 @@ class ExactCCVAE_ELBO(TensorELBO):
             )
 
     def _get_trace(
-        self, model: Model, guide: Model, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        model: Callable[..., Any],
+        guide: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> tuple[Trace, Trace]:
         reader = _GuideReader(self.max_plate_nesting)
         guide_trace = poutine.trace(reader(guide)).get_trace(*args, **kwargs)
@@ -104,7 +108,8 @@ class ExactCCVAE_ELBO(TensorELBO):
         self._check(model_trace, guide_trace)
         factors = _factors(model_trace, given.dependent, name)
         p_y = model_trace.nodes["y"]["fn"]
-        check_kinds(q_y, p_y, factors)
+        for labels in (q_y, p_y):
+            check_kinds(labels, factors)
         terms = posterior.terms(p_y, factors)
         # A node of another type than "sample": whatever sums over a trace passes it by.
         guide_trace.add_node("terms", name="terms", type="value", value=(name, terms))
@@ -118,9 +123,9 @@ class ExactCCVAE_ELBO(TensorELBO):
     def _differentiable_loss_particle(
         self, model_trace: Trace, guide_trace: Trace
     ) -> tuple[Tensor, Tensor]:
-        node: Any = guide_trace.nodes["terms"]
-        name, terms = node["value"]
-        q_y, q_z_c, p_y = (guide_trace.nodes["y"], guide_trace.nodes[name], model_trace.nodes["y"])
+        of_guide, of_model = cast(Sites, guide_trace.nodes), cast(Sites, model_trace.nodes)
+        name, terms = of_guide["terms"]["value"]
+        q_y, q_z_c, p_y = of_guide["y"], of_guide[name], of_model["y"]
         of_q_y = self.classification_weight * terms.log_q_y_x
         if terms.entropy is not None:
             of_q_y = of_q_y + terms.entropy
@@ -132,8 +137,7 @@ class ExactCCVAE_ELBO(TensorELBO):
                 elbo = _add(elbo, scaled(site["fn"].log_prob(site["value"]), site))
         loss = -elbo.sum()
         if self.consistency_weight:
-            consistency: Any = guide_trace.nodes["consistency"]
-            loss = loss - self.consistency_weight * consistency["value"]
+            loss = loss - self.consistency_weight * of_guide["consistency"]["value"]
         return loss.detach(), loss
 
 
@@ -219,7 +223,7 @@ def _add(total: Tensor, term: Tensor) -> Tensor:
     return total.sum() + term.sum()
 
 
-def _consistency(model: Model, guide: Model, x: Tensor) -> Tensor:
+def _consistency(model: Callable[..., Any], guide: Callable[..., Any], x: Tensor) -> Tensor:
     """The label-consistency term, from a quarter as many images as there are."""
     some = x[: -(-len(x) // 4)]
     return label_consistency(model, guide, some) * (len(x) / len(some))

@@ -12,7 +12,6 @@ from torch import Tensor
 from ccvae_pyro.distributions.label_vector import AffineLabels, label_groups
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, LabelwisePrior
 from ccvae_pyro.errors import NotFactorizedError
-from ccvae_pyro.objectives.base import Model
 
 NUM_POINTS = 64  # latents at which densities are compared
 
@@ -38,7 +37,7 @@ def check_factorization(ccvae: Any, x: Tensor, y: Tensor) -> None:
     _check_conditional_prior(ccvae.conditional_prior, ccvae.label_prior(), z_c, y)
 
 
-def _latents(guide: Model, x: Tensor, y: Tensor) -> Tensor:
+def _latents(guide: Callable[..., Any], x: Tensor, y: Tensor) -> Tensor:
     """Points near the guide's latents and far from them.
 
     :returns: shape ``(num_points, batch, num_latents)``.
@@ -46,7 +45,8 @@ def _latents(guide: Model, x: Tensor, y: Tensor) -> Tensor:
     site: Any = poutine.trace(guide).get_trace(x, y).nodes["z_c"]
     z_c: Tensor = site["value"]
     spread = torch.logspace(-2, 1.3, NUM_POINTS).to(z_c)[:, None, None]
-    return z_c + spread * torch.randn(NUM_POINTS, *z_c.shape).to(z_c)
+    latents: Tensor = z_c + spread * torch.randn(NUM_POINTS, *z_c.shape).to(z_c)
+    return latents
 
 
 def _check_classifier(classifier: Callable[[Tensor], Any], z_c: Tensor, y: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from ccvae_pyro.objectives.base import Model, scaled
+from ccvae_pyro.objectives.base import scaled
 
 
 class MeanObservations(Messenger):
@@ -21,7 +22,7 @@ class MeanObservations(Messenger):
             msg["is_observed"], msg["done"], msg["value"] = False, True, msg["fn"].mean
 
 
-def label_consistency(model: Model, guide: Model, x: Tensor) -> Tensor:
+def label_consistency(model: Callable[..., Any], guide: Callable[..., Any], x: Tensor) -> Tensor:
     r"""The log-probability, under a guide, of the labels that images were generated for:
 
     .. math:: \mathbb{E}_{p(y)\, p(z \mid y)} \left[ \log q(y \mid \hat{x}(z)) \right] , \qquad
@@ -47,5 +48,6 @@ def label_consistency(model: Model, guide: Model, x: Tensor) -> Tensor:
     if not log_q.requires_grad:
         return log_q
     (gradient,) = torch.autograd.grad(log_q, seen)
-    through_image: Tensor = (gradient * image).sum()
-    return through_image + (log_q - through_image).detach()
+    through_image = (gradient * image).sum()
+    label_consistency: Tensor = through_image + (log_q - through_image).detach()
+    return label_consistency

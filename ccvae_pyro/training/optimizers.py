@@ -39,13 +39,12 @@ class JointAdam(PyroOptim):
 
     def get_state(self) -> dict[str, Any]:
         """The state of each parameter by its name, in the format of Pyro's optimizers."""
-        state: dict[str, Any] = {}
-        if self.adam is None:
-            return state
         store: Any = pyro.get_param_store()
-        for group in self.adam.param_groups:
+        state: dict[str, Any] = {}
+        adam = self.adam
+        for group in adam.param_groups if adam is not None else ():
             for param in group["params"]:
-                moments = {0: self.adam.state[param]} if param in self.adam.state else {}
+                moments = {0: adam.state[param]} if adam and param in adam.state else {}
                 state[store.param_name(param)] = {
                     "state": moments,
                     "param_groups": [group | {"params": [0]}],
@@ -118,17 +117,6 @@ def make_schedule(
     return set_for_step
 
 
-def _merge(adam: torch.optim.Adam, single: torch.optim.Adam) -> None:
-    """Adds the parameter of another Adam to a group with the same options, or as a new group."""
-    (new,) = single.param_groups
-    adam.state.update(single.state)
-    for group in adam.param_groups:
-        if all(group.get(name) == new[name] for name in new if name != "params"):
-            group["params"] += new["params"]
-            return
-    adam.add_param_group(new)
-
-
 def _set_learning_rate(optim: Any, factor: float) -> None:
     """Sets the learning rates of the next step to a multiple of the initial ones.
 
@@ -139,3 +127,14 @@ def _set_learning_rate(optim: Any, factor: float) -> None:
     for optimizer in set(optim.optim_objs.values()):
         for group in getattr(optimizer, "param_groups", ()):  # a Pyro scheduler has none
             group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
+
+
+def _merge(adam: torch.optim.Adam, single: torch.optim.Adam) -> None:
+    """Adds the parameter of an Adam of its own to a group of the same options."""
+    (new,) = single.param_groups
+    adam.state.update(single.state)
+    for group in adam.param_groups:
+        if all(group.get(name) == new[name] for name in new if name != "params"):
+            group["params"] += new["params"]
+            return
+    adam.add_param_group(new)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,11 @@ from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation import evaluate
 from ccvae_pyro.interventions import reconstruct
-from ccvae_pyro.io import checkpoint
 from ccvae_pyro.models import ImageModel
 from ccvae_pyro.training import distributed
 from ccvae_pyro.training._interrupts import deferred_interrupt
-from ccvae_pyro.training.logging import write_history
 from ccvae_pyro.training.optimizers import make_schedule
+from ccvae_pyro.training.resume import RunState, resume_run, save_run
 from ccvae_pyro.training.step import make_step
 
 NUM_RECONSTRUCTIONS = 10  # validation images whose reconstructions the result holds
@@ -53,26 +52,6 @@ class TrainingResult:
     def seconds(self) -> float:
         """The duration of all training steps, those before an interruption included."""
         return sum(record["seconds"] for record in self.history)
-
-
-@dataclass
-class _State:
-    """The progress of a run, as a checkpoint holds it.
-
-    :param epoch: how many epochs are complete.
-    :param step: how many steps of the current epoch are done.
-    :param loss: the sum of the losses of these steps.
-    :param seconds: the duration of these steps.
-    :param history: as in :class:`TrainingResult`.
-    :param reconstructions: as in :class:`TrainingResult`.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    loss: float = 0.0
-    seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
-    reconstructions: dict[int, Tensor] = field(default_factory=dict)
 
 
 def train(
@@ -117,7 +96,7 @@ def train(
             f"{batches.world_size}"
         )
     schedule = make_schedule(svi, decay_fraction, final_weight)
-    path, state = out / "checkpoint.pt", _State()
+    path, state = out / "checkpoint.pt", RunState()
 
     def prepare_step() -> None:
         schedule((state.epoch + state.step / len(batches)) / num_epochs)
@@ -127,14 +106,14 @@ def train(
         if distributed.rank():
             pyro.set_rng_seed(torch.initial_seed() + distributed.rank())
         if resume and path.exists():
-            state = _resume(path, model, svi)
+            state = resume_run(path, model, svi)
         prepare_step()
         step = make_step(model, svi)
         while state.epoch < num_epochs:
             is_interrupted = _train_epoch(step, batches, state, interrupts, prepare_step)
             if not is_interrupted:
                 _end_epoch(model, batches, state, is_last=state.epoch + 1 == num_epochs)
-            _save(path, model, svi, state)
+            save_run(path, model, svi, state)
             if is_interrupted:
                 raise KeyboardInterrupt
     return TrainingResult(state.history, state.reconstructions)
@@ -143,7 +122,7 @@ def train(
 def _train_epoch(
     step: Callable[..., Any],
     batches: Batches,
-    state: _State,
+    state: RunState,
     interrupts: list[int],
     prepare_step: Callable[[], None],
 ) -> bool:
@@ -193,7 +172,7 @@ def _is_time_to_read(loss: Any, step: int, num_steps: int) -> bool:
     return is_free or step % STEPS_PER_READ == 0 or step == num_steps
 
 
-def _read(loss: Any, interrupts: list[int], state: _State) -> tuple[float, bool]:
+def _read(loss: Any, interrupts: list[int], state: RunState) -> tuple[float, bool]:
     """The loss summed over all processes, and whether one of them was interrupted."""
     total, num_interrupts = distributed.all_reduce_sum(loss, len(interrupts))
     if not math.isfinite(total):
@@ -204,7 +183,7 @@ def _read(loss: Any, interrupts: list[int], state: _State) -> tuple[float, bool]
     return total, num_interrupts > 0
 
 
-def _end_epoch(model: ImageModel, batches: Batches, state: _State, is_last: bool) -> None:
+def _end_epoch(model: ImageModel, batches: Batches, state: RunState, is_last: bool) -> None:
     """Evaluates the model on the validation images and adds the epoch to the history."""
     epoch, loss, seconds = state.epoch + 1, state.loss, round(state.seconds, 3)
     state.epoch, state.step, state.loss, state.seconds = epoch, 0, 0.0, 0.0
@@ -225,41 +204,3 @@ def _end_epoch(model: ImageModel, batches: Batches, state: _State, is_last: bool
 def _to_uint8(images: Tensor) -> Tensor:
     """Images in [0, 1] as uint8 on the CPU."""
     return images.clamp(0, 1).mul(255).round().byte().cpu()
-
-
-def _save(path: Path, model: ImageModel, svi: SVI, state: _State) -> None:
-    """Writes checkpoint and history, in the process of rank 0."""
-    rng = distributed.all_gather(_rng_state(model))
-    if distributed.rank() == 0:
-        checkpoint.save(path, model, optimizer=svi.optim.get_state(), rng=rng, **vars(state))
-        write_history(path.parent, state.history)
-
-
-def _resume(path: Path, model: ImageModel, svi: SVI) -> _State:
-    """Restores model, optimizer and random state from a checkpoint; returns the progress.
-
-    A process without a random state in the checkpoint keeps its own.
-    """
-    contents = checkpoint.read(path)
-    checkpoint.restore(model, contents, path)
-    svi.optim.set_state(contents["optimizer"])
-    rng = contents["rng"]
-    rng_of_ranks = rng if isinstance(rng, list) else [rng]  # before several processes could train
-    if distributed.rank() < len(rng_of_ranks):
-        _set_rng_state(model, rng_of_ranks[distributed.rank()])
-    return _State(**{name: contents[name] for name in vars(_State())})
-
-
-def _rng_state(model: ImageModel) -> dict[str, Tensor]:
-    device = next(model.parameters()).device
-    state = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state
-
-
-def _set_rng_state(model: ImageModel, state: dict[str, Tensor]) -> None:
-    device = next(model.parameters()).device
-    torch.set_rng_state(state["cpu"])
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)

@@ -55,7 +55,7 @@ def test_the_page_runs_from_its_first_cell_to_its_last(tmp_path, monkeypatch, ca
         plt.close("all")
         plt.rcdefaults()
     said = capsys.readouterr().out
-    assert said.count(": CCVAE_ELBO takes any model and guide") == 5
+    assert said.count(": CCVAE_ELBO takes any model and guide") == 6
     assert "Trace Shapes" not in said
     ours, hidden, seen, log_q_y_x = (
         float(re.search(rf"^{name} +(-?[\d.]+)", said, flags=re.M)[1])
@@ -427,7 +427,7 @@ def test_three_priors_are_compared(avatars_root, tmp_path):
     assert (tmp_path / "flow" / "checkpoint.pt").read_bytes() == before
     other = run_example("swap_prior.py", *small, "--attributes", "Beard", "Wearing_Hat")
     assert other.returncode == 2
-    assert "was made with --attributes ['Beard', 'Sunglasses'], not" in other.stderr
+    assert "was trained with --attributes ['Beard', 'Sunglasses'], not" in other.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import copy
 
 import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from helpers import BATCH, NUM_LABELS, NUM_STYLE, seeded
@@ -10,7 +11,7 @@ from pyro.optim import Adam
 from torch.testing import assert_close
 
 import ccvae_pyro
-from ccvae_pyro import CCVAE_ELBO
+from ccvae_pyro import CCVAE, CCVAE_ELBO
 
 
 def test_model_is_the_product_of_its_factors(ccvae, batch):
@@ -101,3 +102,36 @@ def test_float32_stays_float32(ccvae, batch):
     dtypes = {trace.nodes[name]["log_prob"].dtype for name in sites if name != "data"}
     assert dtypes == {torch.float32}
     assert seeded(CCVAE_ELBO().differentiable_loss, ccvae.model, ccvae.guide, *batch).isfinite()
+
+
+class _Fixed(torch.nn.Module):
+    """A prior of one distribution."""
+
+    def __init__(self, fn):
+        super().__init__()
+        self.fn = fn
+
+    def forward(self):
+        return self.fn
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "message"),
+    [
+        ("encoder", lambda x: x, "encoder must be a module .nn.Module., got function"),
+        (
+            "label_prior",
+            _Fixed(dist.Bernoulli(torch.full((3,), 0.5))),
+            r"event shape \(3,\).*\(\)",
+        ),
+        ("label_prior", _Fixed(dist.Bernoulli(torch.full((2,), 0.5)).to_event(1)), r"\(3,\)"),
+        ("style_prior", _Fixed(dist.Normal(torch.zeros(2), 1.0)), r"\(num_style,\).*Normal.*\(\)"),
+    ],
+)
+def test_a_part_that_breaks_its_contract_is_refused_when_the_model_is_built(
+    ccvae, name, part, message
+):
+    names = ("encoder", "decoder", "classifier", "conditional_prior", "style_prior", "label_prior")
+    parts = {each: getattr(ccvae, each) for each in names} | {name: part}
+    with pytest.raises(ValueError, match=message):
+        CCVAE(**parts, labels=ccvae.labels)

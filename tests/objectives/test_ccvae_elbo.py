@@ -14,7 +14,7 @@ from torch.nn.functional import logsigmoid
 from torch.testing import assert_close
 
 from ccvae_pyro import CCVAE_ELBO
-from ccvae_pyro.objectives._sampling import LabelDraws
+from ccvae_pyro.objectives._label_marginal import LabelDraws
 
 
 def run_guide(ccvae, batch, num_draws=100, **kwargs):

@@ -116,8 +116,7 @@ class MVAE(ImageModel):
 
 
 def _size(x: Tensor | None, y: Tensor | None) -> int:
-    """The batch size of the images, or of the labels if there are no images."""
-    given = y if x is None else x
+    given = x if x is not None else y
     if given is None:
         raise ValueError("wanted images, labels or both, got neither")
     return len(given)
