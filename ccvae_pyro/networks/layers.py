@@ -68,7 +68,8 @@ class FromPoint(nn.ConvTranspose2d):
 class Upsample(nn.ConvTranspose2d):
     """A transposed convolution whose bias is added in a separate operation.
 
-    The gradient of a bias inside of it was measured to take oneDNN as long as that of the weights.
+    If the bias is part of the convolution, oneDNN takes as long for its gradient as for that of
+    the weights.
     """
 
     bias: nn.Parameter
