@@ -1,4 +1,4 @@
-"""What a label is: its kind, its name, what its values are called."""
+"""Descriptions of labels: their kind, their name and the names of their classes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Binary:
-    """A label that is true, 1, or false, 0.
+    """A binary label, which is 1 (true) or 0 (false).
 
-    :param name: what it is called.
-    :param prevalence: how often it is true, strictly between 0 and 1.
-    :param extra_dims: characteristics beside the one that the classifier reads, for more of how
-        it is true.
-    :param excludes: names of the labels that are never true beside it: who is bald has no red
-        hair. Interventions that put it on take these away.
+    :param name: the label's name.
+    :param prevalence: the fraction of images for which it is true, strictly between 0 and 1.
+    :param extra_dims: the number of characteristics in addition to the one that the classifier
+        uses. They can represent variation among the images for which the label is true.
+    :param excludes: names of labels that cannot be true at the same time, such as hair colors for
+        the label "Bald". Interventions that set this label to true set these to false.
     """
 
     name: str
@@ -31,19 +31,20 @@ class Binary:
 
     @property
     def dim(self) -> int:
-        """How many characteristics it has."""
+        """The number of its characteristics."""
         return 1 + self.extra_dims
 
 
 @dataclass(frozen=True)
 class Categorical:
-    """A label that is one of several classes; its value is the class's index.
+    """A categorical label; its value is the index of a class.
 
-    :param name: what it is called.
-    :param classes: what the classes are called, two of them at least.
-    :param class_frequencies: how often each is met, all positive; by default, all alike.
-    :param extra_dims: characteristics beside those that the classifier reads, of which there is
-        one for each decision between classes: see :class:`~ccvae_pyro.NestedCategorical`.
+    :param name: the label's name.
+    :param classes: the names of the classes, at least two.
+    :param class_frequencies: the frequency of each class, all positive; equal by default.
+    :param extra_dims: the number of characteristics in addition to those that the classifier
+        uses. It uses one for each nested dichotomy, one fewer than there are classes; see
+        :class:`~ccvae_pyro.NestedCategorical`.
     """
 
     name: str
@@ -54,18 +55,19 @@ class Categorical:
 
     @property
     def dim(self) -> int:
-        """How many characteristics it has."""
+        """The number of its characteristics."""
         return len(self.classes) - 1 + self.extra_dims
 
 
 @dataclass(frozen=True)
 class Continuous:
-    """A label that is a number.
+    """A continuous label.
 
-    :param name: what it is called.
-    :param mean: of its values, in their own unit.
-    :param std: standard deviation of its values, positive.
-    :param extra_dims: characteristics beside the one that the classifier reads.
+    :param name: the label's name.
+    :param mean: the mean of its values, in their unit.
+    :param std: the standard deviation of its values, positive.
+    :param extra_dims: the number of characteristics in addition to the one that the classifier
+        uses.
     """
 
     name: str
@@ -77,7 +79,7 @@ class Continuous:
 
     @property
     def dim(self) -> int:
-        """How many characteristics it has."""
+        """The number of its characteristics."""
         return 1 + self.extra_dims
 
 
@@ -87,29 +89,24 @@ _KINDS: dict[str, type[Label]] = {
 }  # fmt: skip
 
 
-# Fields as checkpoints before version 0.2 call them.
-_FORMER_FIELDS = {
-    "frequency": "prevalence", "frequencies": "class_frequencies", "deviation": "std"
-}  # fmt: skip
-
-
 def binaries(
     names: Sequence[str], frequencies: Sequence[float] | None = None
 ) -> tuple[Label, ...]:
     """A binary label for each name."""
-    chances = [0.5] * len(names) if frequencies is None else frequencies
+    prevalences = [0.5] * len(names) if frequencies is None else frequencies
     return tuple(
-        Binary(name, float(frequency)) for name, frequency in zip(names, chances, strict=True)
+        Binary(name, float(prevalence))
+        for name, prevalence in zip(names, prevalences, strict=True)
     )
 
 
 def are_plain(labels: Sequence[Label]) -> bool:
-    """Whether each is binary and has one characteristic: the paper's case."""
+    """Whether all labels are binary with one characteristic each, as in the paper."""
     return all(isinstance(label, Binary) and not label.extra_dims for label in labels)
 
 
 def block_of(labels: Sequence[Label], index: int) -> slice:
-    """Where the characteristics of a label are in ``z_c``."""
+    """The slice of ``z_c`` that holds the characteristics of a label."""
     start = sum(label.dim for label in labels[:index])
     return slice(start, start + labels[index].dim)
 
@@ -121,21 +118,20 @@ def to_plain(labels: Sequence[Label]) -> list[dict[str, Any]]:
 
 
 def from_plain(values: Sequence[dict[str, Any]]) -> tuple[Label, ...]:
-    """What :func:`to_plain` made plain."""
+    """The labels from the plain values of :func:`to_plain`."""
     labels = []
     for plain in values:
         arguments: Any = {
-            _FORMER_FIELDS.get(key, key): tuple(value) if isinstance(value, list) else value
-            for key, value in plain.items()
+            key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()
         }
         labels.append(_KINDS[arguments.pop("kind")](**arguments))
     return tuple(labels)
 
 
 def value_of(label: Label, value: float | str) -> float:
-    """A label's value, given as a number or as the name of a class.
+    """Converts a label's value, a number or the name of a class, to a number.
 
-    :raises ValueError: if there is no such value.
+    :raises ValueError: if the label has no such value.
 
     Example:
 
@@ -159,10 +155,10 @@ def value_of(label: Label, value: float | str) -> float:
 
 
 def check_labels(y: Tensor, labels: Sequence[Label]) -> None:
-    """Makes sure that every label has a value of its kind, or NaN where it is missing.
+    """Checks that every label has a value of its kind, or NaN where it is missing.
 
-    :param y: shape ``(num_images, num_labels)``.
-    :raises ValueError: if not; says which row and column is wrong, and what was wanted.
+    :param y: the labels, shape ``(num_images, num_labels)``.
+    :raises ValueError: if not; the message names the first wrong value and the valid ones.
 
     Example:
 
@@ -188,9 +184,10 @@ def check_labels(y: Tensor, labels: Sequence[Label]) -> None:
 
 
 def is_wrong(y: Tensor, num_classes: int | Sequence[int]) -> Tensor:
-    """Which labels are neither missing nor a value of their kind.
+    """A mask of the labels that are neither missing nor a value of their kind.
 
-    :param num_classes: how many classes the labels have, or those of each column; 0 for a number.
+    :param num_classes: the number of classes, of all labels or of each column; 0 for a continuous
+        label.
     """
     count = torch.as_tensor(num_classes, device=y.device)
     is_class = (y >= 0) & (y < count) & (y == y.round())
@@ -198,9 +195,10 @@ def is_wrong(y: Tensor, num_classes: int | Sequence[int]) -> Tensor:
 
 
 def index_of(label: str | int, names: Sequence[str], what: str = "label") -> int:
-    """The place of a label, or a class, that is given by its name or by its number.
+    """The index of a label or a class, given by its name or its index.
 
-    :raises ValueError: if there is no such label; the nearest names are offered.
+    :param what: what to call it in an error message.
+    :raises ValueError: if there is none; the message suggests similar names.
 
     Example:
 
@@ -227,12 +225,14 @@ def index_of(label: str | int, names: Sequence[str], what: str = "label") -> int
 
 
 def num_outcomes(label: Label) -> int:
-    """How many columns of what :func:`~ccvae_pyro.classify` returns are of a label."""
+    """The number of columns of a label in the output of :func:`~ccvae_pyro.classify`."""
     return len(label.classes) if isinstance(label, Categorical) else 1
 
 
 def outcome_names(labels: Sequence[Label]) -> list[str]:
-    """What :func:`~ccvae_pyro.classify` has a column for: a label, or each class of one.
+    """The names of the columns in the output of :func:`~ccvae_pyro.classify`.
+
+    A categorical label has a column for each class, any other label has one column.
 
     Example:
 
@@ -241,6 +241,6 @@ def outcome_names(labels: Sequence[Label]) -> list[str]:
     """
     names: list[str] = []
     for label in labels:
-        is_of_classes = isinstance(label, Categorical)
-        names += [f"{label.name}: {c}" for c in label.classes] if is_of_classes else [label.name]
+        is_categorical = isinstance(label, Categorical)
+        names += [f"{label.name}: {c}" for c in label.classes] if is_categorical else [label.name]
     return names

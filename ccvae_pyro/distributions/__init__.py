@@ -1,4 +1,4 @@
-"""Distributions of this field, as PyTorch and Pyro have them."""
+"""Probability distributions of labels, latents and images."""
 
 from ccvae_pyro.distributions.bernoulli import LogitBernoulli
 from ccvae_pyro.distributions.label_vector import (
@@ -14,7 +14,7 @@ from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors
 from ccvae_pyro.distributions.laplace import SharedScaleLaplace
 from ccvae_pyro.distributions.nested_categorical import NestedCategorical, sign_matrix
 from ccvae_pyro.distributions.normal import FusedNormal
-from ccvae_pyro.distributions.partially_observed import KnownLabels, PartlyKnown
+from ccvae_pyro.distributions.partially_observed import ObservedLabels, PartiallyObserved
 from ccvae_pyro.distributions.tilted_normal import TiltedNormal
 
 __all__ = [
@@ -26,13 +26,13 @@ __all__ = [
     "AffineLabels",
     "ClassFactors",
     "FusedNormal",
-    "KnownLabels",
     "LabelGroup",
     "LabelVector",
     "LabelwisePrior",
     "LogitBernoulli",
     "NestedCategorical",
-    "PartlyKnown",
+    "ObservedLabels",
+    "PartiallyObserved",
     "SharedScaleLaplace",
     "TiltedNormal",
     "sign_matrix",

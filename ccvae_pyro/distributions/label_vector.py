@@ -146,7 +146,9 @@ class AffineGroup:
 
 
 class AffineBinary(AffineGroup):
-    r"""Binary labels whose logits are affine, :math:`\operatorname{logit} q(y_i = 1) = a_i z_c^i + c_i`.
+    r"""Binary labels with affine logits:
+
+    .. math:: \operatorname{logit} q(y_i = 1) = a_i z_c^i + c_i .
 
     :param slope: :math:`a`, shape ``(num_labels,)``.
     :param offset: :math:`c`, shape ``(num_labels,)``.

@@ -145,7 +145,8 @@ class LabelwisePrior(TorchDistribution):
         return (ClassFactors(fn),)
 
     def expected_log_prob(self, q_y: Any, z_c: Tensor) -> Tensor:
-        r"""The expected log-density under a label vector, :math:`\mathbb{E}_{q(y)}[\log p(z_c \mid y)]`.
+        r"""The expected log-density under a label vector,
+        :math:`\mathbb{E}_{q(y)}[\log p(z_c \mid y)]`.
 
         :param q_y: independent labels of the same kinds.
         :param z_c: latents, shape ``(..., num_latents)``.
@@ -200,8 +201,8 @@ def check_kinds(fn: Any, factors: Sequence[Factors]) -> None:
     given = [0 if isinstance(f, AffineFactors) else f.distribution.batch_shape[0] for f in factors]
     if kinds != given:
         raise NotFactorizedError(
-            f"labels and the factors of their conditional prior differ in kind: labels have {kinds} "
-            f"classes, 0 for a continuous label, and factors {given}"
+            "labels and the factors of their conditional prior differ in kind: labels have "
+            f"{kinds} classes, 0 for a continuous label, and factors {given}"
         )
 
 

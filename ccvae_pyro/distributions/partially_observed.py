@@ -1,4 +1,4 @@
-"""Rows of labels some of which are known: scored, summed out or drawn."""
+"""Distributions of label vectors in which labels may be missing (NaN)."""
 
 from __future__ import annotations
 
@@ -21,80 +21,82 @@ from ccvae_pyro.distributions.label_vector import (
 )
 from ccvae_pyro.distributions.nested_categorical import Size
 
-MAX_VALUES = 64  # that are summed over: as many passes of a decoder
+MAX_VALUES = 64  # of a label vector that is enumerated: the decoder runs once for each
 
 
-def sample_labels(row: TorchDistribution, y: Tensor | None) -> Tensor:
-    """The model's site ``"y"``: labels that are known are observed.
+def sample_labels(p_y: TorchDistribution, y: Tensor | None) -> Tensor:
+    """The sample site ``"y"`` of a model; labels that are not missing are observed.
 
-    :param row: :math:`p(y)` for each image.
-    :param y: labels, NaN where missing; or None, if all are.
+    :param p_y: :math:`p(y)`, the distribution of a label vector for each image.
+    :param y: the labels, NaN where missing; None if all are missing.
     """
     if y is not None and not y.isnan().any():
-        return pyro.sample("y", row, obs=y)
-    y = missing_labels(row) if y is None else y
-    return pyro.sample("y", PartlyKnown(row, y, count_known=True))
+        return pyro.sample("y", p_y, obs=y)
+    y = missing_labels(p_y) if y is None else y
+    return pyro.sample("y", PartiallyObserved(p_y, y, count_observed=True))
 
 
-def infer_labels(row: TorchDistribution, y: Tensor | None) -> Tensor:
-    """The guide's site ``"y"``: labels that are not known are summed out, or drawn if too many.
+def infer_labels(q_y: TorchDistribution, y: Tensor | None) -> Tensor:
+    """The sample site ``"y"`` of a guide; missing labels are enumerated, or sampled.
 
-    :param row: what the guide makes of them.
-    :param y: as in :func:`sample_labels`.
+    :param q_y: :math:`q(y)`, the distribution of a label vector for each image.
+    :param y: the labels, NaN where missing; None if all are missing.
     """
     if y is not None and not y.isnan().any():
-        return pyro.sample("y", row, obs=y, infer={"is_auxiliary": True})
-    labels = PartlyKnown(row, missing_labels(row) if y is None else y, count_known=False)
-    how: Any = {"enumerate": "parallel"} if labels.has_enumerate_support else {}
-    return pyro.sample("y", labels, infer=how)
+        return pyro.sample("y", q_y, obs=y, infer={"is_auxiliary": True})
+    y = missing_labels(q_y) if y is None else y
+    labels = PartiallyObserved(q_y, y, count_observed=False)
+    infer: Any = {"enumerate": "parallel"} if labels.has_enumerate_support else {}
+    return pyro.sample("y", labels, infer=infer)
 
 
-class KnownLabels(TorchDistribution):
-    """A row of labels, scored where they are known.
+class ObservedLabels(TorchDistribution):
+    """A label vector whose log-probability is that of its observed labels alone.
 
-    :param row: the distribution of a row of labels.
+    :param labels: the distribution of a label vector.
     """
 
     arg_constraints = {}  # noqa: RUF012
     support = constraints.independent(constraints.real, 1)
 
-    def __init__(self, row: TorchDistribution) -> None:
-        self.row = row
-        super().__init__(row.batch_shape, row.event_shape, validate_args=False)
+    def __init__(self, labels: TorchDistribution) -> None:
+        self.labels = labels
+        super().__init__(labels.batch_shape, labels.event_shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Of the labels that are not NaN, together."""
-        return observed_log_probs(self.row, value).sum(-1)
+        """The log-probability of the labels that are not NaN, summed over these."""
+        return observed_log_probs(self.labels, value).sum(-1)
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
-        return self.row.sample(torch.Size(sample_shape))
+        return self.labels.sample(torch.Size(sample_shape))
 
-    def expand(self, batch_shape: Size, _instance: Any = None) -> KnownLabels:
-        return KnownLabels(self.row.expand(torch.Size(batch_shape)))
+    def expand(self, batch_shape: Size, _instance: Any = None) -> ObservedLabels:
+        return ObservedLabels(self.labels.expand(torch.Size(batch_shape)))
 
 
-class PartlyKnown(TorchDistribution):
-    r"""A row of labels, of which those that are not known follow a distribution.
+class PartiallyObserved(TorchDistribution):
+    r"""A label vector whose observed labels are fixed; missing ones follow a distribution.
 
-    Where labels have few values together, Pyro enumerates these (``infer={"enumerate":
-    "parallel"}``), and the sum over those that are missing is exact: an image of which some labels
-    are known meets each value of the others several times, and each time counts that much less.
-    Where they have many, they are drawn, with a pathwise gradient: of a binary label the
-    straight-through one (Bengio et al., 2013), exact for what is linear in the label.
+    If a label vector has at most 64 values, Pyro can enumerate them (``infer={"enumerate":
+    "parallel"}``), and the sum over the missing labels is exact. An image with observed labels has
+    each value of its missing labels several times in this sum; ``log_prob`` is reduced by the
+    logarithm of that number. If a label vector has more values, missing labels are sampled with a
+    pathwise gradient. For a binary label it is the straight-through estimator (Bengio et al.,
+    2013), which is exact for functions that are linear in the label.
 
-    :param row: the distribution of a row of labels.
-    :param y: labels, NaN where missing, shape ``(batch, num_labels)``.
-    :param count_known: whether known labels count in ``log_prob``: a model's do, a guide's
-        do not.
-    :raises ValueError: if labels have more than 64 values together, and some have classes.
+    :param labels: the distribution of a label vector.
+    :param y: the labels, NaN where missing, shape ``(batch, num_labels)``.
+    :param count_observed: whether ``log_prob`` includes the observed labels: True in a model,
+        False in a guide.
+    :raises ValueError: if a label vector has more than 64 values and a label is categorical.
     """
 
     arg_constraints = {}  # noqa: RUF012
     support = constraints.independent(constraints.real, 1)
 
-    def __init__(self, row: TorchDistribution, y: Tensor, *, count_known: bool) -> None:
-        self.row, self.y, self.count_known = row, y, count_known
-        groups = label_groups(row)
+    def __init__(self, labels: TorchDistribution, y: Tensor, *, count_observed: bool) -> None:
+        self.labels, self.y, self.count_observed = labels, y, count_observed
+        groups = label_groups(labels)
         fns = [(group.distribution, group.distribution.batch_shape[-1]) for group in groups]
         num_values = in_order(groups, [[num_classes_of(fn)] * num for fn, num in fns])
         self.num_values = y.new_tensor(num_values)
@@ -102,47 +104,48 @@ class PartlyKnown(TorchDistribution):
         self.has_rsample = not self.has_enumerate_support
         if self.has_rsample and any(num > 2 for num in num_values):
             raise ValueError(
-                f"labels are summed out if they have at most {MAX_VALUES} values together, and "
-                f"drawn if each is binary or a number, got {num_values} values"
+                f"labels are enumerated if they have at most {MAX_VALUES} values together, and "
+                f"sampled if each is binary or continuous, got {num_values} values"
             )
         super().__init__(y.shape[:-1], y.shape[-1:], validate_args=False)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        """All values of the labels that are missing, shape ``(num, batch, num_labels)``."""
+        """All values of the missing labels, shape ``(num_values, batch, num_labels)``."""
         ranges = [torch.arange(num) for num in self.num_values.long().tolist()]
         values = torch.cartesian_prod(*ranges).view(-1, 1, len(ranges)).to(self.y)
         return torch.where(self.y.isnan(), values, self.y)
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
-        """Draws of the labels that are missing, beside those that are known."""
-        return self._beside_known(lambda fn: fn.sample(torch.Size(sample_shape)))
+        """The observed labels, and samples of the missing ones."""
+        return self._fill_missing(lambda fn: fn.sample(torch.Size(sample_shape)))
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
-        """The same with a gradient, where labels are binary or numbers."""
-        return self._beside_known(lambda fn: _pathwise(fn, torch.Size(sample_shape)))
+        """As :meth:`sample`, with a pathwise gradient for binary and continuous labels."""
+        return self._fill_missing(lambda fn: _pathwise_sample(fn, torch.Size(sample_shape)))
 
-    def _beside_known(self, draw: Callable[[Any], Tensor]) -> Tensor:
-        groups = label_groups(self.row)
-        drawn = in_order(groups, [draw(group.distribution).unbind(-1) for group in groups])
-        columns = torch.stack(drawn, dim=-1).to(self.y)
+    def _fill_missing(self, sample: Callable[[Any], Tensor]) -> Tensor:
+        groups = label_groups(self.labels)
+        samples = in_order(groups, [sample(group.distribution).unbind(-1) for group in groups])
+        columns = torch.stack(samples, dim=-1).to(self.y)
         return torch.where(self.y.isnan(), columns, self.y)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        known = ~self.y.isnan()
-        counted = value if self.count_known else value.masked_fill(known, math.nan)
-        log_prob = observed_log_probs(self.row, counted).sum(-1)
+        is_observed = ~self.y.isnan()
+        counted = value if self.count_observed else value.masked_fill(is_observed, math.nan)
+        log_prob = observed_log_probs(self.labels, counted).sum(-1)
         if self.has_enumerate_support:
-            log_prob = log_prob - (known * self.num_values.log()).sum(-1)
+            log_prob = log_prob - (is_observed * self.num_values.log()).sum(-1)
         return log_prob
 
-    def expand(self, batch_shape: Size, _instance: Any = None) -> PartlyKnown:
+    def expand(self, batch_shape: Size, _instance: Any = None) -> PartiallyObserved:
         y = self.y.expand(*batch_shape, -1)
-        return PartlyKnown(self.row, y, count_known=self.count_known)
+        return PartiallyObserved(self.labels, y, count_observed=self.count_observed)
 
 
-def _pathwise(fn: Any, sample_shape: torch.Size) -> Tensor:
-    """A draw with a gradient."""
+def _pathwise_sample(fn: Any, sample_shape: torch.Size) -> Tensor:
+    sample: Tensor
     if isinstance(fn, Normal):
-        return fn.rsample(sample_shape)
-    pathwise: Tensor = fn.probs + (fn.sample(sample_shape) - fn.probs).detach()
-    return pathwise
+        sample = fn.rsample(sample_shape)
+    else:  # the straight-through estimator
+        sample = fn.probs + (fn.sample(sample_shape) - fn.probs).detach()
+    return sample

@@ -8,6 +8,9 @@ from typing import Any
 # Buffers in checkpoints before version 0.2.
 _BUFFERS = {"deviation": "std", "frequencies": "class_frequencies", "paths": "signs"}
 
+# Fields of labels in checkpoints before version 0.2.
+_FIELDS = {"frequency": "prevalence", "frequencies": "class_frequencies", "deviation": "std"}
+
 # Options of the examples before version 0.2, as config.json holds them.
 _OPTIONS = {
     "cool_down": "decay_fraction",
@@ -23,6 +26,15 @@ def migrate_state_dict(state: dict[str, Any]) -> dict[str, Any]:
     return {
         pattern.sub(lambda found: _BUFFERS[found[0]], name): value for name, value in state.items()
     }
+
+
+def migrate_model_config(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a model, with the fields of its labels by their present names."""
+    labels = [
+        {_FIELDS.get(name, name): value for name, value in label.items()}
+        for label in config["labels"]
+    ]
+    return config | {"labels": labels}
 
 
 def migrate_config(config: dict[str, Any]) -> dict[str, Any]:

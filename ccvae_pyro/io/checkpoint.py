@@ -11,7 +11,7 @@ from torch import nn
 
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.errors import CheckpointError
-from ccvae_pyro.io._migration import migrate_state_dict
+from ccvae_pyro.io._migration import migrate_model_config, migrate_state_dict
 from ccvae_pyro.models import ImageModel, from_config
 
 
@@ -71,7 +71,7 @@ def load(path: Path | str, model: ImageModel | None = None) -> ImageModel:
         try:
             # The key of the config was "recipe" before version 0.2.
             config = contents["config"] if "config" in contents else contents["recipe"]
-            model = from_config(config or {})
+            model = from_config(migrate_model_config(config) if config else {})
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{path} has no config of a preset of this version: pass the model as `model`"

@@ -1,4 +1,4 @@
-"""Networks: from tensors to tensors; nothing here knows about probability."""
+"""Neural networks, which map tensors to tensors and contain no distributions."""
 
 from ccvae_pyro.networks.architectures import (
     decoder_28,

@@ -1,4 +1,4 @@
-"""Networks: tensor in, tensor out. Nothing here knows of probability."""
+"""Encoder and decoder networks for images, and a small network for vectors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from ccvae_pyro.networks.layers import FromPoint, Network, ToImage, ToPixels, To
 
 
 def keep_signal(network: Network) -> Network:
-    """Starts weights so that a signal keeps its size from layer to layer (He et al., 2015).
+    """Initializes weights so that activations keep their scale in every layer (He et al., 2015).
 
-    PyTorch's own start lets it shrink, and through five convolutions that makes all images look
-    alike for the first epochs. Here the inputs of an output are counted as they are, and those of
-    a transposed convolution are fewer than its kernel has weights.
+    With PyTorch's default initialization the scale shrinks from layer to layer. After five
+    convolutions the features of all images are nearly equal, which costs the first epochs. The
+    standard deviation of the weights follows from the number of inputs of each output; for a
+    transposed convolution with a stride this number is smaller than the size of its kernel.
     """
     for layer in network:
         if isinstance(layer, nn.ConvTranspose2d):
@@ -33,7 +34,7 @@ def keep_signal(network: Network) -> Network:
 def encoder_64(out_features: int, *, in_channels: int = 3) -> Network:
     """The paper's encoder of 64x64 images: five convolutions and one linear layer.
 
-    From shape ``(batch, in_channels, 64, 64)`` to ``(batch, out_features)``.
+    It maps shape ``(batch, in_channels, 64, 64)`` to ``(batch, out_features)``.
     """
     layers = (
         nn.Conv2d(in_channels, 32, 4, stride=2, padding=1),  # 32 x 32
@@ -53,9 +54,9 @@ def encoder_64(out_features: int, *, in_channels: int = 3) -> Network:
 
 
 def decoder_64(z_dim: int, *, out_channels: int = 3) -> Network:
-    """The mirror image of :func:`encoder_64`, up to the logit of each pixel.
+    """The mirror image of :func:`encoder_64`; it returns the logits of the pixels.
 
-    From shape ``(batch, z_dim)`` to ``(batch, out_channels, 64, 64)``.
+    It maps shape ``(batch, z_dim)`` to ``(batch, out_channels, 64, 64)``.
     """
     layers = (
         nn.Linear(z_dim, 256),
@@ -75,9 +76,9 @@ def decoder_64(z_dim: int, *, out_channels: int = 3) -> Network:
 
 
 def encoder_28(out_features: int, *, in_channels: int = 1) -> Network:
-    """An encoder of 28x28 images, such as MNIST's: three convolutions and two linear layers.
+    """An encoder of 28x28 images such as MNIST: three convolutions and two linear layers.
 
-    From shape ``(batch, in_channels, 28, 28)`` to ``(batch, out_features)``.
+    It maps shape ``(batch, in_channels, 28, 28)`` to ``(batch, out_features)``.
     """
     layers = (
         nn.Conv2d(in_channels, 32, 4, stride=2, padding=1),  # 14 x 14
@@ -95,9 +96,9 @@ def encoder_28(out_features: int, *, in_channels: int = 1) -> Network:
 
 
 def decoder_28(z_dim: int, *, out_channels: int = 1) -> Network:
-    """The mirror image of :func:`encoder_28`, up to the logit of each pixel.
+    """The mirror image of :func:`encoder_28`; it returns the logits of the pixels.
 
-    From shape ``(batch, z_dim)`` to ``(batch, out_channels, 28, 28)``.
+    It maps shape ``(batch, z_dim)`` to ``(batch, out_channels, 28, 28)``.
     """
     layers = (
         nn.Linear(z_dim, 256),
@@ -115,9 +116,9 @@ def decoder_28(z_dim: int, *, out_channels: int = 1) -> Network:
 
 
 def encoder_mlp(out_features: int, *, side: int = 28, hidden: int = 500) -> Network:
-    """An encoder without convolutions of images of one channel: two hidden layers.
+    """An encoder of images with one channel: two hidden layers, no convolutions.
 
-    From shape ``(batch, 1, side, side)`` to ``(batch, out_features)``.
+    It maps shape ``(batch, 1, side, side)`` to ``(batch, out_features)``.
     """
     layers = (
         nn.Flatten(),
@@ -131,9 +132,9 @@ def encoder_mlp(out_features: int, *, side: int = 28, hidden: int = 500) -> Netw
 
 
 def decoder_mlp(z_dim: int, *, side: int = 28, hidden: int = 500) -> Network:
-    """The mirror image of :func:`encoder_mlp`, up to the logit of each pixel.
+    """The mirror image of :func:`encoder_mlp`; it returns the logits of the pixels.
 
-    From shape ``(batch, z_dim)`` to ``(batch, 1, side, side)``.
+    It maps shape ``(batch, z_dim)`` to ``(batch, 1, side, side)``.
     """
     layers = (
         nn.Linear(z_dim, hidden),
@@ -147,7 +148,7 @@ def decoder_mlp(z_dim: int, *, side: int = 28, hidden: int = 500) -> Network:
 
 
 def mlp(in_features: int, out_features: int, *, hidden: int = 256) -> Network:
-    """Two linear layers with a ReLU between them, for data that have no grid."""
+    """Two linear layers with a ReLU between them, for vectors."""
     return Network(
         nn.Linear(in_features, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, out_features)
     )

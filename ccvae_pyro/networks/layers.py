@@ -1,4 +1,4 @@
-"""Layers that convolutional networks are put together from, and the row that they make."""
+"""A sequential network with a settable precision, and the layers that it is built from."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 class Network(nn.Sequential):
-    """Layers in a row, computed in the precision that :func:`~ccvae_pyro.set_precision` asks for.
+    """A sequence of layers, computed in the precision set by :func:`~ccvae_pyro.set_precision`.
 
-    Whatever that is, the output has the dtype of the input, so that a density computed from it
-    never sees the lower precision. Images are laid out ``channels_last``, and convolutions follow;
-    the weights are not, because Pyro's parameter store would train a contiguous copy of them.
+    The output always has the dtype of the input, so that densities are computed in full precision.
+    Input images are converted to the memory format ``channels_last``, which the convolutions keep.
+    The weights are not converted, because Pyro's parameter store would train a contiguous copy.
 
     Example:
 
@@ -36,7 +36,7 @@ class Network(nn.Sequential):
 
 
 class ToImage(nn.Module):
-    """From ``(batch, channels * height * width)`` to images, laid out ``channels_last``."""
+    """Reshapes ``(batch, channels * height * width)`` to images in ``channels_last`` format."""
 
     def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class ToImage(nn.Module):
 
 
 class ToPoint(nn.Conv2d):
-    """A convolution whose kernel covers the image, as the matrix product that it is."""
+    """A convolution whose kernel covers the whole image, computed as a matrix product."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)[..., None, None]
@@ -66,25 +66,26 @@ class FromPoint(nn.ConvTranspose2d):
 
 
 class Upsample(nn.ConvTranspose2d):
-    """A transposed convolution, whose bias is added on its own.
+    """A transposed convolution whose bias is added in a separate operation.
 
-    The gradient of a bias inside of it was measured to take oneDNN as long as that of the weights.
+    If the bias is part of the convolution, oneDNN takes as long for its gradient as for that of
+    the weights.
     """
 
     bias: nn.Parameter
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        places: Any = (self.stride, self.padding, self.output_padding)
-        image = F.conv_transpose2d(x, self.weight, None, *places)
+        geometry: Any = (self.stride, self.padding, self.output_padding)
+        image = F.conv_transpose2d(x, self.weight, None, *geometry)
         return image.add_(self.bias.to(image.dtype)[:, None, None])
 
 
 class ToPixels(nn.ConvTranspose2d):
-    r"""A transposed convolution to a few channels: a kernel of 4 in steps of 2, with padding 1.
+    """A transposed convolution to few channels, with kernel size 4, stride 2 and padding 1.
 
-    Each two rows of pixels, and each two columns, see two of ``x``. So it is a convolution with
-    a kernel of 2 to the four pixels of a square, whose channels are then as many as processors
-    like to have.
+    Each square of two by two output pixels depends on two by two pixels of ``x``. The layer is
+    therefore computed as a convolution with kernel size 2 and four times as many output channels,
+    which is faster than one with few channels.
     """
 
     bias: nn.Parameter
@@ -104,8 +105,10 @@ class ToPixels(nn.ConvTranspose2d):
 def set_precision(module: nn.Module, dtype: torch.dtype) -> None:
     """Sets the precision in which every :class:`Network` within ``module`` computes.
 
-    :param dtype: ``torch.float32`` or any wider type for the parameters' own, or
-        ``torch.bfloat16`` for autocast. Parameters and densities stay as they are either way.
+    Parameters and densities keep their dtype.
+
+    :param dtype: ``torch.bfloat16`` for autocast; any other dtype turns autocast off, so that
+        networks compute in the dtype of their parameters.
     """
     for part in module.modules():
         if isinstance(part, Network):
@@ -113,10 +116,10 @@ def set_precision(module: nn.Module, dtype: torch.dtype) -> None:
 
 
 def compile_networks(module: nn.Module) -> None:
-    """Has every :class:`Network` within ``module`` compiled, at its next call.
+    """Compiles every :class:`Network` within ``module`` at its next call.
 
-    That takes some seconds each, and again for another size of batches. Parameters, their names
-    and checkpoints stay as they are.
+    Compilation takes a few seconds per network, and is repeated for a new batch size. Parameters,
+    their names and checkpoints do not change.
     """
     for part in module.modules():
         if isinstance(part, Network):

@@ -26,7 +26,7 @@ class MarginalSamples(HandOn):
     :param num_samples: K; 0, if all labels are missing, and there is no marginal to estimate.
     :param max_plate_nesting: the sample dimension is to the left of this many dimensions.
     :param is_missing: which label vectors are missing, shape ``(batch,)``, or None if none is.
-    :param stop_gradient: whether :math:`q(y \mid z)` is computed at the :math:`z` without gradient.
+    :param stop_gradient: whether :math:`q(y \mid z)` is computed at a :math:`z` without gradient.
     :param share_sample: whether :math:`z` is one of the K samples, too.
     """
 
@@ -133,7 +133,7 @@ class MarginalSamples(HandOn):
         return sampled[0] if self.is_marked(self.q_y) else sampled
 
     def sample_missing(self) -> Tensor:
-        """Samples the missing labels that were not sampled in the guide, and returns all labels."""
+        """Samples missing labels that were not sampled in the guide, and returns all labels."""
         if self.is_missing is not None and self.can_sum_out:
             self.y = torch.where(self.is_missing[..., None], self._sample(), self.y)
         return self.y

@@ -63,7 +63,7 @@ class M2_ELBO(SumOfELBOs):
     The labeled term is :class:`~pyro.infer.Trace_ELBO` with the classification term added. The
     unlabeled term is :class:`~pyro.infer.TraceEnum_ELBO`: it sums over all values of the missing
     labels of an image. If these have too many values, they are sampled instead: see
-    :class:`~ccvae_pyro.distributions.partially_observed.PartlyKnown`.
+    :class:`~ccvae_pyro.distributions.partially_observed.PartiallyObserved`.
 
     :param classification_weight: :math:`\alpha` of each labeled image. The paper's objective is a
         mean over images and its :math:`\alpha` a tenth of their number; for a sum over images, as

@@ -210,8 +210,8 @@ def _factors(model_trace: Trace, dependent: list[str], name: str) -> Any:
     fn = model_trace.nodes[name]["fn"]
     if not isinstance(fn, LabelwisePrior):
         raise NotFactorizedError(
-            f"{name!r} of the model is {_short(fn)}, which declares no factor for each label: wanted a "
-            "LabelwisePrior"
+            f"{name!r} of the model is {_short(fn)}, which declares no factor for each label: "
+            "wanted a LabelwisePrior"
         )
     return fn.given_each_value
 

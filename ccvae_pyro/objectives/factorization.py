@@ -1,4 +1,4 @@
-"""A numerical check of what a model's parts declare about themselves, for authors of parts."""
+"""A numerical check that classifiers and conditional priors factorize over labels as declared."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from ccvae_pyro.distributions.label_vector import AffineLabels, label_groups
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, LabelwisePrior
 from ccvae_pyro.errors import NotFactorizedError
 
-NUM_POINTS = 64  # at which distributions are compared: latents far out, labels of all values
+NUM_POINTS = 64  # latents at which densities are compared
 
 
 @torch.no_grad()
 def check_factorization(ccvae: Any, x: Tensor, y: Tensor) -> None:
-    r"""Checks that classifier and conditional prior are what their types declare.
+    r"""Checks that classifier and conditional prior factorize over labels as they declare.
 
-    :class:`~ccvae_pyro.ExactCCVAE_ELBO` and :class:`~ccvae_pyro.CCVAE_ELBO` rely on what
-    :class:`~ccvae_pyro.distributions.AffineLabels` and
-    :class:`~ccvae_pyro.distributions.LabelwisePrior` say about themselves. This function compares
-    it with the parts' densities, at latents far out and at labels of all values. Nothing calls it
-    in a step: it is for the tests of one's own parts.
+    :class:`~ccvae_pyro.ExactCCVAE_ELBO` and :class:`~ccvae_pyro.CCVAE_ELBO` rely on the slopes
+    and offsets of :class:`~ccvae_pyro.distributions.AffineLabels` and on the factors of
+    :class:`~ccvae_pyro.distributions.LabelwisePrior`. This function compares them with the
+    densities of classifier and conditional prior, at latents far from their mean and at labels of
+    all values. Training does not call it; call it in the tests of your own components.
 
     :param ccvae: a model with ``classifier``, ``conditional_prior``, ``model`` and ``guide``.
-    :param x: some images.
+    :param x: a few images.
     :param y: their labels, none of them missing, shape ``(batch, num_labels)``.
-    :raises NotFactorizedError: if a part is not what it declares, or declares nothing.
+    :raises NotFactorizedError: if a density differs from what its component declares, or a
+        component declares nothing.
     """
     z_c = _latents(ccvae.guide, x, y)
     _check_classifier(ccvae.classifier, z_c, y)
@@ -37,15 +38,19 @@ def check_factorization(ccvae: Any, x: Tensor, y: Tensor) -> None:
 
 
 def _latents(guide: Callable[..., Any], x: Tensor, y: Tensor) -> Tensor:
-    """Points around the guide's latents and far out, shape ``(num_points, batch, num_latents)``."""
-    z_c: Any = poutine.trace(guide).get_trace(x, y).nodes["z_c"]["value"]
+    """Points near the guide's latents and far from them.
+
+    :returns: shape ``(num_points, batch, num_latents)``.
+    """
+    site: Any = poutine.trace(guide).get_trace(x, y).nodes["z_c"]
+    z_c: Tensor = site["value"]
     spread = torch.logspace(-2, 1.3, NUM_POINTS).to(z_c)[:, None, None]
     latents: Tensor = z_c + spread * torch.randn(NUM_POINTS, *z_c.shape).to(z_c)
     return latents
 
 
 def _check_classifier(classifier: Callable[[Tensor], Any], z_c: Tensor, y: Tensor) -> None:
-    """Compares the density of labels with that of slopes and offsets read off at another point."""
+    """Compares the density of labels with that of slopes and offsets from another point."""
     q_y = classifier(z_c)
     if not isinstance(q_y, AffineLabels):
         raise NotFactorizedError(
@@ -63,7 +68,7 @@ def _check_classifier(classifier: Callable[[Tensor], Any], z_c: Tensor, y: Tenso
 def _check_conditional_prior(
     conditional_prior: Callable[[Tensor], Any], label_prior: Any, z_c: Tensor, y: Tensor
 ) -> None:
-    """Compares the density at label vectors with the product of the factors of their labels."""
+    """Compares the density given label vectors with the product of the labels' factors."""
     for labels in _label_vectors(label_prior, y):
         p_z_c = conditional_prior(labels)
         if not isinstance(p_z_c, LabelwisePrior):
@@ -82,12 +87,13 @@ def _check_conditional_prior(
         if not _agree(p_z_c.log_prob(z_c), product):
             raise NotFactorizedError(
                 "the conditional prior is not the product of the factors that it declares: "
-                "characteristics of a label depend on other labels, or not as declared"
+                "characteristics of a label depend on other labels, or on their own label in "
+                "another way"
             )
 
 
 def _label_vectors(fn: Any, y: Tensor) -> list[Tensor]:
-    """The labels, and others in which each label takes each of its values beside random ones."""
+    """The labels, and copies in which one label has each of its values in turn."""
     vectors, num_labels = [y], y.shape[-1]
     for group in label_groups(fn):
         columns = range(num_labels) if group.columns is None else group.columns.tolist()

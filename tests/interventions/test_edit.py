@@ -209,5 +209,5 @@ def test_bad_arguments_are_named_in_the_error(ccvae, x):
         edit(ccvae, x, "Beard", 2)
     with pytest.raises(ValueError, match="wanted a value for 'Beard', got none"):
         edit(ccvae, x, "Beard")
-    with pytest.raises(ValueError, match="a mapping holds the values .* got another: 1"):
+    with pytest.raises(ValueError, match=r"a mapping holds the values .* got another: 1"):
         edit(ccvae, x, {"Beard": 1}, 1)

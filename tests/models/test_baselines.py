@@ -17,7 +17,7 @@ from ccvae_pyro import components as parts
 from ccvae_pyro.components import label_modules
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.distributions import FusedNormal
-from ccvae_pyro.distributions.partially_observed import PartlyKnown
+from ccvae_pyro.distributions.partially_observed import PartiallyObserved
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation.importance import log_p_x
 from ccvae_pyro.models import baselines
@@ -308,14 +308,14 @@ def test_m1_m2_reconstructs_as_its_vae_does_and_generates_as_its_model_does(x):
     assert_close(images.std(0), expected.std(0), atol=0.02, rtol=0)
 
 
-# Labels that are partly known
+# Labels that are partially observed
 
 
 def test_labels_of_too_many_values_are_sampled():
     q_y = dist.Bernoulli(torch.full((5, 7), 0.3)).to_event(1)
     y = torch.full((5, 7), torch.nan)
     y[:, 0] = 1
-    labels = PartlyKnown(q_y, y, count_known=False)
+    labels = PartiallyObserved(q_y, y, count_observed=False)
     assert labels.has_rsample
     samples = labels.rsample((4000,))
     assert (samples[..., 0] == 1).all()
@@ -328,7 +328,7 @@ def test_the_gradient_of_a_sampled_label_is_exact_for_linear_functions_of_it():
     logits = torch.randn(1, 7, requires_grad=True)
     other = torch.randn(1, 7)
     guide = dist.Bernoulli(logits=logits).to_event(1)
-    labels = PartlyKnown(guide, torch.full((1, 7), torch.nan), count_known=False)
+    labels = PartiallyObserved(guide, torch.full((1, 7), torch.nan), count_observed=False)
     samples = labels.rsample((200_000,))
     log_p = dist.Bernoulli(logits=other).log_prob(samples).sum(-1)
     bound = (log_p - labels.log_prob(samples)).mean()
@@ -342,7 +342,7 @@ def test_classes_of_too_many_values_are_refused():
     labels = [Categorical("Hair", tuple("abcdefghi")), Categorical("Hat", tuple("abcdefghi"))]
     p_y = label_modules(labels).label_prior().expand([4])
     with pytest.raises(ValueError, match=r"at most 64 values together.*got \[9, 9\] values"):
-        PartlyKnown(p_y, torch.full((4, 2), torch.nan), count_known=False)
+        PartiallyObserved(p_y, torch.full((4, 2), torch.nan), count_observed=False)
 
 
 # DIVA

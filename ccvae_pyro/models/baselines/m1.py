@@ -7,7 +7,7 @@ import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
-from ccvae_pyro.distributions.partially_observed import KnownLabels
+from ccvae_pyro.distributions.partially_observed import ObservedLabels
 from ccvae_pyro.models.base import ImageModel, register
 from ccvae_pyro.models.baselines.vae import VAE
 
@@ -39,7 +39,7 @@ class M1(ImageModel):
         """
         register("m1", self.classifier)
         with pyro.plate("data", len(x)):
-            pyro.sample("y", KnownLabels(self.q_y_x(x)), obs=y)
+            pyro.sample("y", ObservedLabels(self.q_y_x(x)), obs=y)
 
     def guide(self, x: Tensor, y: Tensor) -> None:
         """The inference model, which is empty: there are no latents."""

@@ -10,7 +10,7 @@ from pyro import poutine
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
-from ccvae_pyro.distributions.partially_observed import KnownLabels
+from ccvae_pyro.distributions.partially_observed import ObservedLabels
 from ccvae_pyro.labels import Label
 from ccvae_pyro.models.base import ImageModel, register
 
@@ -67,7 +67,7 @@ class MVAE(ImageModel):
                 pyro.sample("x", self.decoder(z), obs=x)
             if y is not None:
                 with poutine.scale(scale=self.label_weight):
-                    pyro.sample("y", KnownLabels(self.classifier(z)), obs=y)
+                    pyro.sample("y", ObservedLabels(self.classifier(z)), obs=y)
 
     def guide(self, x: Tensor | None = None, y: Tensor | None = None) -> None:
         """The inference model.
