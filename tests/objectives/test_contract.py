@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from helpers import (
@@ -11,6 +12,7 @@ from helpers import (
     MIXED_LABEL_VECTORS,
     NUM_LABELS,
     NUM_PIXELS,
+    assert_mean_close,
     make_ccvae,
     make_mixed,
     seeded,
@@ -192,6 +194,17 @@ def test_particles_are_averaged(case):
     assert_close(actual, expected)
 
 
+@pytest.mark.parametrize("make_elbo", [paper, ExactCCVAE_ELBO])
+@pytest.mark.parametrize("pattern", ["labeled", "mixed"])
+def test_vectorized_particles_are_averaged(make_elbo, pattern):
+    """To five standard errors: they take their random numbers in another order."""
+    case = Case(make_elbo, make_ccvae, pattern)
+    module, batch = case.make_model(), case.batch
+    one, many = make_elbo(), make_elbo(num_particles=2_000, vectorize_particles=True)
+    actual = many.loss(module.model, module.guide, *batch)
+    assert_mean_close(lambda: one.loss(module.model, module.guide, *batch), actual, 200)
+
+
 @pytest.mark.parametrize("case", cases(*ALL))
 def test_the_gradient_reaches_every_parameter(case):
     module = case.make_model()
@@ -249,6 +262,27 @@ def test_a_step_encodes_and_decodes_each_image_once(case):
     svi = SVI(module.model, module.guide, Adam({"lr": 1e-3}), loss=case.objective())
     svi.step(*case.batch)
     assert sizes == [BATCH, BATCH]
+
+
+@pytest.mark.parametrize("case", cases(*OF_THE_PAPER, ExactCCVAE_ELBO))
+def test_a_model_may_nest_another_plate(case):
+    """The pixels are in a plate of their own, to the left of that of the images."""
+    ccvae, batch = case.make_model(), case.batch
+
+    def model(x, y=None):
+        with pyro.plate("data", len(x), dim=-1):
+            y = pyro.sample("y", ccvae.label_prior(), obs=y)
+            z_c = pyro.sample("z_c", ccvae.conditional_prior(y))
+            z_style = pyro.sample("z_style", ccvae.style_prior())
+            loc = ccvae.decoder(torch.cat([z_c, z_style], -1)).mean.T
+            with pyro.plate("pixels", len(loc), dim=-2):
+                pyro.sample("x", dist.Laplace(loc, 1.0), obs=x.T)
+
+    losses = [
+        seeded(case.objective(max_plate_nesting=2).loss, model, ccvae.guide, *batch),
+        seeded(case.objective(max_plate_nesting=1).loss, ccvae.model, ccvae.guide, *batch),
+    ]
+    assert_close(*losses)
 
 
 @pytest.mark.parametrize("case", cases(*OF_THE_PAPER, *EXACT))
