@@ -53,9 +53,7 @@ def test_is_the_plain_elbo_when_the_classifier_ignores_z_c(ccvae, batch):
     assert_close(actual, -(log_p - log_q).sum().item())
 
 
-def test_is_the_plain_elbo_when_the_sample_of_the_elbo_is_the_only_one_of_the_marginal(
-    ccvae, batch
-):
+def test_is_the_plain_elbo_when_the_marginal_is_estimated_from_its_sample_alone(ccvae, batch):
     # Then q(y|x) is estimated by q(y|z_c) itself: the weight is 1, and the two cancel again.
     elbo = CCVAE_ELBO(num_label_samples=1, share_sample=True, stop_gradient=False)
     guide_without_y = poutine.block(ccvae.guide, hide=["y"])
