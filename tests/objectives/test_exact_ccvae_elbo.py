@@ -241,6 +241,27 @@ def test_a_prior_that_is_not_normal_is_evaluated_at_samples(ccvae, batch, patter
     assert_mean_close(lambda: elbo.loss(ccvae.model, ccvae.guide, x, y), expected, 100)
 
 
+class NormalPrior(nn.Module):
+    """Normals that are declared for both values of all labels by ``given`` alone."""
+
+    def given(self, y):
+        loc = (4 * y - 2) * torch.tensor([0.2, 0.6, 1.0])
+        return dist.Normal(loc, torch.tensor([0.7, 1.0, 1.3]))
+
+    def forward(self, y):
+        return LabelwisePrior(self.given, y)
+
+
+@pytest.mark.parametrize("pattern", MISSING)
+def test_a_normal_prior_that_is_declared_by_its_values_alone_matches_a_grid(ccvae, batch, pattern):
+    blind(ccvae).conditional_prior = NormalPrior()
+    x, y = batch[0], with_missing(batch[1], pattern)
+    with torch.no_grad():
+        expected = -sum(bound_at_a_grid(ccvae, x[i : i + 1], y[i : i + 1]) for i in range(BATCH))
+    actual = ExactCCVAE_ELBO().loss(ccvae.model, ccvae.guide, x, y)
+    assert actual == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize("pattern", MISSING)
 def test_any_pattern_of_missing_labels_matches_a_grid(ccvae, batch, pattern):
     x, y = batch[0], with_missing(batch[1], pattern)
