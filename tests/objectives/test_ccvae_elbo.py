@@ -6,7 +6,19 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from helpers import BATCH, NUM_LABELS, assert_mean_close, enumerated, make_ccvae, seeded
+from helpers import (
+    BATCH,
+    MIXED_LABEL_VECTORS,
+    MIXED_LABELS,
+    NUM_LABELS,
+    NUM_PIXELS,
+    assert_mean_close,
+    enumerated,
+    make_ccvae,
+    make_mixed,
+    seeded,
+    with_missing,
+)
 from pyro import poutine
 from pyro.infer import SVI, Trace_ELBO, TraceEnum_ELBO
 from pyro.optim import Adam
@@ -14,6 +26,8 @@ from torch.nn.functional import logsigmoid
 from torch.testing import assert_close
 
 from ccvae_pyro import CCVAE_ELBO
+from ccvae_pyro.components import LaplaceDecoder
+from ccvae_pyro.labels import block_of
 from ccvae_pyro.objectives._sampling import MarginalSamples
 
 
@@ -449,3 +463,118 @@ def test_the_sum_is_the_mean_of_the_score_functions_gradient(ccvae, batch):
     error = 5 * (summed.var(0) / 500 + sampled.var(0) / 3_000).sqrt()
     assert ((summed.mean(0) - sampled.mean(0)).abs() < error).all()
     assert (summed.var(0) < sampled.var(0) / 10).all()
+
+
+# The hidden classification weight
+
+
+class Constant(torch.nn.Module):
+    """A network whose output does not depend on its input."""
+
+    def __init__(self, output):
+        super().__init__()
+        self.output = output
+
+    def forward(self, z):
+        return self.output
+
+
+@pytest.fixture
+def fitted(ccvae, batch):
+    """A model whose decoder fits the images so well that their density is far above 1."""
+    ccvae.decoder = LaplaceDecoder(Constant(batch[0].logit()), scale=0.005, event_dim=1)
+    return ccvae
+
+
+@pytest.mark.parametrize("pattern", ["labeled", "mixed"])
+def test_warns_once_that_the_hidden_classification_weight_is_negative(fitted, batch, pattern):
+    elbo, y = CCVAE_ELBO(), with_missing(batch[1], pattern)
+    with pytest.warns(UserWarning, match=r"is negative .*stop_gradient=False.*classification_w"):
+        elbo.loss(fitted.model, fitted.guide, batch[0], y)
+    elbo.loss(fitted.model, fitted.guide, batch[0], y)  # a second warning would be an error
+
+
+@pytest.mark.parametrize(
+    "options", [{"stop_gradient": False}, {"classification_weight": 100.0}], ids=str
+)
+def test_does_not_warn_of_labels_that_are_learned(fitted, batch, options):
+    CCVAE_ELBO(**options).loss(fitted.model, fitted.guide, *batch)
+
+
+def test_does_not_warn_of_images_whose_density_is_small(ccvae, batch):
+    CCVAE_ELBO().loss(ccvae.model, ccvae.guide, *batch)
+
+
+def test_does_not_warn_where_all_labels_are_missing(fitted, batch):
+    CCVAE_ELBO().loss(fitted.model, fitted.guide, batch[0])
+
+
+def test_a_negative_hidden_weight_unlearns_the_labels(fitted, batch):
+    """What the stopped gradient adds to the true one makes the labels less likely."""
+
+    def gradient(elbo):
+        loss = elbo.differentiable_loss(fitted.model, fitted.guide, *batch)
+        return torch.autograd.grad(loss, fitted.encoder.features[-1].bias)[0][:NUM_LABELS]
+
+    x, y = batch
+    q_z_c = fitted.encoder(x)[0]
+    log_q = fitted.classifier(q_z_c.rsample((1_000,))).log_prob(y)
+    log_q_y_x = (log_q.logsumexp(0) - math.log(1_000)).sum()
+    uphill = torch.autograd.grad(log_q_y_x, fitted.encoder.features[-1].bias)[0][:NUM_LABELS]
+    true = CCVAE_ELBO(1_000, stop_gradient=False)
+    with pytest.warns(UserWarning, match="is negative"):
+        hidden = gradient(CCVAE_ELBO(1_000)) - gradient(true)
+    assert (hidden * uphill).sum() > 0  # the loss rises with log q(y|x)
+
+
+# Labels of all kinds, summed out
+
+
+@pytest.mark.parametrize("stop_gradient", [True, False], ids=["paper", "paper-true-gradient"])
+def test_missing_labels_of_all_kinds_are_summed_out_as_on_a_grid(stop_gradient):
+    ccvae, x = make_mixed(), torch.rand(BATCH, NUM_PIXELS)
+    elbo = CCVAE_ELBO(stop_gradient=stop_gradient)
+    actual = seeded(elbo.loss, ccvae.model, ccvae.guide, x)
+
+    pyro.set_rng_seed(1)
+    q_z_c, q_z_style = ccvae.encoder(x)
+    z_c, z_style = q_z_c.rsample(), q_z_style.rsample()
+    bound = ccvae.decoder(torch.cat([z_c, z_style], -1)).log_prob(x)
+    bound = bound + ccvae.style_prior().log_prob(z_style)
+    bound = bound - q_z_c.log_prob(z_c) - q_z_style.log_prob(z_style)
+    for index in range(len(MIXED_LABELS)):
+        bound = bound + expected_terms(ccvae, index, z_c)
+    assert_close(actual, -bound.sum().item(), rtol=1e-6, atol=0)
+
+
+def expected_terms(ccvae, index, z_c):
+    """The terms of one label, by a sum over its classes or over a grid of its values."""
+    label, y = MIXED_LABELS[index], torch.tensor(MIXED_LABEL_VECTORS)
+    values, width = torch.arange(float(len(label.classes))), 1.0
+    if not label.classes:
+        values = torch.linspace(-170, 230, 8_001)
+        width = (values[1] - values[0]).item()
+    y = y.expand(len(values), -1, -1).clone()
+    y[..., index] = values[:, None]
+    of_label = [
+        group.distribution.log_prob(group.labels(y))[..., _column(group, index)]
+        for fn in (ccvae.classifier(z_c), ccvae.label_prior())
+        for group in fn.groups
+        if index in group.columns.tolist()
+    ]
+    log_q, log_p_y = of_label
+    block = block_of(MIXED_LABELS, index)
+    log_p_z = ccvae.conditional_prior(y).at_y.base_dist.log_prob(z_c)[..., block].sum(-1)
+    return (log_q.exp() * (log_p_y + log_p_z - log_q)).sum(0) * width
+
+
+def _column(group, index):
+    return group.columns.tolist().index(index)
+
+
+def test_missing_labels_of_all_kinds_are_summed_out_as_samples_average():
+    ccvae, x = make_mixed(ignores_z=True), torch.rand(BATCH, NUM_PIXELS)
+    particles = {"num_particles": 3_000, "vectorize_particles": True}
+    summed = CCVAE_ELBO(**particles).loss(ccvae.model, ccvae.guide, x)
+    sampled = CCVAE_ELBO(sum_labels=False, num_particles=100, vectorize_particles=True)
+    assert_mean_close(lambda: sampled.loss(ccvae.model, ccvae.guide, x), summed, 100)
