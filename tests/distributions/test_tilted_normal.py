@@ -1,4 +1,4 @@
-"""The tilted Normal against adaptive quadrature, finite differences, and what Pyro asks of every distribution."""
+"""The tilted Normal against quadrature, finite differences, and what Pyro asks of distributions."""
 
 import itertools
 import math
