@@ -1,4 +1,4 @@
-"""The tilted Normal against quadrature, finite differences, and what Pyro asks of distributions."""
+"""The tilted Normal against quadrature, finite differences, and Pyro's contract."""
 
 import itertools
 import math
