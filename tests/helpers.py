@@ -15,12 +15,27 @@ import pyro
 import pyro.distributions as dist
 import torch
 
-from ccvae_pyro import CCVAE, networks
-from ccvae_pyro import components as distributions
+from ccvae_pyro import CCVAE, Binary, Categorical, Continuous, components, networks
+from ccvae_pyro.components import label_modules
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NUM_LABELS, NUM_STYLE, NUM_PIXELS, BATCH = 3, 2, 8, 4
 FREQUENCIES = (0.2, 0.5, 0.7, 0.4, 0.1, 0.6)
+MIXED_LABELS = (
+    Categorical("Hair", ("black", "brown", "red"), (0.5, 0.3, 0.2)),
+    Binary("Smiling", 0.4),
+    Continuous("Age", 30.0, 10.0, extra_dims=1),
+    Binary("Hat", 0.2, extra_dims=1),
+    Binary("Beard", 0.7),
+)
+MIXED_LABEL_VECTORS = ((2.0, 1, 35, 0, 1), (0, 0, 12, 1, 1), (1, 1, 30, 1, 0), (2, 0, 41, 0, 0))
+# Which labels of a batch are missing, for label vectors of up to five labels.
+MISSING = {
+    "labeled": [[0] * 5] * BATCH,
+    "unlabeled": [[1] * 5] * BATCH,
+    "mixed": [[0] * 5, [1] * 5, [0] * 5, [1] * 5],
+    "partly": [[0, 1, 0, 1, 0], [1, 1, 1, 1, 1], [1, 0, 1, 0, 0], [0, 0, 0, 0, 1]],
+}
 NAMES = ("Bald", "Beard", "Wearing_Hat", "Eyeglasses", "Smiling", "Gray_Hair")
 
 
@@ -28,20 +43,55 @@ def make_ccvae(num_labels: int = NUM_LABELS) -> CCVAE:
     """A CCVAE of vectors rather than images, small enough for exact checks."""
     z_dim = num_labels + NUM_STYLE
     ccvae = CCVAE(
-        distributions.GaussianEncoder(
+        components.GaussianEncoder(
             networks.mlp(NUM_PIXELS, 2 * z_dim, hidden=16), (num_labels, NUM_STYLE)
         ),
-        distributions.LaplaceDecoder(networks.mlp(z_dim, NUM_PIXELS, hidden=16), event_dim=1),
-        distributions.DiagonalClassifier(num_labels),
-        distributions.GaussianConditionalPrior(num_labels),
-        distributions.StandardNormal(NUM_STYLE),
-        distributions.BernoulliLabelPrior(torch.tensor(FREQUENCIES[:num_labels])),
+        components.LaplaceDecoder(networks.mlp(z_dim, NUM_PIXELS, hidden=16), event_dim=1),
+        components.DiagonalClassifier(num_labels),
+        components.GaussianConditionalPrior(num_labels),
+        components.StandardNormal(NUM_STYLE),
+        components.BernoulliLabelPrior(torch.tensor(FREQUENCIES[:num_labels])),
         label_names=NAMES[:num_labels],
     )
     # Away from the symmetric start, where some mistakes would cancel.
     for parameter in ccvae.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)
     return ccvae
+
+
+def make_mixed(labels=MIXED_LABELS, ignores_z=False):
+    """A CCVAE of vectors whose labels are of all kinds.
+
+    :param ignores_z: whether the decoder does not depend on the latents.
+    """
+    num_characteristics = sum(label.dim for label in labels)
+    z_dim = num_characteristics + NUM_STYLE
+    decoder = components.LaplaceDecoder(networks.mlp(z_dim, NUM_PIXELS, hidden=16), event_dim=1)
+    if ignores_z:
+        decoder.forward = standard_normal_pixels
+    ccvae = CCVAE(
+        components.GaussianEncoder(
+            networks.mlp(NUM_PIXELS, 2 * z_dim, hidden=16), (num_characteristics, NUM_STYLE)
+        ),
+        decoder,
+        style_prior=components.StandardNormal(NUM_STYLE),
+        labels=labels,
+        **label_modules(labels)._asdict(),
+    )
+    for parameter in ccvae.parameters():
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    return ccvae.double()
+
+
+def standard_normal_pixels(z):
+    """An image distribution that does not depend on the latents."""
+    return dist.Normal(z.new_zeros(*z.shape[:-1], NUM_PIXELS), 1.0).to_event(1)
+
+
+def with_missing(y, pattern):
+    """The label vectors of a batch, some labels of which are missing (NaN)."""
+    is_missing = torch.tensor(MISSING[pattern], dtype=torch.bool)[:, : y.shape[-1]]
+    return torch.where(is_missing, torch.nan, y)
 
 
 def enumerated(ccvae):

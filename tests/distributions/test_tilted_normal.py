@@ -1,4 +1,4 @@
-"""The tilted Normal against adaptive quadrature, finite differences, and what Pyro asks of any."""
+"""The tilted Normal against quadrature, finite differences, and Pyro's contract."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ from torch.testing import assert_close
 
 from ccvae_pyro import TiltedNormal
 
-# Slope times scale, and where the logistic steps, in deviations from the mean.
+# Slope times scale, and where the logistic steps, in standard deviations from the mean.
 CASES = [
     (b, step) for b in (0.0, 0.3, 1.0, -3.0, 10.0) for step in (-7.0, -2.0, 0.0, 0.7, 3.0, 8.0)
 ]
@@ -78,9 +78,9 @@ def test_integrals_match_quadrature_where_the_classifier_is_nearly_a_step(b, ste
 @pytest.mark.parametrize(("b", "step"), CASES + STEEP_CASES[:5])
 def test_single_precision_agrees_with_double(b, step):
     single, double = tilted(b, step, dtype=torch.float32), tilted(b, step)
-    figures = [(d.log_normalizer, d.mean, d.variance, d.entropy()) for d in (single, double)]
-    assert torch.stack(figures[0]).dtype == torch.float32
-    assert_close(torch.stack(figures[0]).double(), torch.stack(figures[1]), atol=2e-3, rtol=1e-4)
+    moments = [(d.log_normalizer, d.mean, d.variance, d.entropy()) for d in (single, double)]
+    assert torch.stack(moments[0]).dtype == torch.float32
+    assert_close(torch.stack(moments[0]).double(), torch.stack(moments[1]), atol=2e-3, rtol=1e-4)
 
 
 def test_a_label_of_probability_1e_8_leaves_everything_finite():
@@ -125,19 +125,19 @@ def test_gradients_of_the_integrals_match_finite_differences(b):
 
 
 @pytest.mark.parametrize("b", [0.0, 1.0, -5.0, 20.0])
-def test_gradients_of_a_draw_match_finite_differences(b):
+def test_gradients_of_a_quantile_match_finite_differences(b):
     inputs = [p.clone().requires_grad_() for p in parameters(tilted(b, 0.4))]
     probability = torch.tensor([0.02, 0.3, 0.5, 0.9])
 
-    def draw(*inputs):
+    def quantile(*inputs):
         return TiltedNormal(*inputs).icdf(probability)
 
-    # The draw itself errs by some 1e-5, and its finite differences by more.
-    assert torch.autograd.gradcheck(draw, inputs, eps=1e-3, atol=2e-3, rtol=2e-3)
+    # The quantile itself errs by some 1e-5, and its finite differences by more.
+    assert torch.autograd.gradcheck(quantile, inputs, eps=1e-3, atol=2e-3, rtol=2e-3)
 
 
 @pytest.mark.parametrize(("b", "step"), [(0.5, 0.0), (3.0, 1.0), (-10.0, -0.5), (100.0, 2.0)])
-def test_draws_follow_the_density(b, step):
+def test_samples_follow_the_density(b, step):
     d = tilted(b, step)
     samples = d.sample((100_000,))
     assert auto_goodness_of_fit(samples, d.log_prob(samples).exp()) > 1e-3
@@ -145,44 +145,44 @@ def test_draws_follow_the_density(b, step):
     assert_close(samples.var(), d.variance, atol=0, rtol=0.03)
 
 
-def test_the_mean_gradient_of_draws_is_that_of_the_mean():
+def test_the_mean_gradient_of_samples_is_that_of_the_mean():
     d = TiltedNormal(*(torch.tensor(v, requires_grad=True) for v in (0.3, 0.8, 2.0, -1.0)))
-    by_draws = torch.autograd.grad(d.rsample((100_000,)).mean(), parameters(d))
+    by_samples = torch.autograd.grad(d.rsample((100_000,)).mean(), parameters(d))
     exact = torch.autograd.grad(d.mean, parameters(d))
-    assert_close(torch.stack(by_draws), torch.stack(exact), atol=0.01, rtol=0)
+    assert_close(torch.stack(by_samples), torch.stack(exact), atol=0.01, rtol=0)
 
 
 # What Pyro's own tests ask of every distribution.
 
 
 @pytest.fixture
-def row() -> TiltedNormal:
+def several() -> TiltedNormal:
     return TiltedNormal(torch.zeros(3, 1), torch.ones(2), torch.tensor(2.0), torch.tensor(-1.0))
 
 
 @pytest.mark.parametrize("sample_shape", [(), (1,), (5, 4)])
-def test_shapes(row, sample_shape):
-    assert row.batch_shape == (3, 2)
-    assert row.event_shape == ()
-    z = row.rsample(sample_shape)
+def test_shapes(several, sample_shape):
+    assert several.batch_shape == (3, 2)
+    assert several.event_shape == ()
+    z = several.rsample(sample_shape)
     assert z.shape == (*sample_shape, 3, 2)
-    assert row.log_prob(z).shape == z.shape
-    assert row.mean.shape == row.variance.shape == row.entropy().shape == (3, 2)
+    assert several.log_prob(z).shape == z.shape
+    assert several.mean.shape == several.variance.shape == several.entropy().shape == (3, 2)
 
 
-def test_expand_is_the_same_in_more_rows(row):
-    wide = row.expand((4, 3, 2))
+def test_expand_repeats_the_distribution(several):
+    wide = several.expand((4, 3, 2))
     assert wide.batch_shape == (4, 3, 2)
     z = wide.sample()
-    assert_close(wide.log_prob(z), row.log_prob(z))
-    assert_close(wide.mean, row.mean.expand(4, 3, 2))
-    assert row.to_event(1).expand((5, 3)).sample().shape == (5, 3, 2)
+    assert_close(wide.log_prob(z), several.log_prob(z))
+    assert_close(wide.mean, several.mean.expand(4, 3, 2))
+    assert several.to_event(1).expand((5, 3)).sample().shape == (5, 3, 2)
 
 
-def test_is_a_site_as_any_other(row):
+def test_is_a_site_in_a_plate(several):
     def model():
         with pyro.plate("rows", 3, dim=-1):
-            return pyro.sample("z", row.to_event(1))
+            return pyro.sample("z", several.to_event(1))
 
     trace = pyro.poutine.trace(model).get_trace()
     trace.compute_log_prob()
@@ -197,9 +197,9 @@ def test_a_parameter_out_of_bounds_is_an_error(name, value):
         TiltedNormal(**{key: torch.tensor(v) for key, v in arguments.items()}, validate_args=True)
 
 
-def test_the_same_seed_draws_the_same(row):
-    draws = []
+def test_the_same_seed_gives_the_same_samples(several):
+    samples = []
     for _ in range(2):
         pyro.set_rng_seed(3)
-        draws.append(row.sample())
-    assert_close(*draws, atol=0, rtol=0)
+        samples.append(several.sample())
+    assert_close(*samples, atol=0, rtol=0)

@@ -1,3 +1,5 @@
+"""Label consistency: its value, its gradient, and its term in the exact objective."""
+
 from functools import partial
 
 import pytest
@@ -9,7 +11,7 @@ from torch.nn.functional import logsigmoid
 from torch.testing import assert_close
 
 from ccvae_pyro import Binary, Categorical, Continuous, ExactCCVAE_ELBO, mnist
-from ccvae_pyro.objectives.label_consistency import label_consistency
+from ccvae_pyro.objectives import label_consistency
 
 OF_THE_MODEL, OF_THE_GUIDE = ("decoder", "conditional_prior"), ("encoder", "classifier")
 
@@ -19,16 +21,16 @@ def x(batch):
     return batch[0]
 
 
-def test_a_guide_that_sees_nothing_is_as_sure_as_its_bias(ccvae, x):
+def test_a_classifier_that_ignores_the_image_has_the_probabilities_of_its_bias(ccvae, x):
     ccvae.classifier.weight.data.zero_()
-    bias, frequency = ccvae.classifier.bias.detach(), torch.tensor(FREQUENCIES[:NUM_LABELS])
-    expected = frequency * logsigmoid(bias) + (1 - frequency) * logsigmoid(-bias)
+    bias, prevalence = ccvae.classifier.bias.detach(), torch.tensor(FREQUENCIES[:NUM_LABELS])
+    expected = prevalence * logsigmoid(bias) + (1 - prevalence) * logsigmoid(-bias)
     estimate = partial(label_consistency, ccvae.model, ccvae.guide, x)
     assert_mean_close(lambda: estimate().item(), BATCH * expected.sum(), num_estimates=400)
 
 
-def test_images_that_show_their_labels_leave_no_doubt(ccvae, x):
-    """Characteristics far apart, written into the image, read off it again."""
+def test_is_zero_for_images_that_show_their_labels(ccvae, x):
+    """The latents are far apart, the decoder copies them to pixels, and the encoder back."""
     ccvae.conditional_prior.loc_true.data.fill_(50.0)
     ccvae.conditional_prior.loc_false.data.fill_(-50.0)
     ccvae.decoder.features = torch.nn.Linear(5, x.shape[1])
@@ -55,7 +57,7 @@ def test_the_gradient_is_that_of_the_model_with_the_guide_fixed(ccvae, x):
 
 
 def by_hand(ccvae, x):
-    """The same, put together of the parts."""
+    """The same from the model's parts."""
     y = ccvae.label_prior().sample((len(x),))
     z_c, z_style = ccvae.conditional_prior(y).rsample(), ccvae.style_prior().sample((len(x),))
     image = ccvae.decoder(torch.cat([z_c, z_style], dim=-1)).mean
@@ -63,22 +65,12 @@ def by_hand(ccvae, x):
 
 
 def test_is_a_term_of_the_objective_from_a_quarter_as_many_images(ccvae, batch):
-    plain, with_orders = ExactCCVAE_ELBO(20.0), ExactCCVAE_ELBO(20.0, consistency_weight=3.0)
+    plain, with_consistency = ExactCCVAE_ELBO(20.0), ExactCCVAE_ELBO(20.0, consistency_weight=3.0)
     bound = seeded(plain.loss, ccvae.model, ccvae.guide, *batch)
-    with torch.no_grad():  # with the random numbers that the bound has left
+    with torch.no_grad():  # continues the random numbers of the bound
         log_q = 4 * label_consistency(ccvae.model, ccvae.guide, batch[0][: BATCH // 4])
-    loss = seeded(with_orders.loss, ccvae.model, ccvae.guide, *batch)
+    loss = seeded(with_consistency.loss, ccvae.model, ccvae.guide, *batch)
     assert_close(loss, bound - 3 * log_q.item())
-
-
-def test_all_ways_to_the_loss_agree(ccvae, batch):
-    elbo = ExactCCVAE_ELBO(20.0, consistency_weight=3.0, num_particles=2)
-    losses = [
-        seeded(elbo.loss, ccvae.model, ccvae.guide, *batch),
-        seeded(elbo.loss_and_grads, ccvae.model, ccvae.guide, *batch),
-        seeded(elbo.differentiable_loss, ccvae.model, ccvae.guide, *batch).item(),
-    ]
-    assert_close(losses, [losses[0]] * 3)
 
 
 def test_needs_no_labels(ccvae, x):
@@ -87,7 +79,7 @@ def test_needs_no_labels(ccvae, x):
     assert ccvae.conditional_prior.loc_true.grad.abs().min() > 0
 
 
-def test_a_model_learns_to_obey_its_guide(ccvae, x):
+def test_a_decoder_learns_to_show_the_labels(ccvae, x):
     many = x.repeat(50, 1)
     before = label_consistency(ccvae.model, ccvae.guide, many).item()
     adam = torch.optim.Adam(ccvae.decoder.parameters(), 0.02)
@@ -107,6 +99,6 @@ def test_takes_labels_of_any_kind():
     assert torch.tensor([svi.step(torch.rand(2, 1, 28, 28), y) for _ in range(2)]).isfinite().all()
 
 
-def test_particles_come_one_by_one():
+def test_particles_are_not_vectorized():
     with pytest.raises(ValueError, match="one by one"):
         ExactCCVAE_ELBO(consistency_weight=1.0, num_particles=2, vectorize_particles=True)
