@@ -103,7 +103,7 @@ def enumerated(ccvae):
             q_z_c, q_z_style = ccvae.encoder(x)
             z_c = pyro.sample("z_c", q_z_c)
             pyro.sample("z_style", q_z_style)
-            logits = ccvae.classifier(z_c).base_dist.logits
+            logits = ccvae.classifier(z_c).groups[0].distribution.logits
             for i in range(num_labels):
                 q_y = dist.Bernoulli(logits=logits[..., i])
                 pyro.sample(f"y_{i}", q_y, infer={"enumerate": "parallel"})

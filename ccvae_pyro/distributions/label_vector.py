@@ -140,6 +140,10 @@ class AffineGroup:
         read = self.block(z_c)[..., : self.slope.shape[-1]]
         return self.slope * read + self.offset
 
+    def parameters(self) -> dict[str, Tensor]:
+        """Slopes and offsets, and what else there is, of shape ``(..., num_labels, num)``."""
+        return {"slopes": self.slope, "offsets": self.offset}
+
     def distribution(self, z_c: Tensor) -> Distribution:
         """The distribution of these labels, of batch shape ``(..., num_labels)``."""
         raise NotImplementedError
@@ -217,6 +221,9 @@ class AffineContinuous(AffineGroup):
     ) -> None:
         super().__init__(slope[..., None], offset[..., None], columns, latents)
         self.scale = scale
+
+    def parameters(self) -> dict[str, Tensor]:
+        return super().parameters() | {"scales": self.scale[..., None]}
 
     def distribution(self, z_c: Tensor) -> dist.Normal:
         return dist.Normal(self.affine(z_c)[..., 0], self.scale, validate_args=False)

@@ -139,7 +139,7 @@ class LabelwisePrior(TorchDistribution):
             return tuple(self.factors())
         num_labels = self.y.shape[-1]
         values = torch.arange(2, dtype=self.y.dtype, device=self.y.device)
-        fn = self.given(values[:, None].expand(2, num_labels))
+        fn = self.given(values[:, None].expand(2, num_labels)).expand([2, num_labels])
         if isinstance(fn, Normal):  # one latent for each label
             fn = FusedNormal(fn.loc[..., None], fn.scale[..., None], validate_args=False)
         return (ClassFactors(fn),)

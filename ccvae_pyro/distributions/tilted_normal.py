@@ -52,6 +52,7 @@ class TiltedNormal(TorchDistribution):
     }
     support = constraints.real
     has_rsample = True
+    _kept: tuple[Tensor, Tensor] | None = None
 
     def __init__(
         self,
@@ -68,10 +69,20 @@ class TiltedNormal(TorchDistribution):
     def _grid(self) -> TiltedGrid:
         return TiltedGrid(*self._standard)
 
-    @lazy_property
+    @property
     def _standard(self) -> tuple[Tensor, Tensor]:
         """Slope and offset by the standardized variable, ``(z - loc) / scale``."""
-        return self.slope * self.scale, self.slope * self.loc + self.offset
+        if self._kept is not None:
+            return self._kept
+        return self.slope * self.scale, torch.addcmul(self.offset, self.slope, self.loc)
+
+    def keep_standard(self) -> TiltedNormal:
+        """Computes slope and offset by the standardized variable once.
+
+        Samples and moments then share them, and their gradients one backward pass.
+        """
+        self._kept = self._standard
+        return self
 
     @lazy_property
     def moments(self) -> Moments:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.distributions.label_vector import label_groups, missing_labels, select
-from ccvae_pyro.objectives.base import HandOn
+from ccvae_pyro.objectives.base import HandOn, plate_shape
 
 
 class MarginalSamples(HandOn):
@@ -100,6 +100,9 @@ class MarginalSamples(HandOn):
         self.fn, self.q_y = fn, fn
         if has_samples and label_groups(fn):
             self.q_y = select(fn, at_z)
+            # Without the dimensions of size 1 between the samples and the plates that are in use.
+            while len(self.q_y.batch_shape) > len(plate_shape(msg)):
+                self.q_y = select(self.q_y, 0)
         self.y = self._complete(msg["value"] if msg["is_observed"] else None)
         msg["value"], msg["done"] = self.y, True
         if self.is_missing is not None and self.can_sum_out:

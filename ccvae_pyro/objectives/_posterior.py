@@ -14,6 +14,7 @@ from torch.distributions.utils import clamp_probs
 
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.distributions.label_vector import (
+    AffineBinary,
     AffineCategorical,
     AffineContinuous,
     AffineGroup,
@@ -24,6 +25,7 @@ from ccvae_pyro.distributions.label_vector import (
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors, Factors
 from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.distributions.tilted_normal import TiltedNormal
+from ccvae_pyro.errors import NotFactorizedError
 
 
 class LabelTerms(NamedTuple):
@@ -82,9 +84,14 @@ def _posterior(
     y = y.expand(loc.shape[:-1])
     if is_validation_enabled():
         _check_labels(group, y)
-    if isinstance(group, AffineContinuous):
+    if type(group) is AffineContinuous:
         return ConjugatePosterior(loc, scale, group, y)
-    return ClassPosterior(loc, scale, group, y)
+    if type(group) in (AffineBinary, AffineCategorical):
+        return ClassPosterior(loc, scale, group, y)
+    raise NotFactorizedError(  # a subclass may have another distribution than it declares
+        f"'y' of the guide has {type(group).__name__}: wanted AffineBinary, AffineCategorical or "
+        "AffineContinuous"
+    )
 
 
 class ClassPosterior:
@@ -128,9 +135,8 @@ class ClassPosterior:
                 )
                 for side in (group.slope, group.offset)
             )
-        self.tilted = TiltedNormal(
-            self.read.loc, self.read.scale, slope, offset, validate_args=False
-        )
+        tilted = TiltedNormal(self.read.loc, self.read.scale, slope, offset, validate_args=False)
+        self.tilted = tilted.keep_standard()
 
     @property
     def known(self) -> Tensor:

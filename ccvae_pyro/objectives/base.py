@@ -148,13 +148,22 @@ def log_prob(site: Any, shape: torch.Size) -> Tensor:
     """
     site["log_prob"] = value = scaled(site["fn"].log_prob(site["value"]), site)
     if is_validation_enabled():
-        check_site_shape(site, len(shape))
+        check_site_shape(site, max(len(shape), len(plate_shape(site))))
     if value.shape[value.dim() - len(shape) :] != shape:
         raise ValueError(
             f"each image has a weight of its own, but {site['name']!r}, of shape "
             f"{tuple(value.shape)}, is outside of the plates of 'y', {tuple(shape)}"
         )
     return value.sum_to_size(shape)
+
+
+def plate_shape(site: Any) -> torch.Size:
+    """The shape of the plates that a site is in, those of vectorized particles among them."""
+    frames = [frame for frame in site["cond_indep_stack"] if frame.vectorized]
+    sizes = [1] * max((-frame.dim for frame in frames), default=0)
+    for frame in frames:
+        sizes[frame.dim] = frame.size
+    return torch.Size(sizes)
 
 
 def log_joint(trace: Trace, shape: torch.Size, *but: str) -> Tensor:

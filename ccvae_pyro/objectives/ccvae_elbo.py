@@ -23,6 +23,7 @@ from ccvae_pyro.objectives.base import (
     check_pathwise,
     log_joint,
     log_prob,
+    plate_shape,
     run_model,
     scaled,
 )
@@ -139,7 +140,8 @@ class CCVAE_ELBO(TensorELBO):
     ) -> tuple[Any, Tensor]:
         of_guide, of_model = cast(Sites, guide_trace.nodes), cast(Sites, model_trace.nodes)
         labels, given = of_guide["labels"]["value"]
-        shape, q_y, p_y = labels.y.shape[:-1], of_guide["y"], of_model["y"]
+        q_y, p_y = of_guide["y"], of_model["y"]
+        shape = plate_shape(q_y)
         priors = [of_model[name] for name in given.dependent]
         are_labelwise = all(isinstance(prior["fn"], LabelwisePrior) for prior in priors)
         can_sum_out = given.should_mark and are_labelwise
@@ -181,7 +183,7 @@ class CCVAE_ELBO(TensorELBO):
         if self._has_warned or not self.stop_gradient or not can_read:
             return
         if is_missing is not None:
-            weighted = weighted[~is_missing]
+            weighted = weighted[~is_missing.expand_as(weighted)]
         hidden = 1 + self.classification_weight - float(weighted.mean())
         if hidden < 0:
             self._has_warned = True

@@ -20,6 +20,7 @@ from ccvae_pyro.objectives.base import (
     HandOn,
     Sites,
     TensorELBO,
+    plate_shape,
     run_model,
     samples,
     scaled,
@@ -190,10 +191,13 @@ class _GuideReader(HandOn):
             raise NotFactorizedError(
                 f"{self.name!r} of the guide is {_short(q_z_c)}: wanted Normal(...).to_event(1)"
             )
-        if any(group.slope.dim() > self.max_plate_nesting + 2 for group in fn.affine_groups):
-            raise NotFactorizedError(f"slopes of 'y' of the guide depend on {self.name!r}")
+        for group in fn.affine_groups:
+            for what, parameter in group.parameters().items():
+                if parameter.dim() > self.max_plate_nesting + 2:
+                    raise NotFactorizedError(f"{what} of 'y' of the guide depend on {self.name!r}")
         self.q_y = fn
-        self.y = msg["value"] if msg["is_observed"] else missing_labels(fn)[0]
+        shape = plate_shape(msg) + fn.event_shape
+        self.y = msg["value"] if msg["is_observed"] else missing_labels(fn).view(shape)
         msg["value"], msg["done"] = self.y, True
         self._handed = self.on_the_left(self.y[None], q_z_c)
         self.is_past_labels = True

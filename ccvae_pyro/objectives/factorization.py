@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,15 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from ccvae_pyro.distributions.label_vector import AffineLabels, label_groups
+from ccvae_pyro.distributions.label_vector import (
+    AffineBinary,
+    AffineCategorical,
+    AffineContinuous,
+    AffineGroup,
+    AffineLabels,
+    label_groups,
+    num_classes_of,
+)
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, LabelwisePrior
 from ccvae_pyro.errors import NotFactorizedError
 
@@ -56,13 +65,23 @@ def _check_classifier(classifier: Callable[[Tensor], Any], z_c: Tensor, y: Tenso
         raise NotFactorizedError(
             f"the classifier returns {type(q_y).__name__}: wanted AffineLabels"
         )
-    declared = AffineLabels(z_c, *classifier(z_c[:1].flip(1)[0]).affine_groups)
+    elsewhere = classifier(z_c[:1].flip(1)[0])
+    declared = AffineLabels(z_c, *map(_without_overrides, elsewhere.affine_groups))
     for labels in _label_vectors(q_y, y):
         if not _agree(q_y.log_prob(labels), declared.log_prob(labels)):
             raise NotFactorizedError(
                 "the classifier's labels are not affine in z_c: their density differs from that "
                 "of the slopes, offsets and scales that it declares"
             )
+
+
+def _without_overrides(group: AffineGroup) -> AffineGroup:
+    """A group with the distribution that its slopes, offsets and scales declare."""
+    plain = copy.copy(group)
+    for kind in (AffineBinary, AffineCategorical, AffineContinuous):
+        if isinstance(group, kind):
+            plain.__class__ = kind
+    return plain
 
 
 def _check_conditional_prior(
@@ -97,9 +116,9 @@ def _label_vectors(fn: Any, y: Tensor) -> list[Tensor]:
     vectors, num_labels = [y], y.shape[-1]
     for group in label_groups(fn):
         columns = range(num_labels) if group.columns is None else group.columns.tolist()
-        num_values = len(getattr(group.distribution, "probs", torch.zeros(1, 3))[0].flatten())
+        num_values = num_classes_of(group.distribution) or 3
         for column in columns:
-            for value in range(max(num_values, 2)):
+            for value in range(num_values):
                 vector = y[torch.randperm(len(y))].clone()
                 vector[:, column] = value
                 vectors.append(vector)

@@ -23,7 +23,7 @@ from pyro.infer import SVI
 from pyro.optim import Adam
 from torch.testing import assert_close
 
-from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO, components, networks
+from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO, components, networks, objectives
 from ccvae_pyro.models import baselines
 
 Z_DIM = 3
@@ -82,11 +82,11 @@ def exact_with_weights(**kwargs):
 
 
 def diva(**kwargs):
-    return baselines.DIVA_ELBO(2.0, **kwargs)
+    return objectives.DIVA_ELBO(2.0, **kwargs)
 
 
 def m2(**kwargs):
-    return baselines.M2_ELBO(2.0, **kwargs)
+    return objectives.M2_ELBO(2.0, **kwargs)
 
 
 MODELS = {"binary": make_ccvae, "kinds": make_mixed}
@@ -122,7 +122,7 @@ CASES = (
     (diva, {"diva": make_diva}, WHOLE_OR_MISSING),
     (m2, {"m2": make_m2}, (*WHOLE_OR_MISSING, "partly")),
     # Images without labels do not reach the experts on labels.
-    (baselines.MVAE_ELBO, {"mvae": make_mvae}, ("labeled", "mixed", "partly")),
+    (objectives.MVAE_ELBO, {"mvae": make_mvae}, ("labeled", "mixed", "partly")),
 )
 
 
@@ -140,7 +140,7 @@ def cases(*objectives):
 
 
 OF_THE_PAPER, EXACT = (paper, paper_true_gradient), (ExactCCVAE_ELBO, exact_with_weights)
-SUMS_OF_ELBOS = (m2, baselines.MVAE_ELBO)
+SUMS_OF_ELBOS = (m2, objectives.MVAE_ELBO)
 ALL = (*OF_THE_PAPER, *EXACT, diva, *SUMS_OF_ELBOS)
 
 
