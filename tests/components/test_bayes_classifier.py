@@ -38,7 +38,8 @@ def mixed():
 def test_binary_labels_have_the_odds_of_their_joint_density(ccvae):
     z_c = torch.randn(6, 3)
     y = torch.tensor([0.0, 1.0])[:, None, None]
-    p_y, p_z = ccvae.label_prior().base_dist, ccvae.conditional_prior(y.expand(2, 6, 3)).at_y.base_dist
+    p_y = ccvae.label_prior().base_dist
+    p_z = ccvae.conditional_prior(y.expand(2, 6, 3)).at_y.base_dist
     joint = (p_y.log_prob(y) + p_z.log_prob(z_c)).exp()
     found = with_bayes_classifier(ccvae).classifier(z_c).groups[0].distribution.probs
     assert_close(found, joint[1] / joint.sum(0))
