@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ccvae_pyro.distributions.normal import sum_to
+
 
 class LogitBernoulli(dist.Bernoulli):  # type: ignore[misc]
     r"""A Bernoulli whose logits :math:`t` are given.
@@ -40,8 +42,8 @@ class _LogProb(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
         value, t = ctx.saved_tensors
-        by_value = (gradient * t).sum_to_size(value.shape) if ctx.needs_input_grad[0] else None
-        return by_value, ((value - t.sigmoid()) * gradient).sum_to_size(t.shape)
+        by_value = sum_to(gradient * t, value.shape) if ctx.needs_input_grad[0] else None
+        return by_value, sum_to((value - t.sigmoid()) * gradient, t.shape)
 
 
 def log_sigmoid(t: Tensor) -> Tensor:

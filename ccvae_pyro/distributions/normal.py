@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.distributions.kl import register_kl
+from torch.distributions.utils import broadcast_all
 
 from ccvae_pyro.distributions.nested_categorical import Size
 
@@ -25,6 +26,18 @@ class FusedNormal(dist.Normal):
     The same as :class:`pyro.distributions.Normal`. A step scores several, each of a few numbers,
     and on an accelerator it is the number of operations that takes the time.
     """
+
+    def __init__(
+        self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None
+    ) -> None:
+        if (
+            not isinstance(loc, Tensor)
+            or not isinstance(scale, Tensor)
+            or loc.shape != scale.shape
+        ):
+            loc, scale = broadcast_all(loc, scale)
+        self.loc, self.scale = loc, scale
+        torch.distributions.Distribution.__init__(self, loc.shape, validate_args=validate_args)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -56,14 +69,18 @@ class _LogDensity(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         t, scale = ctx.saved_tensors
-        of_value, of_loc, of_scale = ctx.shapes
         by_log = gradient / scale
         by_loc = by_log * t
-        by_scale = None
+        by_value = by_scale = None
+        if ctx.needs_input_grad[0]:
+            by_value = sum_to(by_loc.neg(), ctx.shapes[0])
         if ctx.needs_input_grad[2]:
-            by_scale = (by_loc * t).sub_(by_log).sum_to_size(of_scale)
-        by_value = by_loc.neg().sum_to_size(of_value) if ctx.needs_input_grad[0] else None
-        return by_value, by_loc.sum_to_size(of_loc), by_scale
+            by_scale = sum_to((by_loc * t).sub_(by_log), ctx.shapes[2])
+        return (
+            by_value,
+            sum_to(by_loc, ctx.shapes[1]) if ctx.needs_input_grad[1] else None,
+            by_scale,
+        )
 
 
 @register_kl(FusedNormal, FusedNormal)  # type: ignore[untyped-decorator]
@@ -93,10 +110,13 @@ class _Divergence(torch.autograd.Function):
         by_loc, by_scale = per_scale * d, (r - r.reciprocal()).mul_(per_scale)
         by_q_loc = by_q_scale = None
         if ctx.needs_input_grad[2]:
-            by_q_loc = by_loc.neg().sum_to_size(ctx.shapes[2])
+            by_q_loc = sum_to(by_loc.neg(), ctx.shapes[2])
         if ctx.needs_input_grad[3]:
-            by_q_scale = ((1 - r * r - d * d) * per_scale).sum_to_size(ctx.shapes[3])
-        return (
-            by_loc.sum_to_size(ctx.shapes[0]), by_scale.sum_to_size(ctx.shapes[1]),
-            by_q_loc, by_q_scale,
-        )  # fmt: skip
+            by_q_scale = sum_to((1 - r * r - d * d) * per_scale, ctx.shapes[3])
+        by_loc, by_scale = sum_to(by_loc, ctx.shapes[0]), sum_to(by_scale, ctx.shapes[1])
+        return by_loc, by_scale, by_q_loc, by_q_scale
+
+
+def sum_to(gradient: Tensor, shape: torch.Size) -> Tensor:
+    """A gradient, summed to the shape of what was broadcast."""
+    return gradient if gradient.shape == shape else gradient.sum_to_size(shape)

@@ -154,7 +154,7 @@ def log_prob(site: Any, shape: torch.Size) -> Tensor:
             f"each image has a weight of its own, but {site['name']!r}, of shape "
             f"{tuple(value.shape)}, is outside of the plates of 'y', {tuple(shape)}"
         )
-    return value.sum_to_size(shape)
+    return value if value.shape == shape else value.sum_to_size(shape)
 
 
 def plate_shape(site: Any) -> torch.Size:
