@@ -15,6 +15,7 @@ from ccvae_pyro.distributions.label_vector import (
     class_log_probs,
     label_groups,
     most_likely,
+    take_latents,
 )
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors, LabelwisePrior
 
@@ -71,7 +72,7 @@ def _posterior(group: LabelGroup, factors: ClassFactors | AffineFactors, z_c: Te
 
 def _posterior_of_continuous(p_y: Any, factors: AffineFactors, z_c: Tensor) -> dist.Normal:
     """A Normal prior and Normal latents, whose means are affine in the label, are conjugate."""
-    z = z_c[..., None] if factors.latents is None else z_c[..., factors.latents]
+    z = take_latents(z_c, factors.latents)
     at_mean = factors.given(p_y.mean)
     weight = factors.slope / factors.scale**2
     precision = 1 / p_y.variance + (factors.slope * weight).sum(-1)

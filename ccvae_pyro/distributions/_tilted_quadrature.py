@@ -116,10 +116,11 @@ class TiltedGrid:
         _, _, far = FINE if slope.dtype == torch.float64 else COARSE
         steepest = STEEPEST
         # On an accelerator no value is waited for.
-        if is_free_to_read(slope) and slope.numel():
+        can_read = is_free_to_read(slope) and slope.numel() > 0
+        if can_read:
             steepest = _round_up(float(self.slope.abs().max()))
         self._find_centres(steepest, far)
-        if is_free_to_read(slope) and slope.numel():
+        if can_read:
             far = 0.0
             if self.middle is not self.centre:
                 far = math.ceil(2 * float((self.centre - self.middle).abs().max())) / 2

@@ -23,6 +23,21 @@ from ccvae_pyro.distributions.bernoulli import LogitBernoulli, log_sigmoid
 from ccvae_pyro.distributions.nested_categorical import NestedCategorical, Size
 
 
+def take_columns(y: Tensor, columns: Tensor | None) -> Tensor:
+    """Some columns of a label vector, or all of them."""
+    return y if columns is None else y[..., columns]
+
+
+def column_numbers(columns: Tensor | None, num_labels: int) -> list[int]:
+    """The numbers of some columns, or of all."""
+    return list(range(num_labels)) if columns is None else columns.tolist()
+
+
+def take_latents(z_c: Tensor, latents: Tensor | None) -> Tensor:
+    """The latents of each label, shape ``(..., num_labels, dim)``; by default, one for each."""
+    return z_c[..., None] if latents is None else z_c[..., latents]
+
+
 class LabelGroup(NamedTuple):
     """The labels of one kind within a label vector.
 
@@ -36,7 +51,7 @@ class LabelGroup(NamedTuple):
 
     def labels(self, y: Tensor) -> Tensor:
         """These labels out of a label vector."""
-        return y if self.columns is None else y[..., self.columns]
+        return take_columns(y, self.columns)
 
 
 class LabelVector(TorchDistribution):
@@ -133,7 +148,7 @@ class AffineGroup:
 
     def block(self, z_c: Tensor) -> Tensor:
         """The latents of these labels, shape ``(..., num_labels, dim)``."""
-        return z_c[..., None] if self.latents is None else z_c[..., self.latents]
+        return take_latents(z_c, self.latents)
 
     def affine(self, z_c: Tensor) -> Tensor:
         """The affine map of the latents that are read, shape ``(..., num_labels, num_read)``."""
@@ -379,8 +394,7 @@ def in_order(groups: Sequence[LabelGroup], entries: Sequence[Sequence[Any]]) -> 
     """Entries that are given group by group, one for each label, in the order of the labels."""
     placed: dict[int, Any] = {}
     for group, of_group in zip(groups, entries, strict=True):
-        columns = range(len(of_group)) if group.columns is None else group.columns.tolist()
-        placed |= dict(zip(columns, of_group, strict=True))
+        placed |= dict(zip(column_numbers(group.columns, len(of_group)), of_group, strict=True))
     return [placed[column] for column in sorted(placed)]
 
 

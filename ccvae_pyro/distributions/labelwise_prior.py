@@ -11,7 +11,12 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 from torch.distributions.utils import lazy_property
 
-from ccvae_pyro.distributions.label_vector import class_log_probs, label_groups, num_classes_of
+from ccvae_pyro.distributions.label_vector import (
+    class_log_probs,
+    label_groups,
+    num_classes_of,
+    take_latents,
+)
 from ccvae_pyro.distributions.nested_categorical import Size
 from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.errors import NotFactorizedError
@@ -33,7 +38,7 @@ class ClassFactors(NamedTuple):
 
     def log_prob(self, z_c: Tensor) -> Tensor:
         """The log-density of every factor, shape ``(num_classes, ..., num_labels)``."""
-        z = z_c[..., None] if self.latents is None else z_c[..., self.latents]
+        z = take_latents(z_c, self.latents)
         log_prob: Tensor
         if isinstance(self.distribution, Normal):
             log_prob = self.distribution.log_prob(z.unsqueeze(-3)).sum(-1)
@@ -71,7 +76,7 @@ class AffineFactors(NamedTuple):
 
     def log_prob(self, z_c: Tensor, y: Tensor) -> Tensor:
         """The log-density of each factor, shape ``(..., num_labels)``."""
-        z = z_c[..., None] if self.latents is None else z_c[..., self.latents]
+        z = take_latents(z_c, self.latents)
         log_prob: Tensor = self.given(y).log_prob(z).sum(-1)
         return log_prob
 
@@ -178,9 +183,8 @@ class LabelwisePrior(TorchDistribution):
         return samples
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
-        samples: Tensor = self.at_y(
-            torch.Size(sample_shape)
-        )  # pathwise, if the distribution at y is
+        # Pathwise, if the distribution at y is.
+        samples: Tensor = self.at_y(torch.Size(sample_shape))
         return samples
 
     def expand(self, batch_shape: Size, _instance: Any = None) -> LabelwisePrior:

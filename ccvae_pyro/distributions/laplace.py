@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
 
-Size = torch.Size | list[int] | tuple[int, ...]
+from ccvae_pyro.distributions.nested_categorical import Size
 
 
 class SharedScaleLaplace(TorchDistribution):

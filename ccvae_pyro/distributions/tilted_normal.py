@@ -14,8 +14,7 @@ from torch.distributions.utils import broadcast_all, clamp_probs, lazy_property
 
 from ccvae_pyro.distributions._tilted_icdf import find_quantile
 from ccvae_pyro.distributions._tilted_quadrature import Moments, TiltedGrid, find_moments
-
-Size = torch.Size | list[int] | tuple[int, ...]
+from ccvae_pyro.distributions.nested_categorical import Size
 
 
 class TiltedNormal(TorchDistribution):

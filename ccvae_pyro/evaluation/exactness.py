@@ -10,6 +10,7 @@ from ccvae_pyro.distributions.label_vector import (
     AffineCategorical,
     AffineContinuous,
     AffineGroup,
+    column_numbers,
 )
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, Factors
 from ccvae_pyro.errors import NotFactorizedError
@@ -39,7 +40,7 @@ def how_exact(ccvae: CCVAE, x: Tensor) -> dict[str, str]:
     factors = ccvae.conditional_prior(y.nan_to_num()).given_each_value
     names, methods = list(ccvae.label_names), dict[str, str]()
     for group, of_prior in zip(q_y.affine_groups, factors, strict=True):
-        columns = range(len(names)) if group.columns is None else group.columns.tolist()
+        columns = column_numbers(group.columns, len(names))
         methods |= dict.fromkeys((names[column] for column in columns), _method(group, of_prior))
     return {name: methods[name] for name in names}
 

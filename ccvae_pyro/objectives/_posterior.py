@@ -21,6 +21,7 @@ from ccvae_pyro.distributions.label_vector import (
     AffineLabels,
     class_log_probs,
     label_groups,
+    take_columns,
 )
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors, Factors
 from ccvae_pyro.distributions.normal import FusedNormal
@@ -80,8 +81,7 @@ def _posterior(
     q_z_c: Normal, group: AffineGroup, y: Tensor
 ) -> ClassPosterior | ConjugatePosterior:
     loc, scale = group.block(q_z_c.loc), group.block(q_z_c.scale)
-    y = y if group.columns is None else y[..., group.columns]
-    y = y.expand(loc.shape[:-1])
+    y = take_columns(y, group.columns).expand(loc.shape[:-1])
     if is_validation_enabled():
         _check_labels(group, y)
     if type(group) is AffineContinuous:
@@ -271,7 +271,7 @@ class ConjugatePosterior:
     def terms(self, p_y: Any, factors: AffineFactors) -> LabelTerms:
         """The terms of the bound that belong to these labels."""
         prior = factors.given(self.y)
-        kl = kl_divergence(self.given_y, _entries(prior, slice(1), squeeze=True))
+        kl = kl_divergence(self.given_y, _entries(prior, 0))
         kl = kl + kl_divergence(self.rest, _entries(prior, slice(1, None))).sum(-1)
         # A missing label varies, and moves the means of posterior and prior with it.
         variance = torch.where(self.known, 0.0, self.q_y_x.variance)
@@ -321,12 +321,9 @@ def _over_plates(prior: Normal, num_plates: int) -> Normal:
     return FusedNormal(loc, scale, validate_args=False)
 
 
-def _entries(fn: Normal, entries: slice, squeeze: bool = False) -> Normal:
-    """Some of the characteristics of each label."""
-    loc, scale = fn.loc[..., entries], fn.scale[..., entries]
-    if squeeze:
-        loc, scale = loc[..., 0], scale[..., 0]
-    return FusedNormal(loc, scale, validate_args=False)
+def _entries(fn: Normal, entries: slice | int) -> Normal:
+    """Some of the characteristics of each label, or one."""
+    return FusedNormal(fn.loc[..., entries], fn.scale[..., entries], validate_args=False)
 
 
 def _by_sign(sign: Tensor, sides: Tensor, zero: Tensor) -> Tensor:

@@ -185,6 +185,11 @@ def run_model(
     return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs)
 
 
+def keep(trace: Trace, name: str, value: Any) -> None:
+    """Keeps a value in a trace, at a node that whatever sums over its sample sites passes by."""
+    trace.add_node(name, name=name, type="value", value=value)
+
+
 def check_pathwise(guide_trace: Trace) -> None:
     """Refuses latents without a pathwise gradient: no other gradient would reach their parameters.
 

@@ -21,6 +21,7 @@ from ccvae_pyro.objectives.base import (
     Sites,
     TensorELBO,
     check_pathwise,
+    keep,
     log_joint,
     log_prob,
     plate_shape,
@@ -131,8 +132,7 @@ class CCVAE_ELBO(TensorELBO):
         given = GivenLabels(self.max_plate_nesting, labels.y, should_sum)
         model_trace = run_model(given(model), guide_trace, args, kwargs)
         self._check(model_trace, guide_trace)
-        # A node of another type than "sample": whatever sums over a trace passes it by.
-        guide_trace.add_node("labels", name="labels", type="value", value=(labels, given))
+        keep(guide_trace, "labels", (labels, given))
         return model_trace, guide_trace
 
     def _differentiable_loss_particle(

@@ -20,6 +20,7 @@ from ccvae_pyro.objectives.base import (
     HandOn,
     Sites,
     TensorELBO,
+    keep,
     plate_shape,
     run_model,
     samples,
@@ -112,13 +113,9 @@ class ExactCCVAE_ELBO(TensorELBO):
         for labels in (q_y, p_y):
             check_kinds(labels, factors)
         terms = posterior.terms(p_y, factors)
-        # A node of another type than "sample": whatever sums over a trace passes it by.
-        guide_trace.add_node("terms", name="terms", type="value", value=(name, terms))
+        keep(guide_trace, "terms", (name, terms))
         if self.consistency_weight:
-            consistency = _consistency(model, guide, args[0])
-            guide_trace.add_node(
-                "consistency", name="consistency", type="value", value=consistency
-            )
+            keep(guide_trace, "consistency", _consistency(model, guide, args[0]))
         return model_trace, guide_trace
 
     def _differentiable_loss_particle(

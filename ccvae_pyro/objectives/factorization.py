@@ -16,8 +16,10 @@ from ccvae_pyro.distributions.label_vector import (
     AffineContinuous,
     AffineGroup,
     AffineLabels,
+    column_numbers,
     label_groups,
     num_classes_of,
+    take_columns,
 )
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, LabelwisePrior
 from ccvae_pyro.errors import NotFactorizedError
@@ -96,7 +98,7 @@ def _check_conditional_prior(
             )
         product: Any = 0.0
         for factors in p_z_c.given_each_value:
-            of_label = labels if factors.columns is None else labels[..., factors.columns]
+            of_label = take_columns(labels, factors.columns)
             if isinstance(factors, AffineFactors):
                 product = product + factors.log_prob(z_c, of_label).sum(-1)
                 continue
@@ -115,9 +117,8 @@ def _label_vectors(fn: Any, y: Tensor) -> list[Tensor]:
     """The labels, and copies in which one label has each of its values in turn."""
     vectors, num_labels = [y], y.shape[-1]
     for group in label_groups(fn):
-        columns = range(num_labels) if group.columns is None else group.columns.tolist()
         num_values = num_classes_of(group.distribution) or 3
-        for column in columns:
+        for column in column_numbers(group.columns, num_labels):
             for value in range(num_values):
                 vector = y[torch.randperm(len(y))].clone()
                 vector[:, column] = value
