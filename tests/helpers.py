@@ -36,6 +36,12 @@ MISSING = {
     "mixed": [[0] * 5, [1] * 5, [0] * 5, [1] * 5],
     "partly": [[0, 1, 0, 1, 0], [1, 1, 1, 1, 1], [1, 0, 1, 0, 0], [0, 0, 0, 0, 1]],
 }
+AUGMENTATIONS = {
+    "none": {},
+    "shift": {"shift": 2},
+    "warp": {"warp": 0.2},
+    "both": {"shift": 2, "warp": 0.2},
+}
 NAMES = ("Bald", "Beard", "Wearing_Hat", "Eyeglasses", "Smiling", "Gray_Hair")
 
 
@@ -131,6 +137,20 @@ def assert_mean_close(estimate, expected, num_estimates=40):
     estimates = torch.tensor([estimate() for _ in range(num_estimates)])
     error = 5 * estimates.std().item() / num_estimates**0.5
     torch.testing.assert_close(estimates.mean().item(), float(expected), atol=error, rtol=0)
+
+
+def assert_same_states(first, second):
+    """All tensors of two state dicts are equal, bit for bit."""
+    assert first.keys() == second.keys()
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+
+
+def assert_same_batches(some, others):
+    """All tensors of all batches are equal, bit for bit."""
+    for batch, other in zip(some, others, strict=True):
+        for a, b in zip(batch, other, strict=True):
+            assert a.shape == b.shape
+            assert torch.equal(a.nan_to_num(-1), b.nan_to_num(-1))
 
 
 def write_mnist(root, num_images, name="fashion"):

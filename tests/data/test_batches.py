@@ -6,23 +6,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import AUGMENTATIONS, assert_same_batches
 
 from ccvae_pyro.data import Batches, hide_labels
-
-AUGMENTATIONS = {
-    "none": {},
-    "shift": {"shift": 2},
-    "warp": {"warp": 0.2},
-    "both": {"shift": 2, "warp": 0.2},
-}
-
-
-def assert_same(some, others):
-    """All tensors of all batches are equal, bit for bit."""
-    for batch, other in zip(some, others, strict=True):
-        for a, b in zip(batch, other, strict=True):
-            assert a.shape == b.shape
-            assert torch.equal(a.nan_to_num(-1), b.nan_to_num(-1))
 
 
 def is_labeled(batch):
@@ -142,8 +128,8 @@ def test_each_process_gets_every_nth_image_of_a_batch(
     for rank in range(world_size):
         part = Batches(few, 7, **augmentation, resident=resident, rank=rank, world_size=world_size)
         expected = [[tensor[rank::world_size] for tensor in batch] for batch in whole]
-        assert_same(part.epoch(2), expected)
-        assert_same(part.epoch(2, start=4), expected[4:])
+        assert_same_batches(part.epoch(2), expected)
+        assert_same_batches(part.epoch(2, start=4), expected[4:])
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS.values(), ids=AUGMENTATIONS)
@@ -175,7 +161,7 @@ def test_counts_refer_to_all_processes_together(mapped_data, fraction):
 
 def test_every_process_gets_all_held_out_images(mapped_data):
     whole, part = Batches(mapped_data, 3), Batches(mapped_data, 3, rank=1, world_size=2)
-    assert_same(part.held_out("test"), whole.held_out("test"))
+    assert_same_batches(part.held_out("test"), whole.held_out("test"))
 
 
 @pytest.mark.parametrize(

@@ -6,26 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers import AUGMENTATIONS, assert_same_batches
 
 from ccvae_pyro.data import Batches, hide_labels
 from ccvae_pyro.data import prefetch as prefetch_module
 from ccvae_pyro.data.prefetch import make_gather, prefetch, upload
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-AUGMENTATIONS = {
-    "none": {},
-    "shift": {"shift": 2},
-    "warp": {"warp": 0.2},
-    "both": {"shift": 2, "warp": 0.2},
-}
-
-
-def assert_same(some, others):
-    """All tensors of all batches are equal, bit for bit."""
-    for batch, other in zip(some, others, strict=True):
-        for a, b in zip(batch, other, strict=True):
-            assert a.shape == b.shape
-            assert torch.equal(a.nan_to_num(-1), b.nan_to_num(-1))
 
 
 def gather_from(data, device, resident):
@@ -56,11 +43,11 @@ def test_batches_gathered_on_the_device_and_on_the_host_are_equal(
     few = hide_labels(mapped_data, fraction)
     on_device, on_host = (Batches(few, 7, **augmentation, resident=r) for r in (True, False))
     whole = list(on_host.epoch(1))
-    assert_same(on_device.epoch(1), whole)
-    assert_same(on_device.epoch(1, start=3), whole[3:])
-    assert_same(on_host.epoch(1, start=3), whole[3:])
+    assert_same_batches(on_device.epoch(1), whole)
+    assert_same_batches(on_device.epoch(1, start=3), whole[3:])
+    assert_same_batches(on_host.epoch(1, start=3), whole[3:])
     for split in ("valid", "test"):
-        assert_same(on_device.held_out(split), on_host.held_out(split))
+        assert_same_batches(on_device.held_out(split), on_host.held_out(split))
 
 
 @pytest.mark.parametrize("resident", [True, False])
@@ -71,7 +58,7 @@ def test_a_batch_consists_of_the_rows_asked_for(mapped_data, resident):
         mapped_data.splits["train"][[3, 3, 1]],
         mapped_data.splits["valid"][:0],
     ]
-    assert_same(gather(rows), [mapped_data.batch(some) for some in rows])
+    assert_same_batches(gather(rows), [mapped_data.batch(some) for some in rows])
 
 
 def test_images_are_resident_on_an_accelerator_with_twice_their_memory_free(

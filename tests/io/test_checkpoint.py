@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import assert_same_states
 
 import ccvae_pyro
 from ccvae_pyro import Binary, Categorical, CheckpointError, Continuous
@@ -17,15 +18,10 @@ def mnist():
     return ccvae_pyro.mnist(num_labels=3, z_dim=5, label_names=NAMES)
 
 
-def assert_same(first, second):
-    assert first.keys() == second.keys()
-    assert [name for name in first if not torch.equal(first[name], second[name])] == []
-
-
 def test_a_model_is_loaded_as_it_was_saved(mnist, tmp_path):
     ccvae_pyro.save(tmp_path / "a.pt", mnist)
     loaded = ccvae_pyro.load(tmp_path / "a.pt")
-    assert_same(loaded.state_dict(), mnist.state_dict())
+    assert_same_states(loaded.state_dict(), mnist.state_dict())
     assert loaded.label_names == NAMES
     x = torch.rand(2, 1, 28, 28)
     assert torch.equal(ccvae_pyro.classify(loaded, x), ccvae_pyro.classify(mnist, x))
@@ -38,7 +34,7 @@ def test_a_model_without_a_preset_is_loaded_into_another_of_its_kind(ccvae, tmp_
     before = {name: value.clone() for name, value in ccvae.state_dict().items()}
     for parameter in ccvae.parameters():
         parameter.data.zero_()
-    assert_same(ccvae_pyro.load(tmp_path / "a.pt", ccvae).state_dict(), before)
+    assert_same_states(ccvae_pyro.load(tmp_path / "a.pt", ccvae).state_dict(), before)
 
 
 def test_a_checkpoint_of_another_shape_is_refused(mnist, tmp_path):
@@ -100,7 +96,7 @@ def test_a_checkpoint_of_an_earlier_version_is_loaded(tmp_path):
     torch.save(contents, tmp_path / "a.pt")
     loaded = ccvae_pyro.load(tmp_path / "a.pt")
     assert loaded.labels == model.labels
-    assert_same(loaded.state_dict(), model.state_dict())
+    assert_same_states(loaded.state_dict(), model.state_dict())
 
 
 def test_the_options_of_an_earlier_version_have_their_present_names():

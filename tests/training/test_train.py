@@ -8,6 +8,7 @@ import numpy as np
 import pyro
 import pytest
 import torch
+from helpers import assert_same_states
 from pyro.infer import SVI
 from pyro.optim import Adam, ClippedAdam
 
@@ -48,11 +49,6 @@ def parameters(path):
     return checkpoint.read(path / "checkpoint.pt")["model"]
 
 
-def assert_same(first, second):
-    assert first.keys() == second.keys()
-    assert [name for name in first if not torch.equal(first[name], second[name])] == []
-
-
 def interrupt_after(svi, num_steps, action):
     """Calls a function with the loss at the end of a step, whose loss it returns."""
     step, taken = svi.step, []
@@ -87,7 +83,7 @@ def test_training_lowers_the_loss_and_leaves_its_history(data, tmp_path):
 def test_the_same_seed_gives_the_same_run(data, tmp_path):
     for name in ("a", "b"):
         ccvae_pyro.train(*start(data), 2, tmp_path / name)
-    assert_same(parameters(tmp_path / "a"), parameters(tmp_path / "b"))
+    assert_same_states(parameters(tmp_path / "a"), parameters(tmp_path / "b"))
 
 
 def test_training_leaves_the_callers_parameter_store(data, tmp_path):
@@ -116,7 +112,7 @@ def test_ctrl_c_saves_and_resuming_goes_on_to_the_same_end(
         parameter.data.zero_()  # so that they must come from the checkpoint
     options["resume"] = True
     resumed = ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path / "stopped", **options)
-    assert_same(parameters(tmp_path / "stopped"), parameters(tmp_path / "undisturbed"))
+    assert_same_states(parameters(tmp_path / "stopped"), parameters(tmp_path / "undisturbed"))
     undisturbed = checkpoint.read(tmp_path / "undisturbed" / "checkpoint.pt")["history"]
     losses = [[record["loss"] for record in h] for h in (resumed.history, undisturbed)]
     assert losses[0] == losses[1]
@@ -181,7 +177,7 @@ def test_resuming_a_finished_run_changes_nothing(data, tmp_path):
 def test_resuming_without_a_checkpoint_starts_a_run(data, tmp_path):
     ccvae_pyro.train(*start(data), 1, tmp_path / "a", resume=True)
     ccvae_pyro.train(*start(data), 1, tmp_path / "b")
-    assert_same(parameters(tmp_path / "a"), parameters(tmp_path / "b"))
+    assert_same_states(parameters(tmp_path / "a"), parameters(tmp_path / "b"))
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(data, tmp_path):
@@ -239,4 +235,4 @@ def test_a_run_of_an_earlier_version_is_resumed_to_the_same_end(data, tmp_path):
     contents = as_earlier_versions_wrote_it(checkpoint.read(earlier / "checkpoint.pt"))
     torch.save(contents, earlier / "checkpoint.pt")
     ccvae_pyro.train(*start(data), 2, earlier, resume=True)
-    assert_same(parameters(earlier), parameters(undisturbed))
+    assert_same_states(parameters(earlier), parameters(undisturbed))
