@@ -66,7 +66,7 @@ def step_of(objective, setting, compiled=False):
         ccvae_pyro.compile_networks(ccvae)
     y = torch.randint(2, (setting.batch_size, setting.num_labels)).float()
     if setting.labels == "half":
-        y = torch.where(torch.rand_like(y) < 0.5, torch.nan, y)
+        y[torch.rand(setting.batch_size) < 0.5] = torch.nan
     batch = (images(setting),) if setting.labels == "none" else (images(setting), y)
     return lambda: svi.step(*batch)
 
