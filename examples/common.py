@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import _console  # noqa: F401 -- first: it sets what the others see
 import pyro
 import torch
 from outcome import NOT_IN_CONFIG, check_config, conclude

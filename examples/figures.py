@@ -12,12 +12,12 @@ from torch import Tensor
 import ccvae_pyro
 from ccvae_pyro import plotting
 from ccvae_pyro.data import Batches
-from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.data.files import atomic_write, slugs
 from ccvae_pyro.evaluation import CategoricalMetrics, LabelMetrics
 from ccvae_pyro.labels import Binary, Categorical
 from ccvae_pyro.training import TrainingResult
 
-NUM_IMAGES, NUM_LABELS, NUM_PAIRS = 8, 18, 5  # at most, in a figure
+NUM_IMAGES, NUM_PAIRS = 8, 5  # at most, in a figure
 CAPTIONS = {
     "history": "Training loss, and metrics on validation images, by epoch.",
     "reconstructions": "Validation images, and their reconstructions after several epochs.",
@@ -53,7 +53,7 @@ def draw(
         "history": plotting.plot_history(result.history),
         "reconstructions": plotting.plot_reconstructions(reconstructed, reconstructions),
         "samples": plotting.plot_samples(ccvae, labels_to_generate(ccvae, y)),
-        "edits": plotting.plot_edits(ccvae, x[:NUM_IMAGES], ccvae.label_names[:NUM_LABELS]),
+        "edits": plotting.plot_edits(ccvae, x[:NUM_IMAGES], ccvae.label_names),
         "interpolations": plotting.plot_interpolations(ccvae, x[:NUM_PAIRS], x[-NUM_PAIRS:]),
     }
     # Each categorical label has figures of its own.
@@ -63,17 +63,18 @@ def draw(
     binary = [label.name for label in ccvae.labels if isinstance(label, Binary)]
     if binary:
         figures["confusion"] = plotting.plot_confusion(per_label)
-        figures["variations"] = plotting.plot_variations(ccvae, x[0], binary[:NUM_LABELS])
+        figures["variations"] = plotting.plot_variations(ccvae, x[0], binary)
         *others, strongest = most_visible(ccvae, x[:NUM_IMAGES], binary)
         figures["swaps"] = draw_swaps(ccvae, x, y, strongest)
         if others:
             figures["walk_2d"] = plotting.plot_walk_2d(ccvae, x[0], (others[0], strongest))
     captions = dict(CAPTIONS)
-    for label in ccvae.labels:
-        if isinstance(label, Categorical):
-            figures |= draw_classes(ccvae, x, label, per_label[label.name])
-            for key, caption in CATEGORICAL_CAPTIONS.items():
-                captions[f"{key}_{label.name}"] = caption.format(label.name)
+    categorical = [label for label in ccvae.labels if isinstance(label, Categorical)]
+    names = slugs(label.name for label in categorical)
+    for label, name in zip(categorical, names, strict=True):
+        for key, figure in draw_classes(ccvae, x, label, per_label[label.name]).items():
+            figures[f"{key}_{name}"] = figure
+            captions[f"{key}_{name}"] = CATEGORICAL_CAPTIONS[key].format(label.name)
     files = {}
     for name, figure in figures.items():
         files[captions[name]] = folder / f"{name}.png"
@@ -85,12 +86,11 @@ def draw(
 def draw_classes(
     ccvae: ccvae_pyro.CCVAE, x: Tensor, label: Categorical, metrics: LabelMetrics
 ) -> dict[str, Figure]:
-    """The figures of a categorical label."""
-    figures = {f"classes_{label.name}": plotting.plot_class_walk(ccvae, x[0], label.name)}
+    """The figures of a categorical label, by their captions' keys."""
+    figures = {"classes": plotting.plot_class_walk(ccvae, x[0], label.name)}
     # The confusion matrix is empty if the label is missing for all test images.
     if isinstance(metrics, CategoricalMetrics) and metrics.confusion:
-        matrix = plotting.plot_class_confusion(label, metrics.confusion)
-        figures[f"confusion_{label.name}"] = matrix
+        figures["confusion"] = plotting.plot_class_confusion(label, metrics.confusion)
     return figures
 
 

@@ -26,7 +26,7 @@ from tables import format_value, write_rows
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
-from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.data.files import atomic_write, slugs
 from ccvae_pyro.evaluation import Benchmark, benchmark
 from ccvae_pyro.plotting import plot_change, spaced
 from ccvae_pyro.training.devices import pick_device
@@ -50,22 +50,34 @@ def run(args: argparse.Namespace) -> None:
     oracle = load_oracle(path, data, settings, args.oracle_epochs, device)
     batches = Batches(data, min(BATCH_SIZE, len(data.splits["train"])), device=device)
     results = {}
-    for folder in args.runs:
+    names = names_of(args.runs)
+    for folder, name, file_name in zip(args.runs, names, slugs(names), strict=True):
         model = ccvae_pyro.load(folder / "checkpoint.pt").to(device)
         if model.label_names != data.label_names:
             raise ValueError(f"{folder} has other labels than {args.runs[0]}")
         print(f"measuring {folder}")
         pyro.set_rng_seed(0)
         result = benchmark(model, oracle, batches, num_images=args.num_edited)
-        with atomic_write(args.out / f"change_{folder.name}.png") as part:
+        with atomic_write(args.out / f"change_{file_name}.png") as part:
             figure = plot_change(data.label_names, result.edits.change)
             figure.savefig(part, dpi=110, format="png")
-        results[folder.name] = result
+        results[name] = result
     write_metrics(args.out / "measured", results)
     write_labels(args.out / "labels", results)
     plain = {name: to_plain(result) for name, result in results.items()}
     outcome.write_json(args.out / "measured.json", plain)
     print(f"tables, figures and metrics are in {args.out}")
+
+
+def names_of(folders: list[Path]) -> list[str]:
+    """The name of each run: that of its folder, or its whole path if two have one name."""
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) == len(names):
+        return names
+    paths = list(map(str, folders))
+    if len(set(paths)) < len(paths):
+        raise ValueError(f"wanted different runs, got {', '.join(paths)}")
+    return paths
 
 
 def load_data(config: dict, root: Path) -> LabeledImages:

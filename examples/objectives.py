@@ -15,13 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
+import common
 import pyro
 import torch
+from matplotlib.figure import Figure
 from pyro import poutine
 from pyro.infer import Trace_ELBO
 from tables import write_csv
@@ -62,10 +59,14 @@ OBJECTIVES = {
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Runs the comparison; returns its exit code."""
+    return common.guarded(run, parse(arguments), Path(__file__).name, "the same command")
+
+
+def run(args: argparse.Namespace) -> None:
     """Runs every objective, number of labels and seed; writes a table and a figure."""
-    args = parse(arguments)
     path = args.out / "objectives.csv"
-    rows = list(csv.DictReader(path.open())) if path.exists() else []
+    rows = list(csv.DictReader(path.open(encoding="utf-8"))) if path.exists() else []
     done = {(row["objective"], row["num_labels"], row["seed"], row["steps"]) for row in rows}
     for seed in args.seeds:
         for num_labels in args.num_labels:
@@ -78,7 +79,6 @@ def main(arguments: list[str] | None = None) -> int:
                     write_csv(path, rows)  # an interrupted run continues from here
     table(rows, args.out / "objectives.md")
     draw(rows, args.out / "objectives.png")
-    return 0
 
 
 def measure(name: str, num_labels: int, seed: int, steps: int) -> dict[str, float]:
@@ -153,7 +153,7 @@ def table(rows: list[dict], path: Path) -> None:
         lines.append(f"| {name} | {num_labels} | {' | '.join(cells)} |")
     text = "\n".join(lines) + "\n"
     with atomic_write(path) as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
     print(text)
 
 
@@ -161,9 +161,8 @@ def draw(rows: list[dict], path: Path) -> None:
     """Draws label accuracy against reconstruction error; the top left is best."""
     groups = group_seeds(rows)
     counts = sorted({num_labels for _, num_labels in groups})
-    figure, axes = plt.subplots(
-        1, len(counts), figsize=(4 * len(counts) + 3, 3.6), layout="constrained", squeeze=False
-    )
+    figure = Figure(figsize=(4 * len(counts) + 3, 3.6), layout="constrained")
+    axes = figure.subplots(1, len(counts), squeeze=False)
     for axis, num_labels in zip(axes[0], counts, strict=True):
         for name, marker in zip(OBJECTIVES, "os^Dv", strict=True):
             group = groups.get((name, num_labels))
@@ -176,7 +175,6 @@ def draw(rows: list[dict], path: Path) -> None:
     )
     with atomic_write(path) as part:
         figure.savefig(part, dpi=110, format="png")
-    plt.close(figure)
 
 
 # fmt: off

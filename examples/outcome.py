@@ -86,13 +86,15 @@ def check_config(path: Path, config: dict[str, Any], resume: bool) -> None:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Writes valid JSON, atomically: NaN, such as of a label without images, becomes null."""
+    text = json.dumps(finite_or_none(values), indent=2, allow_nan=False)
     with atomic_write(path) as part:
-        part.write_text(json.dumps(nan_to_none(values), indent=2) + "\n")
+        part.write_text(text + "\n", encoding="utf-8")
 
 
-def nan_to_none(values: dict[str, Any]) -> dict[str, Any]:
-    """The values with None in place of NaN."""
-    return {
-        key: nan_to_none(value) if isinstance(value, dict) else None if value != value else value
-        for key, value in values.items()
-    }
+def finite_or_none(value: Any) -> Any:
+    """Plain values with None in place of NaN and infinities, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: finite_or_none(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_or_none(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

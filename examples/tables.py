@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import pyro
 import torch
+from matplotlib.figure import Figure
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation import mean_of_known
-from ccvae_pyro.plotting import BLUE, GREEN, ORANGE, draw_grid, spaced
+from ccvae_pyro.names import one_line, spaced
+from ccvae_pyro.plotting import BLUE, GREEN, ORANGE, draw_grid
 
 NUM_IMAGES = 10  # in the figure of each model's images
 PANELS = {
@@ -72,17 +70,30 @@ def write_rows(
     """
     write_csv(path.with_suffix(".csv"), rows)
     keys = [key for key in rows[0] if key not in omit]
-    lines = [f"| {' | '.join(map(spaced, keys))} |", "|---" * len(keys) + "|"]
-    lines += [f"| {' | '.join(cell(row[key]) for key in keys)} |" for row in rows]
+    texts = [[spaced(key) for key in keys], *([cell(row[key]) for key in keys] for row in rows)]
+    lines = [f"| {' | '.join(map(markdown, cells))} |" for cells in texts]
+    lines.insert(1, "|---" * len(keys) + "|")
     table = "\n".join(lines) + "\n" + below
     with atomic_write(path.with_suffix(".md")) as part:
-        part.write_text(table)
+        part.write_text(table, encoding="utf-8", errors="replace")
     print(table)
 
 
+def markdown(text: str) -> str:
+    """The text of a Markdown cell: on one line, with nothing that ends the cell or is HTML."""
+    return re.sub(r"[\\|<]", r"\\\g<0>", one_line(text))
+
+
 def write_csv(path: Path, rows: list[dict]) -> None:
-    """Writes rows that have the same keys."""
-    with atomic_write(path) as part, part.open("w", newline="") as file:
+    """Writes rows that have the same keys.
+
+    Texts are written as they are, for programs that read the file: also one that begins with an
+    equals sign, which a spreadsheet would take for a formula.
+    """
+    with (
+        atomic_write(path) as part,
+        part.open("w", newline="", encoding="utf-8", errors="replace") as file,
+    ):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
@@ -96,7 +107,8 @@ def draw(rows: list[dict], titles: dict[str, str], path: Path) -> None:
     models = [model for model in titles if any(row["model"] == model for row in rows)]
     numbers = sorted({row["labels"] for row in rows})
     size = (11, 1.2 + 0.3 * len(models))
-    figure, panels = plt.subplots(1, len(PANELS), figsize=size, layout="constrained", sharey=True)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(1, len(PANELS), sharey=True)
     for axes, (key, title) in zip(panels, PANELS.items(), strict=True):
         for number, (color, marker) in zip(numbers, itertools.cycle(MARKS), strict=False):
             known = [row for row in rows if row["labels"] == number and row[key] is not None]
@@ -116,7 +128,6 @@ def draw(rows: list[dict], titles: dict[str, str], path: Path) -> None:
     figure.legend(*handles, loc="outside lower center", ncols=9, frameon=False, title=legend_title)
     with atomic_write(path) as part:
         figure.savefig(part, dpi=110, format="png")
-    plt.close(figure)
 
 
 @torch.no_grad()

@@ -1,11 +1,18 @@
-"""Files that are written atomically."""
+"""Files that are written atomically, and file names made of names that users chose."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+SLUG_LENGTH = 40
+# Names that Windows keeps for devices, whatever their suffix.
+RESERVED = {"con", "prn", "aux", "nul"}
+RESERVED |= {f"{device}{number}" for device in ("com", "lpt") for number in range(10)}
 
 
 @contextmanager
@@ -32,3 +39,28 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def slugs(names: Iterable[str]) -> list[str]:
+    """A file name, without a suffix, for each name that a user chose.
+
+    Each is 1 to 40 ASCII letters, digits, underscores and hyphens, so it can neither leave its
+    folder nor be refused by a file system. No two are equal, also where the file system ignores
+    case: repeated ones are numbered.
+
+    Example:
+
+        >>> slugs(["hair", "Hair", "../../etc/passwd", "Größe in cm", "年齢", "CON"])
+        ['hair', 'Hair-2', 'etc-passwd', 'Groe-in-cm', 'unnamed', 'CON-2']
+    """
+    taken, unique = set(RESERVED), []
+    for name in names:
+        ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+        base = re.sub(r"[^A-Za-z0-9_]+", "-", ascii_name).strip("-")[:SLUG_LENGTH] or "unnamed"
+        slug, count = base, 1
+        while slug.lower() in taken:
+            count += 1
+            slug = f"{base[: SLUG_LENGTH - len(str(count)) - 1]}-{count}"
+        taken.add(slug.lower())
+        unique.append(slug)
+    return unique

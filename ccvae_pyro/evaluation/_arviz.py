@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ccvae_pyro.names import shortened
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+MAX_HEIGHT = 100  # inches
 
 
 def inference_data(
@@ -42,6 +46,7 @@ def pareto_k(log_weights: np.ndarray) -> np.ndarray:
 def plot_forest(data: Any) -> Figure:
     """Intervals of every variable in the group ``posterior``."""
     import matplotlib.pyplot as plt
+    from matplotlib.text import Text
 
     arviz = _arviz()
     figure: Figure
@@ -49,6 +54,12 @@ def plot_forest(data: Any) -> Figure:
         figure = arviz.plot_forest(data, combined=True, hdi_prob=0.94)[0].figure
     else:
         figure = arviz.plot_forest(data, combined=True, backend="matplotlib").viz["figure"].item()
+    for axes in figure.axes:  # names of labels are neither formulas nor of any length
+        names = [shortened(text.get_text(), 60) for text in axes.get_yticklabels()]
+        axes.set_yticks(axes.get_yticks(), names, parse_math=False)
+    for text in figure.findobj(Text):
+        text.set(parse_math=False, text=shortened(text.get_text(), 60))
+    figure.set_figheight(min(figure.get_figheight(), MAX_HEIGHT))
     figure.set_layout_engine("constrained")  # otherwise the names of the labels are cut off
     plt.close(figure)  # the caller shows it
     return figure

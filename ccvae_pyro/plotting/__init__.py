@@ -1,5 +1,6 @@
 """Figures of a trained model by matplotlib, and a report of a training run."""
 
+from ccvae_pyro.names import spaced
 from ccvae_pyro.plotting.charts import (
     plot_change,
     plot_class_confusion,
@@ -7,7 +8,7 @@ from ccvae_pyro.plotting.charts import (
     plot_history,
 )
 from ccvae_pyro.plotting.graphs import plot_graphs
-from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, draw_grid, spaced
+from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, draw_grid
 from ccvae_pyro.plotting.images import (
     plot_class_walk,
     plot_edits,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from ccvae_pyro.evaluation import BinaryMetrics, LabelMetrics
 from ccvae_pyro.labels import Categorical
-from ccvae_pyro.plotting.grid import BLUE, GREEN, ORANGE, spaced
+from ccvae_pyro.names import spaced
+from ccvae_pyro.plotting.grid import BLUE, GREEN, MAX_SHOWN, ORANGE, only_first, write_note
+from ccvae_pyro.plotting.text import drawn, text_properties
 
 MAX_ANNOTATED = 20  # labels; the cells of larger heat maps have no numbers
 
@@ -54,18 +57,21 @@ def plot_confusion(per_label: Mapping[str, LabelMetrics]) -> Figure:
     binary = {name: each for name, each in per_label.items() if isinstance(each, BinaryMetrics)}
     if not binary:
         raise ValueError(f"no label is binary, got {', '.join(per_label)}")
+    note = only_first(len(binary), "binary labels")
+    binary = dict(islice(binary.items(), MAX_SHOWN))
     rates = np.array([[1 - each.specificity, each.sensitivity] for each in binary.values()])
     figure = Figure(figsize=(5.2, 1.4 + 0.26 * len(rates)), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(rates, vmin=0, vmax=1, cmap="Blues", aspect="auto")
     _annotate(axes, rates)
-    names = [f"{spaced(name)} ({each.prevalence:.0%})" for name, each in binary.items()]
-    axes.set_yticks(range(len(rates)), names, fontsize=8)
+    names = [f"{drawn(name)} ({each.prevalence:.0%})" for name, each in binary.items()]
+    axes.set_yticks(range(len(rates)), names, fontsize=8, **text_properties())
     axes.set_xticks([0, 1], ["label is false\n(ideal: 0%)", "label is true\n(ideal: 100%)"])
     axes.xaxis.tick_top()
     axes.set_title("Share of images for which the label is predicted", fontsize=10)
     axes.set_ylabel("label (prevalence)")
     figure.colorbar(image, ax=axes, shrink=0.6)
+    write_note(figure, note)
     return figure
 
 
@@ -76,16 +82,16 @@ def plot_class_confusion(label: Categorical, confusion: Sequence[Sequence[int]])
     """
     counts = np.array(confusion)
     totals = counts.sum(1)
-    rates = counts / np.maximum(totals, 1)[:, None]
-    width_of_names = 0.07 * max(map(len, label.classes))
-    size = 0.9 + 0.42 * len(counts) + width_of_names
+    rates = (counts / np.maximum(totals, 1)[:, None])[:MAX_SHOWN, :MAX_SHOWN]
+    classes = [drawn(name) for name in label.classes[:MAX_SHOWN]]
+    size = 0.9 + 0.42 * len(rates) + 0.07 * max(map(len, classes))
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.subplots()
-    classes = [spaced(name) for name in label.classes]
-    names = [f"{name} ({total})" for name, total in zip(classes, totals, strict=True)]
+    names = [f"{name} ({total})" for name, total in zip(classes, totals, strict=False)]
     _draw_heat_map(axes, rates, names, classes, rotation=45)
     axes.set_ylabel("true class (number of images)")
-    axes.set_xlabel(f"predicted {spaced(label.name)}")
+    axes.set_xlabel(f"predicted {drawn(label.name)}", **text_properties())
+    write_note(figure, only_first(len(counts), "classes"))
     return figure
 
 
@@ -95,16 +101,16 @@ def plot_change(names: Sequence[str], change: np.ndarray) -> Figure:
     :param names: the names of the labels.
     :param change: the attribute of :class:`~ccvae_pyro.evaluation.EditMetrics`.
     """
+    note, change = only_first(len(change), "labels"), change[:MAX_SHOWN, :MAX_SHOWN]
     size = 2.2 + 0.3 * len(change)
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")
     axes = figure.subplots()
-    spaced_names = [spaced(name) for name in names]
-    image = _draw_heat_map(
-        axes, change, spaced_names, spaced_names, is_annotated=len(change) <= MAX_ANNOTATED
-    )
+    shown = [drawn(name) for name in names[:MAX_SHOWN]]
+    image = _draw_heat_map(axes, change, shown, shown, is_annotated=len(change) <= MAX_ANNOTATED)
     axes.set_ylabel("label that is edited")
     axes.set_xlabel("mean change in the oracle classifier's output for each label")
     figure.colorbar(image, ax=axes, shrink=0.6)
+    write_note(figure, note)
     return figure
 
 
@@ -121,10 +127,9 @@ def _draw_heat_map(
     image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     if is_annotated:
         _annotate(axes, shares, digits=0, threshold=0.0051)  # smaller ones would read 0%
-    axes.set_yticks(range(len(row_names)), row_names, fontsize=8)
-    axes.set_xticks(
-        range(len(column_names)), column_names, fontsize=8, rotation=rotation, ha="left"
-    )
+    texts = {"fontsize": 8, **text_properties()}
+    axes.set_yticks(range(len(row_names)), row_names, **texts)
+    axes.set_xticks(range(len(column_names)), column_names, rotation=rotation, ha="left", **texts)
     axes.xaxis.tick_top()
     return image
 

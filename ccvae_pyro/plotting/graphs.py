@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import pyro
@@ -12,9 +13,20 @@ from matplotlib.figure import Figure
 from pyro.infer.inspect import get_model_relations
 from torch import Tensor
 
+from ccvae_pyro.plotting.grid import MAX_SHOWN, only_first, write_note
+from ccvae_pyro.plotting.text import drawn, text_properties
+
 Graph = dict[str, set[str]]  # the parents of each site: sites and arguments
 Positions = dict[str, tuple[float, float]]
-SYMBOLS = {"z_c": "z_c", "z_style": r"z_{\setminus c}", "z_1": "z_1", "z_2": "z_2"}
+SYMBOLS = {
+    "x": "x",
+    "y": "y",
+    "z": "z",
+    "z_c": "z_c",
+    "z_style": r"z_{\setminus c}",
+    "z_1": "z_1",
+    "z_2": "z_2",
+}
 SIZE = 26  # of a circle, in points
 
 
@@ -26,6 +38,7 @@ def plot_graphs(models: Mapping[str, tuple[Any, Mapping[str, Tensor]]]) -> Figur
     :param models: by its title, each model, with methods ``model`` and ``guide``, and the keyword
         arguments of both: ``x``, and ``y`` if the labels are observed.
     """
+    note, models = only_first(len(models), "models"), dict(islice(models.items(), MAX_SHOWN))
     figure = Figure(figsize=(0.4 + 1.6 * len(models), 4.4), layout="constrained")
     axes = figure.subplots(2, len(models), squeeze=False)
     for column, (title, (model, arguments)) in zip(axes.T, models.items(), strict=True):
@@ -33,9 +46,10 @@ def plot_graphs(models: Mapping[str, tuple[Any, Mapping[str, Tensor]]]) -> Figur
         positions = _positions(graphs[0])
         for axis, graph in zip(column, graphs, strict=True):
             _draw(axis, graph, positions, set(arguments))
-        column[0].set_title(title, fontsize=11)
+        column[0].set_title(drawn(title, 20), fontsize=11, **text_properties())
     for axis, name in zip(axes[:, 0], ("model", "guide"), strict=True):
         axis.text(-0.1, 0.5, name, transform=axis.transAxes, rotation=90, va="center")
+    write_note(figure, note)
     return figure
 
 
@@ -97,6 +111,8 @@ def _draw(axis: Axes, graph: Graph, positions: Positions, observed: set[str]) ->
     for name in set(graph) | {parent for parents in graph.values() for parent in parents}:
         color = "0.85" if name in observed else "white"
         axis.plot(*positions[name], "o", markersize=SIZE, color=color, markeredgecolor="black")
-        axis.annotate(f"${SYMBOLS.get(name, name)}$", positions[name], ha="center", va="center")
+        symbol = f"${SYMBOLS[name]}$" if name in SYMBOLS else drawn(name, 8)
+        texts = {} if name in SYMBOLS else text_properties()
+        axis.annotate(symbol, positions[name], ha="center", va="center", **texts)
     axis.set(xlim=(-0.9, 0.9), ylim=(-2.4, 0.4))
     axis.axis("off")

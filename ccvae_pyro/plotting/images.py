@@ -22,10 +22,12 @@ from ccvae_pyro.interventions import (
 )
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
 from ccvae_pyro.models import ImageModel
-from ccvae_pyro.plotting.grid import draw_grid, spaced
+from ccvae_pyro.plotting.grid import MAX_SHOWN, draw_grid, only_first
+from ccvae_pyro.plotting.text import drawn
 
 RECONSTRUCTION = "recon-\nstruction"  # the title of a column
 NUM_VARIANCE_SAMPLES = 64
+MAX_EDITS, MAX_CLASSES = 22, 10  # columns of edits in all, and of the classes of one label
 
 
 def plot_reconstructions(images: Tensor, reconstructions: Mapping[int, Tensor]) -> Figure:
@@ -43,13 +45,14 @@ def plot_samples(model: ImageModel, y: Tensor, num_samples: int = 8) -> Figure:
 
     :param y: label vectors, shape ``(num_vectors, num_labels)``.
     """
+    note, y = only_first(len(y), "label vectors"), y[:MAX_SHOWN]
     images = generate(model, y.repeat_interleave(num_samples, dim=0))
     rows = images.view(len(y), num_samples, *images.shape[1:])
     names = []
     for vector in y.tolist():
         values = [_describe(label, v) for label, v in zip(model.labels, vector, strict=True)]
         names.append("\n".join(value for value in values if value) or "none")
-    return draw_grid(rows, names)
+    return draw_grid(rows, names, note=note)
 
 
 def plot_edits(model: ImageModel, x: Tensor, labels: Sequence[str | int]) -> Figure:
@@ -57,26 +60,28 @@ def plot_edits(model: ImageModel, x: Tensor, labels: Sequence[str | int]) -> Fig
 
     A binary label is set to the opposite of its predicted value, marked by a plus where it is set
     to true and by a minus where it is set to false; its latents go two standard deviations beyond
-    the mean of the conditional prior. A categorical label is set to each class, a continuous label
-    to two standard deviations below and above its mean.
+    the mean of the conditional prior. A categorical label is set to each of its first ten classes,
+    a continuous label to two standard deviations below and above its mean.
     """
+    targets, notes = _edits(model, labels)
+    notes.append(only_first(len(x), "images"))
+    x = x[:MAX_SHOWN]
     columns, titles = [x, reconstruct(model, x)], ["image", RECONSTRUCTION]
     signs, predicted = [torch.zeros(len(x))] * 2, predict(model, x)[0].cpu()
-    for name in labels:
+    for name, value in targets:
         label = model.label_of(name)
-        if isinstance(label, Binary):
-            removed, added = (edit(model, x, name, value, num_std=2) for value in (0, 1))
-            is_true = predicted[:, index_of(name, model.label_names)] == 1
-            columns.append(torch.where(is_true[:, None, None, None].to(x.device), removed, added))
-            signs.append(torch.where(is_true, -1.0, 1.0))
-            titles.append(spaced(label.name).replace(" ", "\n"))
+        titles.append(_describe(label, 1.0 if value is None else value))
+        if value is not None:
+            columns.append(edit(model, x, name, value))
+            signs.append(torch.zeros(len(x)))
             continue
-        values = _range(label)
-        columns += [edit(model, x, name, value) for value in values]
-        signs += [torch.zeros(len(x))] * len(values)
-        titles += [_describe(label, value).replace(" ", "\n") for value in values]
+        removed, added = (edit(model, x, name, each, num_std=2) for each in (0, 1))
+        is_true = predicted[:, index_of(name, model.label_names)] == 1
+        columns.append(torch.where(is_true[:, None, None, None].to(x.device), removed, added))
+        signs.append(torch.where(is_true, -1.0, 1.0))
     rows = torch.stack([column.cpu() for column in columns], dim=1)
-    return draw_grid(rows, [""] * len(x), titles, torch.stack(signs, dim=1))
+    note = "; ".join(filter(None, notes))
+    return draw_grid(rows, [""] * len(x), titles, torch.stack(signs, dim=1), note)
 
 
 def plot_swaps(
@@ -96,7 +101,7 @@ def plot_swaps(
     head = torch.cat([torch.ones_like(x[:1]), donors])
     rows = [head, *(torch.cat([image[None], row]) for image, row in zip(x, swapped, strict=True))]
     labels = [label] if isinstance(label, str | int) else label or []
-    names = "\n".join(spaced(model.label_of(name).name) for name in labels) or "all labels"
+    names = "\n".join(drawn(model.label_of(name).name) for name in labels) or "all labels"
     return draw_grid(rows, [f"donors of\n{names}", *[""] * len(x)], ["image", *[""] * len(donors)])
 
 
@@ -125,6 +130,7 @@ def plot_variations(
 
     :param x: one image, shape ``(channels, height, width)``.
     """
+    note, labels = only_first(len(labels), "labels"), labels[:MAX_SHOWN]
     variations = [
         sample_variations(model, x[None], label, 1.0, num_samples=num_samples)[0]
         for label in labels
@@ -136,9 +142,9 @@ def plot_variations(
     largest = torch.stack(stds).max()
     maps = [(std / largest).expand_as(x)[None] for std in stds]
     rows = [torch.cat([x[None], *pair]) for pair in zip(variations, maps, strict=True)]
-    names = [spaced(model.label_of(label).name) for label in labels]
+    names = [drawn(model.label_of(label).name) for label in labels]
     titles = ["image", "samples", *[""] * (num_samples - 1), "standard\ndeviation"]
-    return draw_grid(rows, names, titles)
+    return draw_grid(rows, names, titles, note=note)
 
 
 def plot_walk(
@@ -148,16 +154,17 @@ def plot_walk(
 
     :param x: one image, shape ``(channels, height, width)``.
     """
+    note, labels = only_first(len(labels), "labels"), labels[:MAX_SHOWN]
     rows = [walk(model, x[None], name, num_steps=num_steps)[0] for name in labels]
     walked = [model.label_of(name) for name in labels]
     if all(isinstance(label, Binary) for label in walked):
         titles = ["without", *[""] * (num_steps - 2), "with"]
-        return draw_grid(rows, [spaced(label.name) for label in walked], titles)
+        return draw_grid(rows, [drawn(label.name) for label in walked], titles, note=note)
     names = []
     for label in walked:
         first, last = ("without", "with") if isinstance(label, Binary) else _range_names(label)
-        names.append(f"{spaced(label.name)}\n{first} to {last}")
-    return draw_grid(rows, names)
+        names.append(f"{drawn(label.name)}\n{first} to {last}")
+    return draw_grid(rows, names, note=note)
 
 
 def plot_walk_2d(
@@ -180,14 +187,35 @@ def plot_class_walk(model: ImageModel, x: Tensor, label: str | int, num_steps: i
 
     :param x: one image, shape ``(channels, height, width)``.
     """
-    classes = model.label_of(label).classes
+    all_classes = model.label_of(label).classes
+    note, classes = only_first(len(all_classes), "classes"), all_classes[:MAX_SHOWN]
     rows = [
         interpolate_to_label(model, x[None], label, name, num_steps=num_steps)[0]
         for name in classes
     ]
     rows = [torch.cat([x[None].to(row), row]) for row in rows]
     titles = ["image", RECONSTRUCTION, *[""] * (num_steps - 2), "target\nclass"]
-    return draw_grid(rows, [spaced(name) for name in classes], titles)
+    return draw_grid(rows, [drawn(name) for name in classes], titles, note=note)
+
+
+def _edits(
+    model: ImageModel, labels: Sequence[str | int]
+) -> tuple[list[tuple[str | int, float | str | None]], list[str]]:
+    """Labels and their target values, None for the opposite, and notes of what is left out."""
+    targets: list[tuple[str | int, float | str | None]] = []
+    notes = []
+    for name in labels:
+        label = model.label_of(name)
+        values: Sequence[float | str | None] = (
+            [None] if isinstance(label, Binary) else _range(label)
+        )
+        if isinstance(label, Categorical):
+            what = f"classes of {drawn(label.name)}"
+            notes.append(only_first(len(values), what, MAX_CLASSES))
+            values = values[:MAX_CLASSES]
+        targets += [(name, value) for value in values]
+    notes.append(only_first(len(targets), "edits", MAX_EDITS))
+    return targets[:MAX_EDITS], notes
 
 
 def _range(label: Categorical | Continuous) -> Sequence[str] | Sequence[float]:
@@ -201,22 +229,22 @@ def _range_names(label: Categorical | Continuous) -> tuple[str, str]:
     """The first and the last class, or the ends of the range of a continuous label."""
     first, *_, last = _range(label)
     if isinstance(label, Categorical):
-        return spaced(str(first)), spaced(str(last))
+        return drawn(str(first), 16), drawn(str(last), 16)
     return f"{first:.3g}", f"{last:.3g}"
 
 
 def _describe(label: Label, value: float | str) -> str:
     """The value of a label in words; empty if a binary label is false."""
     if isinstance(label, Categorical):
-        return spaced(value if isinstance(value, str) else label.classes[int(value)])
+        return drawn(value if isinstance(value, str) else label.classes[int(value)])
     if isinstance(label, Continuous):
-        return f"{spaced(label.name)} {float(value):.3g}"
-    return spaced(label.name) if float(value) >= 0.5 else ""
+        return f"{drawn(label.name)} {float(value):.3g}"
+    return drawn(label.name) if float(value) >= 0.5 else ""
 
 
 def _ends(label: Label) -> tuple[str, str]:
     """The titles of the start and the end of a walk."""
     if isinstance(label, Binary):
-        return f"without\n{spaced(label.name)}", f"with\n{spaced(label.name)}"
+        return f"without\n{drawn(label.name)}", f"with\n{drawn(label.name)}"
     first, *_, last = _range(label)
     return _describe(label, first), _describe(label, last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
@@ -12,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from ccvae_pyro.data.files import atomic_write
-from ccvae_pyro.plotting.grid import spaced
+from ccvae_pyro.names import one_line, spaced
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: auto;
@@ -23,7 +24,11 @@ figure { margin: 2rem 0; } figcaption { color: #555; } img { max-width: 100%; he
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 td, th { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
 td:first-child, th:first-child { text-align: left; } summary { cursor: pointer; }
+h1, figcaption, td { overflow-wrap: anywhere; } td { min-width: 4rem; max-width: 40rem; }
 """
+# The page runs no script and loads nothing: whatever a name holds, a browser refuses the rest.
+POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src "
+POLICY += f"'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
 
 
 def write_report(
@@ -42,7 +47,8 @@ def write_report(
     :param settings: the settings of the run, by name.
     """
     numbers = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
-    parts = [f"<h1>{escape(title)}</h1>", _table([numbers], list(numbers))]
+    title = escape(one_line(title))
+    parts = [f"<h1>{title}</h1>", _table([numbers], list(numbers))]
     parts += [_figure(caption, file) for caption, file in figures.items()]
     parts.append("<h2>Metrics of each label</h2>")
     by_kind: dict[tuple[str, ...], list[dict[str, object]]] = {}
@@ -55,8 +61,9 @@ def write_report(
         table = _table(rows, ["setting", "value"])
         parts.append(f"<details><summary>Settings</summary>{table}</details>")
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head += f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     page = (
-        f'<!doctype html><html lang="en"><head>{head}<title>{escape(title)}</title>'
+        f'<!doctype html><html lang="en"><head>{head}<title>{title}</title>'
         f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
     )
     with atomic_write(path) as part:
@@ -76,10 +83,11 @@ def _figure(caption: str, file: Path) -> str:
     packed = BytesIO()  # WebP takes a tenth of the space of PNG
     with Image.open(file) as image:
         image.convert("RGB").save(packed, "WEBP", quality=90)
+    text = escape(one_line(caption))
     data = base64.b64encode(packed.getvalue()).decode()
     return (
-        f'<figure><img alt="{escape(caption)}" src="data:image/webp;base64,{data}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        f'<figure><img alt="{text}" src="data:image/webp;base64,{data}">'
+        f"<figcaption>{text}</figcaption></figure>"
     )
 
 

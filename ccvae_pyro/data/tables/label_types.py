@@ -10,6 +10,7 @@ import numpy as np
 
 from ccvae_pyro.data.tables.label_table import LabelTable
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label
+from ccvae_pyro.names import one_line, shortened
 
 MAX_NUMERIC_CLASSES = 12  # more different whole numbers than this are a continuous label
 _TRUTH_OF_WORD = {"yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
@@ -133,7 +134,8 @@ def describe(label_types: Sequence[Label], labels: np.ndarray) -> list[str]:
         if len(known) not in (0, len(column)):
             percent = min(max(percent, 1), 99)  # "none" and "all" are exact
         missing = {0: "none", 100: "all"}.get(percent, f"{percent} %")
-        lines.append(f"{label.name}: {_describe_type(label, known)}, {missing} missing")
+        name = shortened(one_line(label.name), 60)
+        lines.append(f"{name}: {_describe_type(label, known)}, {missing} missing")
     return lines
 
 
@@ -142,7 +144,8 @@ def _describe_type(label: Label, known: np.ndarray) -> str:
         return "yes or no"
     if isinstance(label, Categorical):
         shown = label.classes if len(label.classes) <= 3 else (*label.classes[:2], "...")
-        return f"{len(label.classes)} classes ({', '.join(shown)})"
+        names = ", ".join(shortened(one_line(name)) for name in shown)
+        return f"{len(label.classes)} classes ({names})"
     if not len(known):
         return "a number"
     return f"a number, {_rounded(known.min())} to {_rounded(known.max())}"
