@@ -54,12 +54,13 @@ def plot_forest(data: Any) -> Figure:
         figure = arviz.plot_forest(data, combined=True, hdi_prob=0.94)[0].figure
     else:
         figure = arviz.plot_forest(data, combined=True, backend="matplotlib").viz["figure"].item()
-    for axes in figure.axes:  # names of labels are neither formulas nor of any length
-        names = [shortened(text.get_text(), 60) for text in axes.get_yticklabels()]
+    # Names of labels are not formulas, and not longer than there is room for.
+    for axes in figure.axes:
+        names = [shortened(text.get_text()) for text in axes.get_yticklabels()]
         axes.set_yticks(axes.get_yticks(), names, parse_math=False)
     for text in figure.findobj(Text):
-        text.set(parse_math=False, text=shortened(text.get_text(), 60))
-    figure.set_figheight(min(figure.get_figheight(), MAX_HEIGHT))
+        text.set(parse_math=False, text=shortened(text.get_text()))
+    figure.set_size_inches(10, min(figure.get_figheight(), MAX_HEIGHT))
     figure.set_layout_engine("constrained")  # otherwise the names of the labels are cut off
     plt.close(figure)  # the caller shows it
     return figure

@@ -26,7 +26,7 @@ export async function walk(model, place, z, labels, choose) {
 
 /** The buttons of a walk. Existing buttons are reused, so that the focus is kept. */
 function buttons(place, labels, count) {
-  const key = labels.join();
+  const key = JSON.stringify(labels);
   if (place.dataset.labels !== key) {
     const names = labels.map(spaced);
     const ends = [`without ${names.at(-1)}`, `with ${names.at(-1)} →`].map((end) => make("span", {}, end));

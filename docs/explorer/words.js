@@ -1,6 +1,7 @@
 // The sentences of the page, and the format of numbers and names.
 
-export const spaced = (name) => name.replaceAll("_", " ");
+/** A name with spaces in place of underscores, without characters that control lines or directions. */
+export const spaced = (name) => name.replaceAll("_", " ").replace(/[\p{Cc}\p{Cf}]+/gu, " ");
 export const percent = (probability) => `${Math.round(100 * probability)} %`;
 export const number = (value) => value.toFixed(1).replace(/^-(?=.*[1-9])/, "−").replace("-", "");
 

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import functools
+import hashlib
 import importlib.util
 import itertools
 import json
@@ -288,6 +289,15 @@ def test_the_address_restores_the_image(page, browser):
     again.context.close()
 
 
+def test_an_address_without_prefixes_is_restored(page, site, browser):
+    page.get_by_role("button", name="Sunglasses on").click()
+    said(page, "Sunglasses turned on")
+    assert "label-Sunglasses=" in page.url
+    again = opened(browser, page.url.replace("label-Sunglasses", "Sunglasses"))
+    assert_close(shown(again), shown(page), atol=2e-3, rtol=0)
+    again.context.close()
+
+
 @pytest.fixture
 def photo(avatars_root, tmp_path):
     """Another avatar in a larger image that is not square."""
@@ -357,6 +367,40 @@ def test_a_file_that_is_missing_is_named(browser, site):
 
 
 # ---- For everyone ----
+
+
+def test_the_policy_has_the_hash_of_the_script_in_the_page():
+    text = (HERE / "index.html").read_text(encoding="utf-8")
+    script = re.search("<script>(.*?)</script>", text, flags=re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in text
+
+
+def test_what_is_not_part_of_the_page_is_refused(browser, site):
+    page = opened(browser, f"{site}/explorer/index.html")
+    page.evaluate("""() => {
+        window.blocked = [];
+        addEventListener("securitypolicyviolation", (event) => blocked.push(event.effectiveDirective));
+        document.body.insertAdjacentHTML("beforeend", "<img src=x:y onerror='window.ran = true'>");
+        const script = document.createElement("script");
+        script.textContent = "window.ran = true";
+        document.body.append(script);
+        fetch("https://example.org/").catch(() => {});
+    }""")
+    expected = {"script-src-attr", "script-src-elem", "connect-src", "img-src"}
+    page.wait_for_function("new Set(blocked).size >= 4")
+    assert set(page.evaluate("blocked")) == expected
+    assert page.evaluate("window.ran") is None
+    page.context.close()
+
+
+def test_a_page_without_violations_has_loaded(browser, site):
+    page, said_to_console = browser.new_page(), []
+    page.on("console", lambda message: said_to_console.append(message.text))
+    page.goto(f"{site}/explorer/index.html")
+    page.wait_for_function("window.explorer.then(() => true)")
+    assert said_to_console == []
+    page.close()
 
 
 def test_no_request_goes_to_another_host(page, site):
@@ -467,6 +511,34 @@ def test_is_built_from_a_checkpoint_and_a_folder_of_images(browser, tmp_path, ca
         assert page.get_by_role("slider").count() == 2
         assert not page.get_by_role("link", name="Documentation").is_visible()
         page.context.close()
+        server.shutdown()
+
+
+NAMES = ["picture", "style-1", "a,b", "<script>window.ran = true</script>", "\"'&$5 $", "x" * 300]
+
+
+def test_labels_may_have_any_name(browser, tmp_path):
+    torch.set_default_dtype(torch.float32)
+    model = ccvae_pyro.mnist(len(NAMES), 12, label_names=NAMES, convolutions=False)
+    build_explorer.build(model, tmp_path / "out", torch.rand(2, 1, 28, 28), home=None)
+    serve = functools.partial(Quiet, directory=str(tmp_path / "out"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = opened(browser, f"http://127.0.0.1:{server.server_port}/index.html")
+        for name in NAMES[:2]:
+            page.get_by_role("button", name=f"{name} on", exact=True).click()
+            said(page, f"{name} turned on")
+        page.locator("#draw-style").evaluate("button => button.click()")
+        said(page, "New style sampled")
+        again = opened(browser, page.url)
+        said(again, "Restored from the address")
+        latents = [computed(each, "[state.z]") for each in (page, again)]
+        assert_close(latents[1], latents[0], atol=1e-3, rtol=1e-3)
+        assert again.evaluate("window.ran") is None
+        assert again.get_by_text(NAMES[3], exact=True).count() > 0
+        assert again.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for each in (page, again):
+            each.context.close()
         server.shutdown()
 
 
