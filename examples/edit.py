@@ -27,6 +27,7 @@ from ccvae_pyro.data import read_image
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.labels import Binary, outcome_names
 from ccvae_pyro.models import ImageModel
+from ccvae_pyro.names import one_line
 from ccvae_pyro.plotting import draw_grid, spaced
 from ccvae_pyro.training import pick_device
 
@@ -104,7 +105,7 @@ def report(model: ImageModel, before: Tensor, after: Tensor) -> None:
     predicted = [ccvae_pyro.classify(model, x)[0].tolist() for x in (before, after)]
     for name, old, new in zip(names, *predicted, strict=True):
         if abs(new - old) >= 0.1:
-            print(f"{name}: {old:.2f} before, {new:.2f} after")
+            print(f"{one_line(name)}: {old:.2f} before, {new:.2f} after")
 
 
 # fmt: off

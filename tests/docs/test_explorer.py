@@ -380,7 +380,7 @@ def test_what_is_not_part_of_the_page_is_refused(browser, site):
     page = opened(browser, f"{site}/explorer/index.html")
     page.evaluate("""() => {
         window.blocked = [];
-        addEventListener("securitypolicyviolation", (event) => blocked.push(event.effectiveDirective));
+        addEventListener("securitypolicyviolation", (e) => blocked.push(e.effectiveDirective));
         document.body.insertAdjacentHTML("beforeend", "<img src=x:y onerror='window.ran = true'>");
         const script = document.createElement("script");
         script.textContent = "window.ran = true";

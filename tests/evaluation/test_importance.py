@@ -91,6 +91,18 @@ def test_the_forest_plot_of_the_prior_has_the_names_of_labels(ccvae, tmp_path):
     assert any("Wearing_Hat" in text for text in texts)
 
 
+def test_names_of_labels_in_the_forest_plot_are_not_formulas(tmp_path):
+    labels = (Categorical("$5 or $6", ("$$", r"\frac{1}{$", "a" * 10_000)), Binary("long " * 60))
+    model = ccvae_pyro.mnist(z_dim=6, labels=labels, convolutions=False)
+    figure = diagnostics.plot_prior_forest(model, num_samples=50)
+    figure.savefig(tmp_path / "forest.png")
+    texts = {tick.get_text() for axis in figure.axes for tick in axis.get_yticklabels()}
+    texts |= {text.get_text() for axis in figure.axes for text in axis.texts}
+    assert any("$$" in text for text in texts)
+    assert max(map(len, texts)) <= 32
+    assert max(figure.get_size_inches()) < 20
+
+
 def test_images_without_labels_have_no_label_weights(ccvae, batch):
     assert diagnostics.importance_weights(ccvae, batch[0], num_samples=10).labels is None
     assert math.isfinite(diagnostics.importance_weights(ccvae, batch[0], None, 10).images.sum())

@@ -52,3 +52,21 @@ def test_changes_are_annotated_unless_they_round_to_zero(texts):
     figure = plotting.plot_change(NAMES, np.diag([0.9, 0.8, 0.7]) + 0.001)
     assert {"Big Beard", "90%", "80%", "70%"} < set(texts(figure))
     assert "0%" not in texts(figure)
+
+
+def test_heat_maps_show_the_first_of_many_and_say_so(texts):
+    classes = tuple(f"class_{i}" for i in range(149))
+    confusion = np.full((149, 149), 1)
+    figure = plotting.plot_class_confusion(Categorical("kind", classes), confusion.tolist())
+    assert figure.axes[0].images[0].get_array().shape == (40, 40)
+    assert np.allclose(figure.axes[0].images[0].get_array(), 1 / 149)  # of all classes
+    assert figure.get_supxlabel() == "the first 40 of 149 classes"
+    assert {"class 39 (149)", "class 39"} < set(texts(figure))
+    figure = plotting.plot_change(classes, np.eye(149))
+    assert figure.axes[0].images[0].get_array().shape == (40, 40)
+    assert figure.get_supxlabel() == "the first 40 of 149 labels"
+    per_label = dict.fromkeys(classes, BinaryMetrics(*[0.5] * 9))
+    figure = plotting.plot_confusion(per_label)
+    assert figure.axes[0].images[0].get_array().shape == (40, 2)
+    assert figure.get_supxlabel() == "the first 40 of 149 binary labels"
+    assert max(figure.get_size_inches()) < 20

@@ -1,5 +1,7 @@
 """Graphs of models whose dependencies are known."""
 
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 
@@ -38,3 +40,19 @@ def test_graphs_are_inferred_from_the_code(name):
         text for axis in figure.axes for text in axis.texts if getattr(text, "arrow_patch", None)
     ]
     assert len(drawn) == num_arrows
+
+
+def test_other_names_of_sites_and_titles_are_not_formulas(tmp_path):
+    class Model:
+        def model(self, x):
+            z = pyro.sample("$z$ of %", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+        def guide(self, x):
+            pyro.sample("$z$ of %", dist.Normal(x, 1.0))
+
+    figure = plotting.plot_graphs({r"$\frac{1}{$": (Model(), {"x": torch.tensor(1.0)})})
+    figure.savefig(tmp_path / "graphs.png")
+    assert figure.axes[0].get_title() == r"$\frac{1}{$"
+    names = {text.get_text() for text in figure.axes[0].texts} - {""}
+    assert names == {"model", "$x$", "$z$ of %"}

@@ -143,3 +143,88 @@ def test_variations_end_with_the_standard_deviation_of_pixels(faces, texts):
     assert maps.max() == 1
     assert maps.min() >= 0
     assert {"Bald", "Wearing Hat", "standard\ndeviation"} <= set(texts(figure))
+
+
+# ---- Many labels and classes ----
+
+MANY = (
+    Categorical("breed", tuple(f"breed_{i}" for i in range(149))),
+    *(Binary(f"label_{i}") for i in range(60)),
+)
+
+
+@pytest.fixture(scope="module")
+def many():
+    torch.set_default_dtype(torch.float32)
+    z_dim = sum(label.dim for label in MANY) + 2
+    return ccvae_pyro.mnist(z_dim=z_dim, labels=MANY, convolutions=False)
+
+
+NAMES_OF_MANY = [label.name for label in MANY]
+CUT = {
+    "class walk": (
+        lambda model, x: plotting.plot_class_walk(model, x[0], "breed"),
+        (40, 9),
+        "the first 40 of 149 classes",
+    ),
+    "walk": (
+        lambda model, x: plotting.plot_walk(model, x[0], NAMES_OF_MANY[1:]),
+        (40, 9),
+        "the first 40 of 60 labels",
+    ),
+    "variations": (
+        lambda model, x: plotting.plot_variations(model, x[0], NAMES_OF_MANY[1:]),
+        (40, 9),
+        "the first 40 of 60 labels",
+    ),
+    "edits": (
+        lambda model, x: plotting.plot_edits(model, x[:2], NAMES_OF_MANY),
+        (2, 24),
+        "the first 10 of 149 classes of breed; the first 22 of 70 edits",
+    ),
+    "samples": (
+        lambda model, x: plotting.plot_samples(model, torch.zeros(149, 61), num_samples=2),
+        (40, 2),
+        "the first 40 of 149 label vectors",
+    ),
+    "images": (
+        lambda model, x: plotting.plot_reconstructions(x, {1: x}),
+        (2, 40),
+        "the first 40 of 50 columns",
+    ),
+    "other rows": (
+        lambda model, x: plotting.draw_grid(x[:, None], [""] * 50),
+        (40, 1),
+        "the first 40 of 50 rows",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_figure_shows_the_first_of_many_and_says_so(many, name):
+    torch.set_default_dtype(torch.float32)
+    draw, size, note = CUT[name]
+    figure = draw(many, torch.rand(50, 1, 28, 28))
+    assert shape(figure, size=28) == size
+    assert figure.get_supxlabel() == note
+
+
+def test_a_figure_of_all_has_no_note(mixed):
+    ccvae, x = mixed
+    assert not plotting.plot_class_walk(ccvae, x[0], "hair").get_supxlabel()
+
+
+def test_a_row_names_as_many_labels_as_it_has_room_for(many, texts):
+    torch.set_default_dtype(torch.float32)
+    figure = plotting.plot_samples(many, torch.ones(1, 61), num_samples=2)
+    expected = ["breed 1", "label 0", "label 1", "label 2", "label 3", "and 56 more"]
+    assert texts(figure) == ["\n".join(expected)]
+
+
+def test_a_column_has_a_title_as_wide_as_an_image(texts):
+    rows, name = torch.rand(1, 2, 3, 8, 8), "the width of the left lung in the scan of the chest"
+    figure = plotting.draw_grid(rows, [""], [name, "Wearing Hat"])
+    expected = ["the width", "of the left", "lung in the", "scan of the", "chest"]
+    assert texts(figure) == ["\n".join(expected), "Wearing Hat"]
+    (long,) = {text for text in texts(plotting.draw_grid(rows, [""], ["w" * 300] * 2))}
+    assert long == "\n".join(["w" * 11] * 4 + ["…", "w" * 3])

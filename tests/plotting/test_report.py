@@ -2,12 +2,14 @@
 
 import base64
 import re
+import shutil
 from html.parser import HTMLParser
 from io import BytesIO
 
 import pytest
 from PIL import Image
 
+from ccvae_pyro.names import one_line
 from ccvae_pyro.plotting import write_report
 
 METRICS = {
@@ -78,3 +80,46 @@ def test_a_report_has_metrics_captions_and_settings(text):
         assert cell in cells
     assert 'A "walk" & more' in cells
     assert "nan" not in cells
+
+
+HOSTILE = "</td><script>document.title = 'ran'</script>\x00\u202e'\"& caf\udce9 " + "x" * 3_000
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """A report whose texts all have such a name, and a picture."""
+    Image.new("RGB", (30, 20), "red").save(tmp_path / "walk.png")
+    metrics = {"accuracy": 0.5, "per_label": {HOSTILE: {"accuracy": 0.5}}}
+    path = tmp_path / "report.html"
+    write_report(path, HOSTILE, metrics, {HOSTILE: tmp_path / "walk.png"}, {HOSTILE: HOSTILE})
+    return path
+
+
+def test_names_stay_text(hostile):
+    page = Page(hostile.read_text(encoding="utf-8"))
+    assert page.open == []
+    shown = one_line(HOSTILE)
+    assert page.cells.count(shown) == 6  # title twice, label, caption, setting and its value
+
+
+def test_a_browser_shows_a_report_and_runs_nothing_in_it(hostile):
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    playwright = pytest.importorskip("playwright.sync_api")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page, said = browser.new_page(), []
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(hostile.as_uri())
+        assert page.title() != "ran"
+        assert page.evaluate("document.images[0].naturalWidth") == 30
+        assert page.evaluate("getComputedStyle(document.body).maxWidth") == "992px"  # its style
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert said == []
+        page.evaluate(
+            "document.body.insertAdjacentHTML('beforeend', '<img src=x:y onerror=alert()>')"
+        )
+        page.wait_for_timeout(200)
+        assert any("Content Security Policy" in text for text in said)
+        browser.close()
