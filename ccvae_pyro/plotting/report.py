@@ -24,7 +24,8 @@ figure { margin: 2rem 0; } figcaption { color: #555; } img { max-width: 100%; he
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 td, th { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
 td:first-child, th:first-child { text-align: left; } summary { cursor: pointer; }
-h1, figcaption, td { overflow-wrap: anywhere; } td { min-width: 4rem; max-width: 40rem; }
+h1, figcaption, td { overflow-wrap: anywhere; } td { max-width: 40rem; }
+td:first-child { min-width: 12rem; }
 """
 # The page runs no script and loads nothing: whatever a name holds, a browser refuses the rest.
 POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src "
