@@ -25,9 +25,9 @@ from torch import Tensor
 import ccvae_pyro
 from ccvae_pyro.data import read_image
 from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.data.names import one_line
 from ccvae_pyro.labels import Binary, outcome_names
 from ccvae_pyro.models import ImageModel
-from ccvae_pyro.names import one_line
 from ccvae_pyro.plotting import draw_grid, spaced
 from ccvae_pyro.training import pick_device
 

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.data.names import one_line, spaced
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation import mean_of_known
-from ccvae_pyro.names import one_line, spaced
 from ccvae_pyro.plotting import BLUE, GREEN, ORANGE, draw_grid
 
 NUM_IMAGES = 10  # in the figure of each model's images

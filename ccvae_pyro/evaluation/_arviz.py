@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ccvae_pyro.names import shortened
+from ccvae_pyro.data.names import shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

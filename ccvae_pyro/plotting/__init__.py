@@ -1,6 +1,6 @@
 """Figures of a trained model by matplotlib, and a report of a training run."""
 
-from ccvae_pyro.names import spaced
+from ccvae_pyro.data.names import spaced
 from ccvae_pyro.plotting.charts import (
     plot_change,
     plot_class_confusion,

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
+from ccvae_pyro.data.names import spaced
 from ccvae_pyro.evaluation import BinaryMetrics, LabelMetrics
 from ccvae_pyro.labels import Categorical
-from ccvae_pyro.names import spaced
 from ccvae_pyro.plotting.grid import BLUE, GREEN, MAX_SHOWN, ORANGE, only_first, write_note
 from ccvae_pyro.plotting.text import drawn, text_properties
 

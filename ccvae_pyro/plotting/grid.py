@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ccvae_pyro.names import one_line, shortened
+from ccvae_pyro.data.names import one_line, shortened
 from ccvae_pyro.plotting.text import drawable, text_properties
 
 GAP = 3  # pixels between images

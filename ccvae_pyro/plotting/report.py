@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from ccvae_pyro.data.files import atomic_write
-from ccvae_pyro.names import one_line, spaced
+from ccvae_pyro.data.names import one_line, spaced
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: auto;

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib import rcParams
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
-from ccvae_pyro.names import NAME_LENGTH, shortened, spaced
+from ccvae_pyro.data.names import NAME_LENGTH, shortened, spaced
 
 # Fonts of common systems, for the characters that matplotlib's own does not have.
 FALLBACK_FONTS = (

@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from ccvae_pyro.names import one_line
+from ccvae_pyro.data.names import one_line
 from ccvae_pyro.plotting import write_report
 
 METRICS = {

@@ -6,9 +6,9 @@ import torch
 
 import ccvae_pyro
 from ccvae_pyro import plotting
+from ccvae_pyro.data.names import one_line, shortened, spaced
 from ccvae_pyro.evaluation import BinaryMetrics
 from ccvae_pyro.labels import Binary, Categorical, Continuous
-from ccvae_pyro.names import one_line, shortened, spaced
 from ccvae_pyro.plotting import text
 
 HOSTILE = {

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ccvae_pyro.data.names import one_line, shortened
 from ccvae_pyro.data.tables.label_table import LabelTable
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label
-from ccvae_pyro.names import one_line, shortened
 
 MAX_NUMERIC_CLASSES = 12  # more different whole numbers than this are a continuous label
 _TRUTH_OF_WORD = {"yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
