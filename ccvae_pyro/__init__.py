@@ -5,6 +5,7 @@ from ccvae_pyro.distributions.label_vector import LabelVector
 from ccvae_pyro.distributions.nested_categorical import NestedCategorical, sign_matrix
 from ccvae_pyro.distributions.tilted_normal import TiltedNormal
 from ccvae_pyro.errors import (
+    BatchError,
     CCVAEError,
     CheckpointError,
     NotFactorizedError,
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CCVAE",
     "CCVAE_ELBO",
+    "BatchError",
     "BayesClassifier",
     "Binary",
     "CCVAEError",

@@ -11,6 +11,16 @@ class CheckpointError(CCVAEError, ValueError):
     """A checkpoint that cannot be read, or that belongs to another model."""
 
 
+class BatchError(CCVAEError, ValueError):
+    """Images or labels that a model does not take.
+
+    :param reason: what was got and what was wanted, in one line.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(_first_line(reason))
+
+
 class UnsupportedError(CCVAEError, ValueError):
     """An operation that a model has no part for, such as to edit with a plain VAE."""
 
@@ -26,6 +36,10 @@ class NotFactorizedError(CCVAEError, ValueError):
             ": CCVAE_ELBO takes any model and guide, best with stop_gradient=False and a "
             "classification_weight"
         )
-        # Pyro makes an error anew at each trace that it passes, the shapes of all sites below.
-        self.reason = reason.partition("\n")[0].removesuffix(hint)
+        self.reason = _first_line(reason).removesuffix(hint)
         super().__init__(self.reason + hint)
+
+
+def _first_line(reason: str) -> str:
+    """Pyro makes an error anew at each trace that it passes, the shapes of all sites below."""
+    return reason.partition("\n")[0]

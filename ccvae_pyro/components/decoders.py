@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,8 @@ class LaplaceDecoder(nn.Module):
     :param scale: :math:`b`, the same for every pixel; the paper's is 1.
     :param event_dim: how many dimensions an image has.
     """
+
+    image_range: ClassVar = (0.0, 1.0)
 
     def __init__(self, features: nn.Module, scale: float = 1.0, event_dim: int = 3) -> None:
         super().__init__()
@@ -41,6 +45,8 @@ class BernoulliDecoder(nn.Module):
     :param features: a network from shape ``(batch, z_dim)`` to the logit of each pixel.
     :param event_dim: how many dimensions an image has.
     """
+
+    image_range: ClassVar = (0.0, 1.0)
 
     def __init__(self, features: nn.Module, event_dim: int = 3) -> None:
         super().__init__()

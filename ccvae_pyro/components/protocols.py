@@ -23,7 +23,9 @@ class Decoder(Protocol):
     r""":math:`p_\theta(x \mid z)`: from ``z``, shape ``(batch, z_dim)``, to images.
 
     The distribution has batch shape ``(batch,)`` and the event shape of an image. Interventions
-    show its ``mean``.
+    show its ``mean``. A decoder may declare, by attributes of these names, the ``image_range`` of
+    pixels, such as ``(0.0, 1.0)``, and the number of dimensions of an image, ``event_dim``: a
+    model refuses images of another range or number of dimensions.
     """
 
     def __call__(self, z: Tensor) -> TorchDistribution: ...

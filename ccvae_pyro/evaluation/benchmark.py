@@ -33,7 +33,7 @@ from ccvae_pyro.evaluation.label_metrics import label_metrics, mean_of_known
 from ccvae_pyro.evaluation.latent_probes import encode_all, linear_probes
 from ccvae_pyro.interventions import generate, predict
 from ccvae_pyro.labels import Binary, Continuous
-from ccvae_pyro.models import ImageModel
+from ccvae_pyro.models import ImageModel, evaluation
 
 NUM_ROUNDS = 5  # of repeated reconstruction
 NUM_VARIATION_IMAGES = 32  # images whose label is sampled, for diversity
@@ -67,6 +67,7 @@ class Benchmark:
     edits: EditMetrics
 
 
+@evaluation
 def benchmark(
     model: ImageModel, oracle: ImageModel, batches: Batches, *, num_images: int = 1_000
 ) -> Benchmark:
@@ -152,12 +153,12 @@ def _edit_metrics(
 
 def _variation_metrics(model: ImageModel, x: Tensor) -> dict[str, Metric]:
     """The distance of swaps, and the diversity of samples given a label."""
-    distances = [swap_distance(model, x, x.roll(1, 0), i) for i in range(len(model.labels))]
+    distances = [swap_distance(model, x, x.roll(1, 0), name) for name in model.label_names]
     after, before = np.mean(distances, axis=0)
     some = x[:NUM_VARIATION_IMAGES]
     diversity = [
-        pixel_variance(model, some, index, 1.0).sqrt().mean().item()
-        for index, label in enumerate(model.labels)
+        pixel_variance(model, some, label.name, 1.0).sqrt().mean().item()
+        for label in model.labels
         if isinstance(label, Binary)
     ]
     return {

@@ -19,7 +19,7 @@ from torch import Tensor
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
 from ccvae_pyro.interventions import classify, edit, reconstruct, sample_variations, swap
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of, num_outcomes
-from ccvae_pyro.models import ImageModel
+from ccvae_pyro.models import ImageModel, evaluation
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,14 @@ def edit_metrics(
         values = _values(label)
         outcomes = []  # for each value, the oracle's output for each label
         for value in values:
+            target = label.classes[int(value)] if isinstance(label, Categorical) else value
             edited = edit(
-                model, x, index, value, num_std=num_std, keep_conflicting=keep_conflicting
+                model,
+                x,
+                label.name,
+                target,
+                num_std=num_std,
+                keep_conflicting=keep_conflicting,
             )
             outcomes.append(_split(model.labels, classify(oracle, edited)))
         edit_accuracy[label.name] = _accuracy(label, values, [each[index] for each in outcomes])
@@ -86,6 +92,7 @@ def edit_metrics(
     return EditMetrics(edit_accuracy, np.array(change))
 
 
+@evaluation
 def swap_distance(
     model: ImageModel, x: Tensor, donor: Tensor, label: str | int
 ) -> tuple[float, float]:
@@ -98,8 +105,7 @@ def swap_distance(
     """
     block = model.latent_slice(index_of(label, model.label_names))
     swapped = swap(model, x, donor, label)
-    with torch.no_grad():
-        after, before, target = (model.encode(e)[0][:, block] for e in (swapped, x, donor))
+    after, before, target = (model.encode(e)[0][:, block] for e in (swapped, x, donor))
     scale = target.std(0)
     distances = [((z - target).abs() / scale).mean().item() for z in (after, before)]
     return distances[0], distances[1]

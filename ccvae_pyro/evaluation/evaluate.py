@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from pyro.infer import Trace_ELBO
 from torch import Tensor
 
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation.label_metrics import LabelSummary, predictions, summarize
 from ccvae_pyro.interventions import reconstruct
-from ccvae_pyro.models import ImageModel
+from ccvae_pyro.models import ImageModel, evaluation
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Evaluation(LabelSummary):
         return values if self.bound is None else values | {"bound": self.bound}
 
 
-@torch.no_grad()
+@evaluation
 def evaluate(
     model: ImageModel,
     batches: Iterable[tuple[Tensor, Tensor]],
@@ -54,6 +53,8 @@ def evaluate(
         if objective is not None:
             bound -= objective.loss(model.model, model.guide, x, y)
         num_images += len(x)
+    if not num_images:
+        raise ValueError("wanted at least one batch of images to evaluate on, got none")
     summary = summarize(model.labels, predicted)
     return Evaluation(
         **summary.means(),

@@ -14,10 +14,11 @@ from ccvae_pyro.distributions.label_vector import (
 )
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, Factors
 from ccvae_pyro.errors import NotFactorizedError
-from ccvae_pyro.models.ccvae import CCVAE
+from ccvae_pyro.models import CCVAE, evaluation
 from ccvae_pyro.objectives.exact_ccvae_elbo import ExactCCVAE_ELBO
 
 
+@evaluation
 def how_exact(ccvae: CCVAE, x: Tensor) -> dict[str, str]:
     r"""How :class:`~ccvae_pyro.ExactCCVAE_ELBO` computes what each label adds to the bound.
 

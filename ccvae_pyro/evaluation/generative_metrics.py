@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
 from ccvae_pyro.interventions import generate, predict
 from ccvae_pyro.labels import Continuous
-from ccvae_pyro.models import ImageModel
+from ccvae_pyro.models import ImageModel, evaluation
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ImageDistances:
     kernel: float
 
 
-@torch.no_grad()
+@evaluation
 def conditional_generation_accuracy(model: ImageModel, oracle: ImageModel, y: Tensor) -> float:
     """The accuracy of an oracle classifier on images generated from given labels.
 
@@ -38,6 +38,7 @@ def conditional_generation_accuracy(model: ImageModel, oracle: ImageModel, y: Te
     :param y: labels to generate images from, shape ``(batch, num_labels)``, preferably those of
         held-out images.
     """
+    y = model.checked_labels(y)
     predicted, _ = predict(oracle, generate(model, y))
     columns = zip(model.labels, y.cpu().numpy().T, predicted.cpu().numpy().T, strict=True)
     scores = [
@@ -65,7 +66,7 @@ class EncoderFeatures(nn.Module):
         return torch.cat(self.model.encode(x), dim=-1)
 
 
-@torch.no_grad()
+@evaluation
 def image_distances(
     features: nn.Module,
     real: Iterable[Tensor],

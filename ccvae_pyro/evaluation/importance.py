@@ -16,7 +16,7 @@ from ccvae_pyro.components.bayes_classifier import mixture_log_prob
 from ccvae_pyro.distributions.label_vector import expectations, observed_log_probs
 from ccvae_pyro.evaluation import _arviz
 from ccvae_pyro.labels import Continuous, Label, are_plain, block_of, outcome_names
-from ccvae_pyro.models import CCVAE
+from ccvae_pyro.models import CCVAE, evaluation
 from ccvae_pyro.objectives.base import log_joint
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ImportanceWeights:
     labels: Tensor | None
 
 
-@torch.no_grad()
+@evaluation
 def importance_weights(
     ccvae: CCVAE, x: Tensor, y: Tensor | None = None, num_samples: int = 1000
 ) -> ImportanceWeights:
@@ -50,8 +50,9 @@ def importance_weights(
     :param x: images, shape ``(batch, ...)``.
     :param y: labels of the images, NaN where missing.
     """
+    ccvae.check_images(x)
     q_z_c, q_z_style = ccvae.encoder(x)
-    z_c, z_style = (q.sample((num_samples,)) for q in (q_z_c, q_z_style))
+    z_c, z_style = (q(torch.Size((num_samples,))) for q in (q_z_c, q_z_style))
     log_p = mixture_log_prob(
         ccvae.label_prior, ccvae.conditional_prior, z_c
     ) + ccvae.style_prior().log_prob(z_style)
@@ -60,7 +61,7 @@ def importance_weights(
     images = log_p - q_z_c.log_prob(z_c) - q_z_style.log_prob(z_style)
     if y is None:
         return ImportanceWeights(images, None)
-    log_q_y_z = observed_log_probs(ccvae.classifier(z_c), y)
+    log_q_y_z = observed_log_probs(ccvae.classifier(z_c), ccvae.checked_labels(y, len(x)))
     log_q_y_x = log_q_y_z.logsumexp(0) - math.log(num_samples)  # label by label
     return ImportanceWeights(images, (log_q_y_z - log_q_y_x).sum(-1))
 
@@ -80,7 +81,7 @@ def log_likelihood(weights: ImportanceWeights) -> Tensor:
     return weights.images.logsumexp(0) - math.log(len(weights.images))
 
 
-@torch.no_grad()
+@evaluation
 def log_p_x(model: Any, x: Tensor, num_samples: int = 100) -> Tensor:
     r"""Estimates :math:`\log p(x)` for each image, shape ``(batch,)``.
 
@@ -120,7 +121,7 @@ def pareto_k(log_weights: Tensor) -> np.ndarray:
     return _arviz.pareto_k(log_weights.T.double().cpu().numpy())
 
 
-@torch.no_grad()
+@evaluation
 def inference_data(
     ccvae: CCVAE, x: Tensor, y: Tensor | None = None, num_samples: int = 1000
 ) -> Any:
@@ -135,13 +136,14 @@ def inference_data(
 
     :returns: ArviZ's own container: ``InferenceData`` before ArviZ 1, a ``DataTree`` since.
     """
+    ccvae.check_images(x)
     q_z_c, q_z_style = ccvae.encoder(x)
-    z_c, z_style = (q.sample((num_samples,)) for q in (q_z_c, q_z_style))
+    z_c, z_style = (q(torch.Size((num_samples,))) for q in (q_z_c, q_z_style))
     y_probability = expectations(ccvae.classifier(z_c))
     posterior = {"z_c": z_c, "z_style": z_style, "y_probability": y_probability}
     groups = {"posterior": _to_arrays(posterior), "prior": _prior_samples(ccvae, num_samples)}
     if y is not None:
-        groups["observed_data"] = {"y": y.cpu().numpy()}
+        groups["observed_data"] = {"y": ccvae.checked_labels(y, len(x)).cpu().numpy()}
     return _to_arviz(ccvae, groups)
 
 
@@ -151,7 +153,7 @@ def plot_prior_forest(ccvae: CCVAE, num_samples: int = 4000) -> Figure:
     return _arviz.plot_forest(data)
 
 
-@torch.no_grad()
+@evaluation
 def _prior_samples(ccvae: CCVAE, num_samples: int) -> dict[str, np.ndarray]:
     """Samples given each value of each label, together if all labels have the same values."""
     values = [_values(label) for label in ccvae.labels]
@@ -159,7 +161,7 @@ def _prior_samples(ccvae: CCVAE, num_samples: int) -> dict[str, np.ndarray]:
     # Label vectors, in which each label takes each of its values; the shorter lists are padded.
     columns = [each + each[-1:] * (num_values - len(each)) for each in values]
     y = next(ccvae.parameters()).new_tensor(columns).T
-    z_c = ccvae.conditional_prior(y).sample((num_samples,))
+    z_c = ccvae.conditional_prior(y)(torch.Size((num_samples,)))
     if are_plain(ccvae.labels):
         return _to_arrays({"z_c_given_y": z_c.transpose(1, 2)})
     samples = {}

@@ -22,7 +22,7 @@ from torch import Tensor
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.interventions import classify
 from ccvae_pyro.labels import Binary, Categorical, Label, num_outcomes
-from ccvae_pyro.models import ImageModel
+from ccvae_pyro.models import ImageModel, evaluation
 
 # The metrics that binary and categorical labels share.
 MEAN_METRICS = (
@@ -132,7 +132,7 @@ class LabelSummary:
         return values | {"per_label": per_label}
 
 
-@torch.no_grad()
+@evaluation
 def label_metrics(model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]]) -> LabelSummary:
     """Measures how well a model predicts the labels of images.
 
@@ -143,6 +143,7 @@ def label_metrics(model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]]) -
 
 def predictions(model: ImageModel, x: Tensor, y: Tensor) -> tuple[np.ndarray, np.ndarray | None]:
     """The true labels, and the output of :func:`~ccvae_pyro.classify` if the model has one."""
+    y = model.checked_labels(y, len(x))
     try:
         outcomes = classify(model, x).double().cpu().numpy()
     except UnsupportedError:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy
 from ccvae_pyro.labels import Continuous
-from ccvae_pyro.models import ImageModel
+from ccvae_pyro.models import ImageModel, evaluation
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Encodings:
         return np.concatenate([self.z_c, self.z_style], axis=1)
 
 
-@torch.no_grad()
+@evaluation
 def encode_all(model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]]) -> Encodings:
     """Encodes the images of all batches to the means of their latents."""
-    encoded = [(*model.encode(x), y) for x, y in batches]
+    encoded = [(*model.encode(x), model.checked_labels(y, len(x))) for x, y in batches]
     return Encodings(*(torch.cat(part).cpu().numpy() for part in zip(*encoded, strict=True)))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,12 +14,39 @@ from ccvae_pyro.labels import Binary, Categorical, Continuous, index_of
 from ccvae_pyro.models import ImageModel
 
 
+def indices_of(model: ImageModel, labels: str | int | Sequence[str | int]) -> list[int]:
+    """The indices of one label or several."""
+    several = [labels] if isinstance(labels, str) or not isinstance(labels, Iterable) else labels
+    return [index_of(label, model.label_names) for label in several]
+
+
+def encoded(model: ImageModel, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Latents of images that may be written into: a part may return its own parameters."""
+    z_c, z_style = model.encode(x)
+    return z_c.clone(), z_style
+
+
+def check_count(number: int, name: str) -> None:
+    """Refuses a number of steps or samples below 1."""
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1, got {number}")
+
+
+def check_as_many(x: Tensor, others: Tensor, what: str) -> None:
+    """Refuses other images that are neither one for all nor one for each."""
+    if others.shape[:1] not in (x.shape[:1], (1,)):
+        got = tuple(others.shape)
+        raise ValueError(f"wanted one {what} for all images or {len(x)}, one for each, got {got}")
+
+
 def latent_target(model: ImageModel, index: int, value: float, num_std: float = 0.0) -> Tensor:
     """The mean of a label's conditional prior, or a point beyond it, shape ``(dim,)``.
 
     :param num_std: the distance from the mean in standard deviations, in the direction away from
         the label's other values.
     """
+    if not math.isfinite(num_std):
+        raise ValueError(f"num_std must be finite, got {num_std}")
     mean, std = model.latent_prior(index, value)
     if not num_std:
         return mean

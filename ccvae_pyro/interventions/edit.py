@@ -1,8 +1,9 @@
 """Reconstruct, generate, edit and swap: functions of images and latents, without gradients.
 
 Images ``x`` have shape ``(batch, channels, height, width)`` and are encoded to the posterior mean
-of their latents. A label is given by its name or its index. If a model lacks what a function
-needs, it raises :class:`~ccvae_pyro.UnsupportedError`.
+of their latents. A label is given by its name, which is text, or its index, a whole number; so is
+a class. If a model lacks what a function needs, it raises :class:`~ccvae_pyro.UnsupportedError`.
+A model runs in evaluation mode, and is left in the mode that it had.
 
 Labels may exclude each other: nobody has both black and blond hair. If an intervention sets a
 label to 1, the labels that it excludes are set to 0 in the images that are predicted to have them.
@@ -11,40 +12,49 @@ With ``keep_conflicting=True`` they are not changed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from ccvae_pyro.interventions._latent_targets import (
+    check_as_many,
+    check_count,
     conflicting_in_swap,
+    encoded,
+    indices_of,
     latent_target,
     resolve_exclusions,
     sample_latent_targets,
     unit_shift,
 )
 from ccvae_pyro.labels import index_of, value_of
-from ccvae_pyro.models import ImageModel
+from ccvae_pyro.models import ImageModel, evaluation
 
 
-@torch.no_grad()
+@evaluation
 def reconstruct(model: ImageModel, x: Tensor) -> Tensor:
     """The images, encoded and decoded."""
     return model.decode(*model.encode(x))
 
 
-@torch.no_grad()
+@evaluation
 def generate(model: ImageModel, y: Tensor) -> Tensor:
     r"""Images generated from target labels.
 
     ``z_c`` is sampled from the conditional prior and ``z_style`` from the style prior.
 
     :param y: target labels, shape ``(batch, num_labels)``; those of a binary label in [0, 1].
+    :raises ValueError: if they are no labels of the model, or one is missing that it needs.
     """
+    y = model.checked_labels(y, soft=True)
+    if not len(y):
+        raise ValueError("wanted labels of at least one image to generate, got none")
     return model.decode(*model.sample_latents(y))
 
 
-@torch.no_grad()
+@evaluation
 def edit(
     model: ImageModel,
     x: Tensor,
@@ -69,8 +79,8 @@ def edit(
     :param keep_conflicting: do not change the labels that the target labels exclude.
     :raises ValueError: if there is no such label, or no such value.
     """
-    z_c, z_style = model.encode(x)
     targets = _target_values(model, label, value)
+    z_c, z_style = encoded(model, x)
     if not keep_conflicting:
         resolve_exclusions(model, x, z_c, targets)
     for index, target in targets.items():
@@ -81,7 +91,7 @@ def edit(
     return model.decode(z_c, z_style)
 
 
-@torch.no_grad()
+@evaluation
 def shift(model: ImageModel, x: Tensor, label: str | int, amount: float) -> Tensor:
     """The images with the characteristics of one label shifted by an amount.
 
@@ -90,13 +100,15 @@ def shift(model: ImageModel, x: Tensor, label: str | int, amount: float) -> Tens
         the reverse. For a continuous label, the change of its value.
     :raises ValueError: if there is no such label, or it is categorical.
     """
-    z_c, z_style = model.encode(x)
     index = index_of(label, model.label_names)
+    if not math.isfinite(amount):
+        raise ValueError(f"{label!r} is shifted by a finite amount, got {amount}")
+    z_c, z_style = encoded(model, x)
     z_c[:, model.latent_slice(index)] += amount * unit_shift(model, index)
     return model.decode(z_c, z_style)
 
 
-@torch.no_grad()
+@evaluation
 def sample_variations(
     model: ImageModel,
     x: Tensor,
@@ -115,6 +127,7 @@ def sample_variations(
     :raises ValueError: if there is no such label, or no such value.
     """
     targets = _target_values(model, label, value)
+    check_count(num_samples, "num_samples")
     z_c, z_style = (z[:, None].repeat(1, num_samples, 1) for z in model.encode(x))
     if not keep_conflicting:
         resolve_exclusions(model, x, z_c, targets)
@@ -123,7 +136,7 @@ def sample_variations(
     return model.decode(z_c, z_style)
 
 
-@torch.no_grad()
+@evaluation
 def swap(
     model: ImageModel,
     x: Tensor,
@@ -140,13 +153,13 @@ def swap(
     :param donor: images of the same shape as ``x``, or a single one for all.
     :param label: the label whose characteristics are swapped, or several; by default all.
     :param keep_conflicting: do not swap the labels that the swapped labels exclude.
-    :raises ValueError: if there is no such label.
+    :raises ValueError: if there is no such label, or there are more donors than one, but not as
+        many as images.
     """
-    labels = range(len(model.labels)) if label is None else label
-    labels = [labels] if isinstance(labels, str | int) else labels
-    z_c, z_style = model.encode(x)
+    indices = [*range(len(model.labels))] if label is None else indices_of(model, label)
+    check_as_many(x, donor, "donor")
+    z_c, z_style = encoded(model, x)
     donor_z_c = model.encode(donor)[0].expand_as(z_c)
-    indices = [index_of(name, model.label_names) for name in labels]
     is_swapped = torch.zeros(len(x), len(model.labels), dtype=torch.bool, device=x.device)
     is_swapped[:, indices] = True
     if not keep_conflicting:
@@ -172,5 +185,7 @@ def _target_values(
     targets = {}
     for name, wanted in label.items():
         index = index_of(name, model.label_names)
+        if index in targets:
+            raise ValueError(f"{model.label_names[index]!r} is set to two values")
         targets[index] = value_of(model.labels[index], wanted)
     return targets

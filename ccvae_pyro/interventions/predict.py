@@ -7,10 +7,10 @@ from torch import Tensor
 
 from ccvae_pyro.distributions.label_vector import confidence, expectations, most_likely
 from ccvae_pyro.labels import Binary
-from ccvae_pyro.models import ImageModel
+from ccvae_pyro.models import ImageModel, evaluation
 
 
-@torch.no_grad()
+@evaluation
 def classify(model: ImageModel, x: Tensor) -> Tensor:
     r"""The probability of each label, :math:`q(y \mid x)`.
 
@@ -23,7 +23,7 @@ def classify(model: ImageModel, x: Tensor) -> Tensor:
     return probabilities
 
 
-@torch.no_grad()
+@evaluation
 def predict(model: ImageModel, x: Tensor) -> tuple[Tensor, Tensor]:
     r"""The most probable value of each label, and its probability.
 
@@ -35,15 +35,17 @@ def predict(model: ImageModel, x: Tensor) -> tuple[Tensor, Tensor]:
     return most_likely(q_y_x), confidence(q_y_x)
 
 
-@torch.no_grad()
+@evaluation
 def impute(model: ImageModel, x: Tensor, y: Tensor) -> Tensor:
     """The labels, with predictions in place of the missing ones.
 
     The prediction is the probability of a binary label, the most probable class of a categorical
     one, or the mean of a continuous one.
 
-    :param y: labels of ``x``, shape ``(batch, num_labels)``, NaN where missing.
+    :param y: labels of ``x``, shape ``(batch, num_labels)``, NaN where missing. A binary label may
+        be a probability: what is imputed can be imputed again.
     """
+    y = model.checked_labels(y, len(x), soft=True)
     predicted, confidences = predict(model, x)
     for i, label in enumerate(model.labels):
         if isinstance(label, Binary):

@@ -11,15 +11,19 @@ import torch
 from torch import Tensor
 
 from ccvae_pyro.interventions._latent_targets import (
+    check_as_many,
+    check_count,
+    encoded,
+    indices_of,
     latent_path,
     latent_target,
     resolve_exclusions,
 )
 from ccvae_pyro.labels import index_of, value_of
-from ccvae_pyro.models import ImageModel
+from ccvae_pyro.models import ImageModel, evaluation
 
 
-@torch.no_grad()
+@evaluation
 def walk(
     model: ImageModel,
     x: Tensor,
@@ -42,11 +46,14 @@ def walk(
     :returns: shape ``(batch, num_steps, channels, height, width)``; for two labels
         ``(batch, num_steps, num_steps, channels, height, width)``, with the path of the first
         label along the second dimension.
-    :raises ValueError: if there is no such label.
+    :raises ValueError: if there is no such label, or there are more than two.
     """
-    labels = [label] if isinstance(label, str | int) else list(label)
-    indices = [index_of(name, model.label_names) for name in labels]
-    z_c, z_style = model.encode(x)
+    indices = indices_of(model, label)
+    if not 1 <= len(indices) <= 2 or len({*indices}) < len(indices):
+        names = ", ".join(model.label_names[index] for index in indices)
+        raise ValueError(f"a walk goes along one label or two others, got {names or 'none'}")
+    check_count(num_steps, "num_steps")
+    z_c, z_style = encoded(model, x)
     paths = [latent_path(model, index, num_steps) for index in indices]
     if not keep_conflicting:
         resolve_exclusions(model, x, z_c, dict.fromkeys(indices, 1.0))
@@ -58,7 +65,7 @@ def walk(
     return images.reshape(len(x), *(num_steps,) * len(indices), *images.shape[2:])
 
 
-@torch.no_grad()
+@evaluation
 def interpolate_to_label(
     model: ImageModel,
     x: Tensor,
@@ -76,9 +83,11 @@ def interpolate_to_label(
     :returns: shape ``(batch, num_steps, channels, height, width)``.
     :raises ValueError: if there is no such label, or no such value.
     """
-    z_c, z_style = model.encode(x)
     index = index_of(label, model.label_names)
-    target, end = value_of(model.labels[index], value), z_c.clone()
+    target = value_of(model.labels[index], value)
+    check_count(num_steps, "num_steps")
+    z_c, z_style = model.encode(x)
+    end = z_c.clone()
     if not keep_conflicting:
         resolve_exclusions(model, x, end, {index: target})
     end[:, model.latent_slice(index)] = latent_target(model, index, target)
@@ -87,7 +96,7 @@ def interpolate_to_label(
     return model.decode(z_c, z_style[:, None].expand(-1, num_steps, -1))
 
 
-@torch.no_grad()
+@evaluation
 def interpolate(model: ImageModel, x: Tensor, other: Tensor, *, num_steps: int = 9) -> Tensor:
     """The images interpolated to other images, linearly in all latents.
 
@@ -95,7 +104,10 @@ def interpolate(model: ImageModel, x: Tensor, other: Tensor, *, num_steps: int =
     :param num_steps: the number of images along the path, its ends included.
     :returns: shape ``(batch, num_steps, channels, height, width)``, from the reconstruction of
         ``x`` to that of ``other``.
+    :raises ValueError: if there are more others than one, but not as many as images.
     """
+    check_count(num_steps, "num_steps")
+    check_as_many(x, other, "other")
     fraction = torch.linspace(0, 1, num_steps).to(x)[:, None]
     ends = zip(model.encode(x), model.encode(other), strict=True)
     z_c, z_style = (torch.lerp(a[:, None], b[:, None], fraction) for a, b in ends)

@@ -2,6 +2,7 @@
 
 from ccvae_pyro.models.base import ImageModel, register
 from ccvae_pyro.models.ccvae import CCVAE, with_bayes_classifier
+from ccvae_pyro.models.evaluation_mode import evaluating, evaluation
 from ccvae_pyro.models.presets import BASELINES, baseline, celeba, from_config, mnist
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "ImageModel",
     "baseline",
     "celeba",
+    "evaluating",
+    "evaluation",
     "from_config",
     "mnist",
     "register",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import pyro
+import torch
 from pyro.distributions import TorchDistribution
+from pyro.infer.util import is_validation_enabled
 from pyro.params import param_with_module_name
 from pyro.poutine.runtime import _PYRO_STACK
 from pyro.poutine.trace_messenger import TraceMessenger
@@ -14,6 +17,9 @@ from torch import Tensor, nn
 
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.labels import Label, index_of
+from ccvae_pyro.models import _contract
+
+NUM_SAMPLES = 500  # for the moments of a distribution without a formula for them
 
 
 class ImageModel(nn.Module):
@@ -27,6 +33,10 @@ class ImageModel(nn.Module):
 
     :param labels: descriptions of the labels, in the order of the columns of ``y``.
     """
+
+    #: The shape of an image, where the networks fix it: ``(channels, height, width)``.
+    image_shape: tuple[int, ...] | None = None
+    _has_checked_values = False
 
     def __init__(self, labels: Sequence[Label]) -> None:
         super().__init__()
@@ -45,6 +55,60 @@ class ImageModel(nn.Module):
         :raises ValueError: if there is no such label.
         """
         return self.labels[index_of(label, self.label_names)]
+
+    @property
+    def image_range(self) -> tuple[float, float]:
+        """The least and the greatest value of a pixel, as the decoder declares them."""
+        return getattr(getattr(self, "decoder", None), "image_range", (-math.inf, math.inf))
+
+    @property
+    def image_dims(self) -> int | None:
+        """The number of dimensions of an image, if it is known."""
+        return getattr(getattr(self, "decoder", None), "event_dim", None)
+
+    @overload
+    def checked_batch(self, x: Tensor | None, y: Tensor) -> Tensor: ...
+    @overload
+    def checked_batch(self, x: Tensor | None, y: None) -> None: ...
+    @overload
+    def checked_batch(self, x: Tensor | None, y: Tensor | None) -> Tensor | None: ...
+    def checked_batch(self, x: Tensor | None, y: Tensor | None) -> Tensor | None:
+        """The labels of a training step as the model has them, once they and images are checked.
+
+        A ``model`` and a ``guide`` call it first. Shapes, dtypes and devices are compared at every
+        step. Values are compared too, on an accelerator in the first step only: there the host
+        would wait for them. Pyro's validation switch turns the comparison of values off.
+
+        :param x: images, shape ``(batch, channels, height, width)``, of the model's dtype, in
+            :attr:`image_range`.
+        :param y: labels of any dtype, NaN where missing, shape ``(batch, num_labels)``. A single
+            label may have shape ``(batch,)``, a single categorical one may be one-hot.
+        :returns: labels of the model's dtype, shape ``(batch, num_labels)``.
+        :raises BatchError: if they are not; the message says what was got and what was wanted.
+        """
+        given = y if x is None else x
+        with_values = _contract.should_check_values(given, is_first=not self._has_checked_values)
+        self._has_checked_values = True
+        if x is not None:
+            _contract.check_images(self, x, with_values=with_values)
+        if y is None:
+            return None
+        num_images = None if x is None else len(x)
+        return _contract.to_labels(self, y, num_images, with_values=with_values)
+
+    def check_images(self, x: Tensor) -> None:
+        """Checks images as :meth:`checked_batch` does, pixels always if Pyro validates."""
+        _contract.check_images(self, x, with_values=is_validation_enabled())
+
+    def checked_labels(
+        self, y: Tensor, num_images: int | None = None, *, soft: bool = False
+    ) -> Tensor:
+        """Labels as :meth:`checked_batch` returns them, their values always checked.
+
+        :param num_images: the number of images, if there are any.
+        :param soft: whether a binary label may be a probability, anywhere between 0 and 1.
+        """
+        return _contract.to_labels(self, y, num_images, with_values=True, soft=soft)
 
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         r"""The predictive distribution of the labels, :math:`q(y \mid x)`."""
@@ -78,6 +142,17 @@ class ImageModel(nn.Module):
 
     def _cannot(self, action: str) -> UnsupportedError:
         return UnsupportedError(f"{type(self).__name__} cannot {action}")
+
+
+def moments(fn: TorchDistribution) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation; of samples if there is no formula, as for a flow."""
+    try:
+        return fn.mean, fn.variance.sqrt()
+    except NotImplementedError:
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            torch.manual_seed(0)  # so that the result is the same every time
+            samples = fn(torch.Size((NUM_SAMPLES,)))
+        return samples.mean(0), samples.std(0)
 
 
 def register(name: str, model: nn.Module) -> None:

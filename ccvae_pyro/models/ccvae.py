@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
 from ccvae_pyro.distributions.label_vector import widened
 from ccvae_pyro.labels import Label, binaries, block_of
-from ccvae_pyro.models.base import ImageModel, register
-
-NUM_SAMPLES = 500  # for the moments of a distribution without a formula for them
+from ccvae_pyro.models._contract import check_not_missing, of_shape
+from ccvae_pyro.models.base import ImageModel, moments, register
 
 
 class CCVAE(ImageModel):
@@ -79,12 +78,15 @@ class CCVAE(ImageModel):
         :param x: images, shape ``(batch, channels, height, width)``.
         :param y: labels, shape ``(batch, num_labels)``, or None for an unlabeled batch.
         """
+        y = self.checked_batch(x, y)
         register("ccvae", self)
         with pyro.plate("data", len(x)):
             y = pyro.sample("y", self.label_prior(), obs=y)
+            check_not_missing(y, self.labels)
             z_c = pyro.sample("z_c", self.conditional_prior(y))
             z_style = pyro.sample("z_style", self.style_prior())
-            pyro.sample("x", self.decoder(torch.cat([z_c, z_style], dim=-1)), obs=x)
+            p_x = self.decoder(torch.cat([z_c, z_style], dim=-1))
+            pyro.sample("x", of_shape(p_x, x), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> None:
         r"""The inference model, with the arguments of :meth:`model`.
@@ -97,6 +99,7 @@ class CCVAE(ImageModel):
 
         See :class:`CCVAE_ELBO` for the objective that compares the two.
         """
+        y = self.checked_batch(x, y)
         register("ccvae", self)
         with pyro.plate("data", len(x)):
             q_z_c, q_z_style = self.encoder(x)
@@ -111,12 +114,14 @@ class CCVAE(ImageModel):
 
         The standard deviation of a continuous label includes that of :math:`z_c` given the image.
         """
+        self.check_images(x)
         mean, std = moments(self.encoder(x)[0])
         q_y_x: TorchDistribution = widened(self.classifier(mean), self.classifier(mean + std))
         return q_y_x
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior means of ``z_c`` and ``z_style``."""
+        self.check_images(x)
         q_z_c, q_z_style = self.encoder(x)
         return moments(q_z_c)[0], moments(q_z_style)[0]
 
@@ -128,8 +133,9 @@ class CCVAE(ImageModel):
 
     def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Samples of ``z_c`` from the conditional prior and ``z_style`` from the style prior."""
-        z_c = self.conditional_prior(y).sample()
-        return z_c, self.style_prior().sample(z_c.shape[:-1])
+        check_not_missing(y, self.labels)
+        z_c = self.conditional_prior(y)()
+        return z_c, self.style_prior()(z_c.shape[:-1])
 
     def latent_slice(self, index: int) -> slice:
         """The position of a label's characteristics in ``z_c``."""
@@ -176,14 +182,3 @@ def with_bayes_classifier(ccvae: CCVAE) -> CCVAE:
         ccvae.label_prior,
         labels=ccvae.labels,
     )
-
-
-def moments(fn: TorchDistribution) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation; of samples if there is no formula, as for a flow."""
-    try:
-        return fn.mean, fn.variance.sqrt()
-    except NotImplementedError:
-        with torch.random.fork_rng(range(torch.cuda.device_count())):
-            torch.manual_seed(0)  # so that the result is the same every time
-            samples = fn(torch.Size((NUM_SAMPLES,)))
-        return samples.mean(0), samples.std(0)

@@ -146,6 +146,7 @@ def baseline(
     settings = {"images": images, "likelihood_scale": likelihood_scale, "channels": channels}
     networks = _networks(images, likelihood_scale, channels)
     model = _BASELINES[name](networks, tuple(labels), z_dim)
+    model.image_shape = networks.image_shape
     model.config = {"preset": name, "labels": to_plain(labels), "z_dim": z_dim, **settings}
     return model
 
@@ -167,10 +168,12 @@ def from_config(config: dict[str, Any]) -> ImageModel:
 class _Networks(NamedTuple):
     """Networks for images of one size.
 
+    :param image_shape: the size: ``(channels, height, width)``.
     :param encoder: a function from a number of features to a network that computes them.
     :param decoder: a function from a number of latents to a decoder of them.
     """
 
+    image_shape: tuple[int, ...] | None
     encoder: Callable[[int], nn.Module]
     decoder: Callable[[int], nn.Module]
 
@@ -183,13 +186,14 @@ def _networks(images: str, likelihood_scale: float = 1.0, channels: int = 3) -> 
     """
     if images == "celeba":
         return _Networks(
+            (channels, 64, 64),
             partial(encoder_64, in_channels=channels),
             lambda dim: LaplaceDecoder(decoder_64(dim, out_channels=channels), likelihood_scale),
         )
     if images == "mnist":
-        return _Networks(encoder_28, lambda dim: BernoulliDecoder(decoder_28(dim)))
+        return _Networks((1, 28, 28), encoder_28, lambda dim: BernoulliDecoder(decoder_28(dim)))
     if images == "mlp":
-        return _Networks(encoder_mlp, lambda dim: BernoulliDecoder(decoder_mlp(dim)))
+        return _Networks((1, 28, 28), encoder_mlp, lambda dim: BernoulliDecoder(decoder_mlp(dim)))
     raise ValueError(f"images must be celeba, mnist or mlp, got {images!r}")
 
 
@@ -217,6 +221,7 @@ def _assemble(
         labels=labels,
         **label_modules(labels)._asdict(),
     )
+    ccvae.image_shape = networks.image_shape
     ccvae.config = config | {"labels": to_plain(labels), "z_dim": z_dim}
     return ccvae
 
@@ -236,7 +241,9 @@ def _binaries(
 
 def _vae(networks: _Networks, labels: Sequence[Label], z_dim: int) -> VAE:
     encoder = GaussianEncoder(networks.encoder(2 * z_dim), (z_dim,))
-    return VAE(encoder, networks.decoder(z_dim), StandardNormal(z_dim), labels)
+    vae = VAE(encoder, networks.decoder(z_dim), StandardNormal(z_dim), labels)
+    vae.image_shape = networks.image_shape
+    return vae
 
 
 def _cvae(networks: _Networks, labels: Sequence[Label], z_dim: int) -> CVAE:
@@ -255,7 +262,9 @@ def _m2(networks: _Networks, labels: Sequence[Label], z_dim: int) -> M2:
 
 def _m1_m2(networks: _Networks, labels: Sequence[Label], z_dim: int) -> M1M2:
     latent_networks = _Networks(
-        partial(mlp, z_dim), lambda dim: GaussianDecoder(mlp(dim, 2 * z_dim, hidden=HIDDEN))
+        None,  # latents of the VAE in place of images
+        partial(mlp, z_dim),
+        lambda dim: GaussianDecoder(mlp(dim, 2 * z_dim, hidden=HIDDEN)),
     )
     return M1M2(_vae(networks, labels, z_dim), _m2(latent_networks, labels, z_dim))
 

@@ -83,7 +83,7 @@ class M2_ELBO(SumOfELBOs):
         if y is None:
             yield unlabeled, (x,)
             return
-        is_labeled = ~y.isnan().any(-1)
+        is_labeled = ~_is_missing(x, y).any(-1)
         if is_labeled.any():
             labeled = _LabeledM2_ELBO(
                 self.classification_weight, max_plate_nesting=self.max_plate_nesting
@@ -167,7 +167,17 @@ class MVAE_ELBO(SumOfELBOs):
         """The three ELBOs, each on the images that have what it needs."""
         elbo = Trace_ELBO(max_plate_nesting=self.max_plate_nesting)
         yield elbo, (x,)
-        if y is not None and (is_labeled := ~y.isnan().all(-1)).any():
+        if y is not None and (is_labeled := ~_is_missing(x, y).all(-1)).any():
             x, y = x[is_labeled], y[is_labeled]
             yield elbo, (x, y)
             yield elbo, (None, y)
+
+
+def _is_missing(x: Tensor, y: Tensor) -> Tensor:
+    """Which labels of images are missing; a single label may have shape ``(batch,)``.
+
+    :raises ValueError: if there are not as many label vectors as images.
+    """
+    if y.shape[:1] != x.shape[:1]:
+        raise ValueError(f"wanted labels of {len(x)} images, got shape {tuple(y.shape)}")
+    return y.isnan().view(len(y), -1)

@@ -23,11 +23,12 @@ from ccvae_pyro.distributions.label_vector import (
 )
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, LabelwisePrior
 from ccvae_pyro.errors import NotFactorizedError
+from ccvae_pyro.models import evaluation
 
 NUM_POINTS = 64  # latents at which densities are compared
 
 
-@torch.no_grad()
+@evaluation
 def check_factorization(ccvae: Any, x: Tensor, y: Tensor) -> None:
     r"""Checks that classifier and conditional prior factorize over labels as they declare.
 

@@ -20,7 +20,7 @@ def test_labels_are_selected_by_name_or_number(data):
         ("wearing_hat", "did you mean Wearing_Hat"),
         ("xyz", "there are Bald, Beard, Wearing_Hat"),
         (3, "label 3 is out of range: there are 3"),
-        ("7", "label 7 is out of range"),
+        (7, "label 7 is out of range"),
     ],
 )
 def test_an_unknown_label_is_an_error_that_suggests_the_nearest_names(data, label, message):
@@ -30,7 +30,7 @@ def test_an_unknown_label_is_an_error_that_suggests_the_nearest_names(data, labe
 
 def test_a_label_can_be_selected_only_once(data):
     with pytest.raises(ValueError, match="once, got Bald, Bald"):
-        data.select(["Bald", "0"])
+        data.select(["Bald", 0])
 
 
 def test_prevalences_are_estimated_from_the_training_images_and_never_0_or_1(data):

@@ -115,6 +115,7 @@ def test_plain_values_have_the_r_squared_of_continuous_labels():
 
 
 def test_a_model_without_classifier_and_decoder_has_no_metrics(batch):
-    evaluation = evaluate(ImageModel([Binary("Hat")]), [batch])
+    x, y = batch
+    evaluation = evaluate(ImageModel([Binary("Hat")]), [(x, y[:, :1])])
     assert evaluation.per_label == {}
     assert np.isnan([*evaluation.means().values(), evaluation.reconstruction_error]).all()

@@ -67,7 +67,7 @@ def test_missing_labels_are_left_out(model):
 def test_images_are_encoded_in_their_order(model):
     torch.set_default_dtype(torch.float32)
     model = mnist(z_dim=8, labels=LABELS)
-    x, y = torch.rand(5, 1, 28, 28), torch.rand(5, 3)
+    x, y = torch.rand(5, 1, 28, 28), torch.randint(2, (5, 3)).float()
     actual = encode_all(model, [(x[:2], y[:2]), (x[2:], y[2:])])
     z_c, z_style = (z.detach().numpy() for z in model.encode(x))
     np.testing.assert_allclose(actual.z_c, z_c, atol=1e-5)

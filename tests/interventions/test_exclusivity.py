@@ -34,7 +34,8 @@ def bald_or_with_a_hat():
         replace(label, excludes=each) for label, each in zip(model.labels, excludes, strict=True)
     )
     model.classifier.weight.data.fill_(3.0)
-    x = 4 * torch.rand(200, 8)
+    model.encoder.features[0].weight.data *= 4  # so that the labels of images differ
+    x = torch.rand(200, 8)
     is_true = predict(model, x)[0] == 1
     prevalence = is_true.double().mean(0)
     assert ((prevalence > 0.1) & (prevalence < 0.9)).all()

@@ -184,7 +184,9 @@ def test_drives_svi(ccvae, batch):
 
 
 @pytest.mark.parametrize("value", [0.3, -1.0, 2.0])
-def test_a_value_that_is_not_one_of_the_label_is_an_error(ccvae, batch, value):
+def test_a_value_that_is_not_one_of_the_label_is_an_error(ccvae, batch, value, monkeypatch):
+    # As in a model that does not check its labels.
+    monkeypatch.setattr(type(ccvae), "checked_batch", lambda self, x, y: y)
     batch[1][2, 1] = value
     wanted = f"row 2, column 1 of 'y' is {value:g}: wanted 0 or 1, or NaN where it is missing"
     with pytest.raises(ValueError, match=wanted):

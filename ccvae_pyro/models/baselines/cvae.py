@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ccvae_pyro.components import LabelCode, join
 from ccvae_pyro.labels import Label
+from ccvae_pyro.models._contract import check_not_missing, of_shape
 from ccvae_pyro.models.base import ImageModel, register
 
 
@@ -46,10 +47,12 @@ class CVAE(ImageModel):
             z ~ p(z)
             x ~ p(x | y, z)
         """
+        y = self.checked_batch(x, y)
         register("cvae", self)
         with pyro.plate("data", len(x)), poutine.mask(mask=_is_labeled(y)):
             z = pyro.sample("z", self.prior())
-            pyro.sample("x", self.decoder(join(self.code(y.nan_to_num()), z)), obs=x)
+            p_x = self.decoder(join(self.code(y.nan_to_num()), z))
+            pyro.sample("x", of_shape(p_x, x), obs=x)
 
     def guide(self, x: Tensor, y: Tensor) -> None:
         """The inference model.
@@ -58,6 +61,7 @@ class CVAE(ImageModel):
 
             z ~ q(z | x, y)
         """
+        y = self.checked_batch(x, y)
         register("cvae", self)
         with pyro.plate("data", len(x)), poutine.mask(mask=_is_labeled(y)):
             pyro.sample("z", self.encoder(x, self.code(y.nan_to_num())))
@@ -69,7 +73,8 @@ class CVAE(ImageModel):
 
     def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """The labels' code, and a sample of ``z`` from its prior."""
-        return self.code(y), self.prior().sample(y.shape[:-1])
+        check_not_missing(y, self.labels)
+        return self.code(y), self.prior()(y.shape[:-1])
 
     def latent_slice(self, index: int) -> slice:
         """The position of a label in the code."""

@@ -9,6 +9,7 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
+from ccvae_pyro.models._contract import check_not_missing, of_shape
 from ccvae_pyro.models.base import register
 from ccvae_pyro.models.ccvae import CCVAE
 
@@ -37,13 +38,16 @@ class DIVA(CCVAE):
             z_style ~ p(z_style)
             x       ~ p(x | z_c, z_style)
         """
+        y = self.checked_batch(x, y)
         register("ccvae", self)
         with pyro.plate("data", len(x)):
             y = pyro.sample("y", self.label_prior(), obs=y)
+            check_not_missing(y, self.labels)
             with poutine.scale(scale=self.beta):
                 z_c = pyro.sample("z_c", self.conditional_prior(y))
                 z_style = pyro.sample("z_style", self.style_prior())
-            pyro.sample("x", self.decoder(torch.cat([z_c, z_style], dim=-1)), obs=x)
+            p_x = self.decoder(torch.cat([z_c, z_style], dim=-1))
+            pyro.sample("x", of_shape(p_x, x), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> None:
         """The inference model of a CCVAE, with its latents scaled by beta.
@@ -54,6 +58,7 @@ class DIVA(CCVAE):
             y       ~ q(y | z_c)
             z_style ~ q(z_style | x)
         """
+        y = self.checked_batch(x, y)
         register("ccvae", self)
         latents = poutine.scale(scale=self.beta)
         with pyro.plate("data", len(x)):

@@ -30,6 +30,12 @@ class M1(ImageModel):
         super().__init__(vae.labels)
         self.vae, self.classifier = vae, classifier
 
+    @property
+    def decoder(self) -> nn.Module:
+        """The decoder of the VAE."""
+        decoder: nn.Module = self.vae.decoder
+        return decoder
+
     def model(self, x: Tensor, y: Tensor) -> None:
         """The second stage.
 
@@ -37,22 +43,28 @@ class M1(ImageModel):
 
             y ~ q(y | z)              # z: the posterior mean of the VAE
         """
+        y = self.checked_batch(x, y)
         register("m1", self.classifier)
         with pyro.plate("data", len(x)):
-            pyro.sample("y", ObservedLabels(self.q_y_x(x)), obs=y)
+            pyro.sample("y", ObservedLabels(self._q_y_x(x)), obs=y)
 
     def guide(self, x: Tensor, y: Tensor) -> None:
         """The inference model, which is empty: there are no latents."""
 
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         r""":math:`q_\varphi(y \mid z)` at the posterior mean."""
+        self.check_images(x)
+        return self._q_y_x(x)
+
+    def _q_y_x(self, x: Tensor) -> TorchDistribution:
         with torch.no_grad():
-            _, z = self.vae.encode(x)
+            z = self.vae.posterior_mean(x)
         q_y_x: TorchDistribution = self.classifier(z)
         return q_y_x
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior means of the VAE's latents."""
+        self.check_images(x)
         return self.vae.encode(x)
 
     def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:

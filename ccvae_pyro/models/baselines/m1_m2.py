@@ -5,10 +5,11 @@ from __future__ import annotations
 import pyro
 import torch
 from pyro.distributions import TorchDistribution
-from torch import Tensor
+from torch import Tensor, nn
 
 from ccvae_pyro.components import join
 from ccvae_pyro.distributions.partially_observed import infer_labels, sample_labels
+from ccvae_pyro.models._contract import of_shape
 from ccvae_pyro.models.base import ImageModel, register
 from ccvae_pyro.models.baselines.m2 import M2
 from ccvae_pyro.models.baselines.vae import VAE
@@ -29,6 +30,12 @@ class M1M2(ImageModel):
         super().__init__(m2.labels)
         self.vae, self.m2 = vae, m2
 
+    @property
+    def decoder(self) -> nn.Module:
+        """The decoder of the VAE, from :math:`z_1`."""
+        decoder: nn.Module = self.vae.decoder
+        return decoder
+
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """The generative model.
 
@@ -39,12 +46,13 @@ class M1M2(ImageModel):
             z_1 ~ p(z_1 | y, z_2)
             x   ~ p(x | z_1)
         """
+        y = self.checked_batch(x, y)
         vae, m2 = self._registered()
         with pyro.plate("data", len(x)):
             y = sample_labels(m2.label_prior().expand([len(x)]), y)
             z_2 = pyro.sample("z_2", m2.prior())
             z_1 = pyro.sample("z_1", m2.decoder(join(m2.code(y), z_2)))
-            pyro.sample("x", vae.decoder(z_1), obs=x)
+            pyro.sample("x", of_shape(vae.decoder(z_1), x), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> None:
         """The inference model.
@@ -55,6 +63,7 @@ class M1M2(ImageModel):
             y   ~ q(y | z_1)          # scored where it is known
             z_2 ~ q(z_2 | z_1, y)
         """
+        y = self.checked_batch(x, y)
         vae, m2 = self._registered()
         with pyro.plate("data", len(x)):
             (q_z_1,) = vae.encoder(x)
@@ -74,12 +83,14 @@ class M1M2(ImageModel):
 
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         r""":math:`q_\varphi(y \mid z_1)` at the mean of :math:`z_1`."""
+        self.check_images(x)
         return self.m2.q_y_x(self.vae.encode(x)[1])
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The code of the most probable labels; the posterior mean of :math:`z_2` given these,
         with the standardized residual of :math:`z_1` given both.
         """
+        self.check_images(x)
         z_1 = self.vae.encode(x)[1]
         code, z_2 = self.m2.encode(z_1)
         p_z_1 = self.m2.decoder(join(code, z_2))

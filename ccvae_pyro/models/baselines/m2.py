@@ -12,7 +12,8 @@ from ccvae_pyro.components import join
 from ccvae_pyro.distributions.label_vector import most_likely
 from ccvae_pyro.distributions.partially_observed import infer_labels, sample_labels
 from ccvae_pyro.labels import Label
-from ccvae_pyro.models.base import register
+from ccvae_pyro.models._contract import of_shape
+from ccvae_pyro.models.base import moments, register
 from ccvae_pyro.models.baselines.cvae import CVAE
 
 
@@ -52,11 +53,13 @@ class M2(CVAE):
             z ~ p(z)
             x ~ p(x | y, z)
         """
+        y = self.checked_batch(x, y)
         register("m2", self)
         with pyro.plate("data", len(x)):
             y = sample_labels(self.label_prior().expand([len(x)]), y)
             z = pyro.sample("z", self.prior())
-            pyro.sample("x", self.decoder(join(self.code(y), z)), obs=x)
+            p_x = self.decoder(join(self.code(y), z))
+            pyro.sample("x", of_shape(p_x, x), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> None:
         """The inference model.
@@ -66,6 +69,7 @@ class M2(CVAE):
             y ~ q(y | x)              # scored where it is known
             z ~ q(z | x, y)
         """
+        y = self.checked_batch(x, y)
         register("m2", self)
         with pyro.plate("data", len(x)):
             y = infer_labels(self.classifier(x), y)
@@ -73,10 +77,11 @@ class M2(CVAE):
 
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         r""":math:`q_\varphi(y \mid x)`."""
+        self.check_images(x)
         q_y_x: TorchDistribution = self.classifier(x)
         return q_y_x
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The code of the most probable labels, and the posterior mean of ``z`` given these."""
         code = self.code(most_likely(self.q_y_x(x)))
-        return code, self.encoder(x, code).mean
+        return code, moments(self.encoder(x, code))[0]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ccvae_pyro.distributions.partially_observed import ObservedLabels
 from ccvae_pyro.labels import Label
+from ccvae_pyro.models._contract import of_shape
 from ccvae_pyro.models.base import ImageModel, register
 
 
@@ -60,11 +61,12 @@ class MVAE(ImageModel):
             x ~ p(x | z)
             y ~ p(y | z)              # of the known labels; scaled by label_weight
         """
+        y = self.checked_batch(x, y)
         register("mvae", self)
         with pyro.plate("data", _size(x, y)):
             z = pyro.sample("z", self.prior())
             if x is not None:
-                pyro.sample("x", self.decoder(z), obs=x)
+                pyro.sample("x", of_shape(self.decoder(z), x), obs=x)
             if y is not None:
                 with poutine.scale(scale=self.label_weight):
                     pyro.sample("y", ObservedLabels(self.classifier(z)), obs=y)
@@ -76,6 +78,7 @@ class MVAE(ImageModel):
 
             z ~ q(z | x, y)           # the product of the experts of what is given
         """
+        y = self.checked_batch(x, y)
         register("mvae", self)
         with pyro.plate("data", _size(x, y)):
             pyro.sample("z", self.posterior(x, y))
@@ -96,11 +99,13 @@ class MVAE(ImageModel):
 
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         r""":math:`p(y \mid z)` at the posterior mean of ``z`` given the image."""
+        self.check_images(x)
         q_y_x: TorchDistribution = self.classifier(self.posterior(x).mean)
         return q_y_x
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """An empty ``z_c``, and the posterior mean of ``z`` given the image."""
+        self.check_images(x)
         z = self.posterior(x).mean
         return z[..., :0], z
 
@@ -111,7 +116,7 @@ class MVAE(ImageModel):
 
     def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """An empty ``z_c``, and a sample of ``z`` given the labels."""
-        z = self.posterior(y=y).sample()
+        z = self.posterior(y=y)()
         return z[..., :0], z
 
 

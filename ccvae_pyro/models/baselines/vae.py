@@ -8,7 +8,8 @@ import pyro
 from torch import Tensor, nn
 
 from ccvae_pyro.labels import Label
-from ccvae_pyro.models.base import ImageModel, register
+from ccvae_pyro.models._contract import of_shape
+from ccvae_pyro.models.base import ImageModel, moments, register
 
 
 class VAE(ImageModel):
@@ -39,10 +40,11 @@ class VAE(ImageModel):
             z ~ p(z)
             x ~ p(x | z)
         """
+        self.checked_batch(x, y)
         register("vae", self)
         with pyro.plate("data", len(x)):
             z = pyro.sample("z", self.prior())
-            pyro.sample("x", self.decoder(z), obs=x)
+            pyro.sample("x", of_shape(self.decoder(z), x), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> None:
         """The inference model.
@@ -51,6 +53,7 @@ class VAE(ImageModel):
 
             z ~ q(z | x)
         """
+        self.checked_batch(x, y)
         register("vae", self)
         with pyro.plate("data", len(x)):
             (q_z,) = self.encoder(x)
@@ -58,8 +61,14 @@ class VAE(ImageModel):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """An empty ``z_c``, and the posterior mean of ``z``."""
-        z = self.encoder(x)[0].mean
+        self.check_images(x)
+        z = self.posterior_mean(x)
         return z[..., :0], z
+
+    def posterior_mean(self, x: Tensor) -> Tensor:
+        """The posterior mean of ``z``."""
+        (q_z,) = self.encoder(x)
+        return moments(q_z)[0]
 
     def decode(self, z_c: Tensor, z_style: Tensor) -> Tensor:
         """The mean image given ``z``."""
@@ -68,5 +77,5 @@ class VAE(ImageModel):
 
     def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """An empty ``z_c``, and a sample of ``z`` from its prior for each label vector."""
-        z = self.prior().sample(y.shape[:-1])
+        z = self.prior()(y.shape[:-1])
         return z[..., :0], z

@@ -1,0 +1,167 @@
+"""The contract of images and labels, checked where they enter a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from pyro.distributions import TorchDistribution
+from pyro.infer.util import is_validation_enabled
+from torch import Tensor
+
+from ccvae_pyro.distributions._device import is_free_to_read
+from ccvae_pyro.errors import BatchError
+from ccvae_pyro.labels import Categorical, Label, check_labels
+
+if TYPE_CHECKING:
+    from ccvae_pyro.models.base import ImageModel
+
+TOLERANCE = 1e-3  # of pixels outside of their range, by rounding
+
+
+def check_images(model: ImageModel, x: Tensor, *, with_values: bool) -> None:
+    """Checks that images are such as a model takes.
+
+    :param with_values: whether to check pixels, for which the host waits for an accelerator.
+    :raises BatchError: if not; the message says what was got and what was wanted.
+    """
+    if not isinstance(x, Tensor):
+        raise BatchError(f"wanted images as a tensor, got {type(x).__name__}")
+    _check_shape(model, x)
+    if (like := next(model.parameters(), None)) is not None:
+        if x.dtype != like.dtype:
+            hint = ": bytes are divided by 255" if x.dtype == torch.uint8 else ""
+            raise BatchError(
+                f"wanted images of {like.dtype}, as the model's parameters, got {x.dtype}{hint}"
+            )
+        if x.device != like.device:
+            raise BatchError(f"wanted images on {like.device}, as the model, got {x.device}")
+    if with_values:
+        _check_pixels(model, x)
+
+
+def _check_shape(model: ImageModel, x: Tensor) -> None:
+    shape, got = model.image_shape, tuple(x.shape)
+    if shape is not None and got[1:] != shape:
+        wanted = ", ".join(map(str, shape))
+        raise BatchError(f"wanted images of shape (batch, {wanted}), got {got}{_hint(got, shape)}")
+    num_dims = None if model.image_dims is None else model.image_dims + 1
+    if num_dims is not None and len(got) != num_dims:
+        raise BatchError(
+            f"wanted a batch of images, a tensor of {num_dims} dimensions, got shape {got}"
+        )
+    if not got or not got[0]:
+        raise BatchError(f"wanted at least one image, got shape {got}")
+
+
+def _hint(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """How images of another layout become those that are wanted."""
+    channels_last = (*wanted[1:], wanted[0])
+    if got[1:] == channels_last:
+        return ": channels come first, as by x.permute(0, 3, 1, 2)"
+    if got == wanted:
+        return ": one image is a batch of one, x[None]"
+    return ""
+
+
+def _check_pixels(model: ImageModel, x: Tensor) -> None:
+    """Checks that pixels are finite, and in the range of the model's likelihood."""
+    low, high = (bound.item() for bound in x.detach().aminmax())
+    least, most = model.image_range
+    if least - TOLERANCE <= low and high <= most + TOLERANCE and high - low < torch.inf:
+        return
+    if low != low:
+        row = int(x.flatten(1).isnan().any(1).nonzero()[0])
+        raise BatchError(f"wanted finite pixels, got NaN in row {row} of the images")
+    wanted = f"between {least:g} and {most:g}" if most < torch.inf else "that are finite"
+    raise BatchError(f"wanted pixels {wanted}, got {low:g} to {high:g}")
+
+
+def to_labels(
+    model: ImageModel, y: Tensor, num_images: int | None, *, with_values: bool, soft: bool = False
+) -> Tensor:
+    """Labels as a model has them: a column for each, of its dtype, NaN where missing.
+
+    A single label may come as one value for each image, shape ``(batch,)``; a single categorical
+    one also as one-hot rows, shape ``(batch, num_classes)``.
+
+    :param num_images: the number of label vectors that are wanted, if it is known.
+    :param with_values: whether to check values, for which the host waits for an accelerator.
+    :param soft: whether a binary label may be a probability.
+    :raises BatchError: if they are no labels of the model; the message says what was got.
+    """
+    if not isinstance(y, Tensor):
+        raise BatchError(f"wanted labels as a tensor, got {type(y).__name__}")
+    labels = model.labels
+    num_rows = y.shape[0] if num_images is None and y.dim() else num_images
+    like = next(model.parameters(), y)
+    if y.device != like.device:
+        raise BatchError(f"wanted labels on {like.device}, as the model, got {y.device}")
+    only = labels[0] if len(labels) == 1 else None
+    if only is not None and y.shape == (num_rows,):
+        y = y[:, None]
+    elif isinstance(only, Categorical) and y.shape == (num_rows, len(only.classes)):
+        y = _from_one_hot(y, with_values)
+    elif y.shape != (num_rows, len(labels)):
+        raise BatchError(
+            f"wanted labels of shape {(num_rows, len(labels))}, a column for each label, got "
+            f"{tuple(y.shape)}"
+        )
+    y = y.to(like.dtype)
+    if with_values:
+        try:
+            check_labels(y, labels, soft=soft)
+        except ValueError as error:
+            raise BatchError(str(error)) from None
+    return y
+
+
+def _from_one_hot(y: Tensor, with_values: bool) -> Tensor:
+    """The classes of one-hot rows, shape ``(batch, 1)``; NaN of rows that are NaN throughout."""
+    is_missing = y.isnan().all(1)
+    if with_values:
+        is_one_hot = ((y == 0) | (y == 1)).all(1) & (y.sum(1) == 1)
+        if (wrong := ~(is_one_hot | is_missing)).any():
+            row = int(wrong.nonzero()[0])
+            raise BatchError(
+                f"wanted one-hot labels, or shape ({len(y)}, 1), got row {row}: {y[row].tolist()}"
+            )
+    classes = y.byte().argmax(1) if y.dtype == torch.bool else y.argmax(1)
+    return torch.where(is_missing, torch.nan, classes.to(torch.get_default_dtype()))[:, None]
+
+
+def check_not_missing(y: Tensor, labels: Sequence[Label]) -> None:
+    """Checks that labels have values where a model depends on them, without waiting for them.
+
+    An objective that knows missing labels hands a model others in their place.
+
+    :raises BatchError: if one is NaN; the message names the first.
+    """
+    if is_validation_enabled() and is_free_to_read(y) and (is_missing := y.isnan()).any():
+        *rows, column = is_missing.nonzero()[0].tolist()
+        raise BatchError(
+            f"row {', '.join(map(str, rows))}, label {labels[column].name!r} is missing (NaN): "
+            "wanted its value; for training, ExactCCVAE_ELBO and CCVAE_ELBO know missing labels"
+        )
+
+
+def of_shape(p_x: TorchDistribution, x: Tensor) -> TorchDistribution:
+    """The likelihood, once its event shape is compared with the images' shape.
+
+    :raises BatchError: if they differ: pixels would broadcast.
+    """
+    if p_x.event_shape != x.shape[1:]:
+        raise BatchError(
+            f"wanted images of shape {tuple(p_x.event_shape)}, as the decoder's, got "
+            f"{tuple(x.shape[1:])}"
+        )
+    return p_x
+
+
+def should_check_values(tensor: Tensor | None, is_first: bool) -> bool:
+    """Whether a training step checks values: on an accelerator, where it waits, in the first only.
+
+    Pyro's validation switch turns all of it off.
+    """
+    return is_validation_enabled() and (is_first or is_free_to_read(tensor))
