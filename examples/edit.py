@@ -5,6 +5,8 @@
     python examples/edit.py runs/celeba/checkpoint.pt face.png --walk Eyeglasses
     python examples/edit.py avatars face.png --set Wearing_Hat=1
 
+Classes are given by their names: --set Stars=3 sets the class that is called 3.
+
 "avatars" is the pretrained model of the package, for cartoon faces. The image may have any size:
 its central square is resized to the size that the model takes.
 """
@@ -41,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Loads model and image, edits the image, and writes the figure."""
-    model = load(args.model).to(pick_device(args.device)).eval()
+    model = load(args.model).to(pick_device(args.device))
     x, exclusions = read_for(model, args.image), {"keep_conflicting": args.keep_conflicting}
     if args.walk:
         figure = walk(model, x, args.walk, **exclusions)
@@ -117,7 +119,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("image", type=Path, help="the image to edit")
     action = parser.add_mutually_exclusive_group(required=True).add_argument
     action("--set", action="append", type=target, metavar="NAME=VALUE",
-           help="set a label to 0 or 1, a class, or a number; may be given several times")
+           help="set a label to 0 or 1, to the name of a class, or to a number; may be given "
+           "several times")
     action("--swap-from", type=Path, metavar="FILE",
            help="swap in characteristics of another image")
     action("--walk", nargs="+", metavar="NAME",

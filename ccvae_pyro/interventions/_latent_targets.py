@@ -16,8 +16,10 @@ from ccvae_pyro.models import ImageModel
 
 def indices_of(model: ImageModel, labels: str | int | Sequence[str | int]) -> list[int]:
     """The indices of one label or several."""
-    several = [labels] if isinstance(labels, str) or not isinstance(labels, Iterable) else labels
-    return [index_of(label, model.label_names) for label in several]
+    is_scalar = getattr(labels, "ndim", 1) == 0  # of an array
+    if is_scalar or isinstance(labels, str) or not isinstance(labels, Iterable):
+        return [index_of(labels, model.label_names)]
+    return [index_of(label, model.label_names) for label in labels]
 
 
 def encoded(model: ImageModel, x: Tensor) -> tuple[Tensor, Tensor]:

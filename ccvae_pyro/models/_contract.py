@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import weakref
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,16 +22,58 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-3  # of pixels outside of their range, by rounding
 
 
-def check_images(model: ImageModel, x: Tensor, *, with_values: bool) -> None:
+class LastBatch:
+    """The batch that was checked last, until it comes again: a model follows its guide with it."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def __reduce__(self) -> tuple[type[LastBatch], tuple[()]]:
+        return LastBatch, ()  # copies and files of a model are without it
+
+    def _clear(self) -> None:
+        # Images are not kept alive.
+        self._images: Callable[[], Tensor | None] = lambda: None
+        self._given: Tensor | None = None
+        self._versions: tuple[int, int] | None = None
+        self._labels: Tensor | None = None
+
+    def remember(self, x: Tensor | None, y: Tensor | None, labels: Tensor | None) -> None:
+        """Remembers a batch, and its labels as a model has them."""
+        self._images, self._given, self._labels = lambda: None, y, labels
+        if x is not None:
+            self._images = weakref.ref(x)
+        self._versions = _versions(x, y)
+
+    def is_same(self, x: Tensor | None, y: Tensor | None) -> bool:
+        """Whether these are the tensors that were remembered, unchanged."""
+        is_same = self._images() is x and self._given is y
+        return is_same and self._versions == _versions(x, y)
+
+    def pop(self) -> Tensor | None:
+        """The labels of the batch, which is remembered no longer."""
+        labels = self._labels
+        self._clear()
+        return labels
+
+
+def _versions(x: Tensor | None, y: Tensor | None) -> tuple[int, int]:
+    """Numbers that grow with each change in place."""
+    x_version, y_version = (-1 if each is None else each._version for each in (x, y))
+    return x_version, y_version
+
+
+def check_images(model: ImageModel, x: Tensor, like: Tensor | None, *, with_values: bool) -> None:
     """Checks that images are such as a model takes.
 
+    :param like: a tensor of the dtype and on the device that are wanted: one of the parameters.
     :param with_values: whether to check pixels, for which the host waits for an accelerator.
     :raises BatchError: if not; the message says what was got and what was wanted.
     """
     if not isinstance(x, Tensor):
         raise BatchError(f"wanted images as a tensor, got {type(x).__name__}")
     _check_shape(model, x)
-    if (like := next(model.parameters(), None)) is not None:
+    if like is not None:
         if x.dtype != like.dtype:
             hint = ": bytes are divided by 255" if x.dtype == torch.uint8 else ""
             raise BatchError(
@@ -43,6 +87,8 @@ def check_images(model: ImageModel, x: Tensor, *, with_values: bool) -> None:
 
 def _check_shape(model: ImageModel, x: Tensor) -> None:
     shape, got = model.image_shape, tuple(x.shape)
+    if got[1:] == shape and got[0]:
+        return
     if shape is not None and got[1:] != shape:
         wanted = ", ".join(map(str, shape))
         raise BatchError(f"wanted images of shape (batch, {wanted}), got {got}{_hint(got, shape)}")
@@ -67,7 +113,10 @@ def _hint(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
 
 def _check_pixels(model: ImageModel, x: Tensor) -> None:
     """Checks that pixels are finite, and in the range of the model's likelihood."""
-    low, high = (bound.item() for bound in x.detach().aminmax())
+    pixels = x.detach()
+    if not x.is_contiguous():  # the order in memory is the fastest
+        pixels = pixels.permute(sorted(range(x.dim()), key=x.stride, reverse=True))
+    low, high = (bound.item() for bound in pixels.aminmax())
     least, most = model.image_range
     if least - TOLERANCE <= low and high <= most + TOLERANCE and high - low < torch.inf:
         return
@@ -79,13 +128,20 @@ def _check_pixels(model: ImageModel, x: Tensor) -> None:
 
 
 def to_labels(
-    model: ImageModel, y: Tensor, num_images: int | None, *, with_values: bool, soft: bool = False
+    model: ImageModel,
+    y: Tensor,
+    like: Tensor | None,
+    num_images: int | None,
+    *,
+    with_values: bool,
+    soft: bool = False,
 ) -> Tensor:
     """Labels as a model has them: a column for each, of its dtype, NaN where missing.
 
     A single label may come as one value for each image, shape ``(batch,)``; a single categorical
     one also as one-hot rows, shape ``(batch, num_classes)``.
 
+    :param like: as in :func:`check_images`.
     :param num_images: the number of label vectors that are wanted, if it is known.
     :param with_values: whether to check values, for which the host waits for an accelerator.
     :param soft: whether a binary label may be a probability.
@@ -95,7 +151,7 @@ def to_labels(
         raise BatchError(f"wanted labels as a tensor, got {type(y).__name__}")
     labels = model.labels
     num_rows = y.shape[0] if num_images is None and y.dim() else num_images
-    like = next(model.parameters(), y)
+    like = y if like is None else like
     if y.device != like.device:
         raise BatchError(f"wanted labels on {like.device}, as the model, got {y.device}")
     only = labels[0] if len(labels) == 1 else None
@@ -138,8 +194,10 @@ def check_not_missing(y: Tensor, labels: Sequence[Label]) -> None:
 
     :raises BatchError: if one is NaN; the message names the first.
     """
-    if is_validation_enabled() and is_free_to_read(y) and (is_missing := y.isnan()).any():
-        *rows, column = is_missing.nonzero()[0].tolist()
+    if not (is_validation_enabled() and is_free_to_read(y)):
+        return
+    if math.isnan(float(y.sum())):
+        *rows, column = y.isnan().nonzero()[0].tolist()
         raise BatchError(
             f"row {', '.join(map(str, rows))}, label {labels[column].name!r} is missing (NaN): "
             "wanted its value; for training, ExactCCVAE_ELBO and CCVAE_ELBO know missing labels"

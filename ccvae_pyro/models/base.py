@@ -36,11 +36,12 @@ class ImageModel(nn.Module):
 
     #: The shape of an image, where the networks fix it: ``(channels, height, width)``.
     image_shape: tuple[int, ...] | None = None
-    _has_checked_values = False
 
     def __init__(self, labels: Sequence[Label]) -> None:
         super().__init__()
         self.labels = tuple(labels)
+        self._has_checked_values = False
+        self._last_batch = _contract.LastBatch()
         # The preset that built this model and its arguments: a checkpoint builds it again by them.
         self.config: dict[str, Any] | None = None
 
@@ -50,7 +51,7 @@ class ImageModel(nn.Module):
         return tuple(label.name for label in self.labels)
 
     def label_of(self, label: str | int) -> Label:
-        """The description of a label, given by its name or its index.
+        """The description of a label, given by its name, which is text, or by its index.
 
         :raises ValueError: if there is no such label.
         """
@@ -86,19 +87,24 @@ class ImageModel(nn.Module):
         :returns: labels of the model's dtype, shape ``(batch, num_labels)``.
         :raises BatchError: if they are not; the message says what was got and what was wanted.
         """
+        if self._last_batch.is_same(x, y):
+            return self._last_batch.pop()
         given = y if x is None else x
         with_values = _contract.should_check_values(given, is_first=not self._has_checked_values)
         self._has_checked_values = True
+        labels, like = None, next(self.parameters(), None)
         if x is not None:
-            _contract.check_images(self, x, with_values=with_values)
-        if y is None:
-            return None
-        num_images = None if x is None else len(x)
-        return _contract.to_labels(self, y, num_images, with_values=with_values)
+            _contract.check_images(self, x, like, with_values=with_values)
+        if y is not None:
+            num_images = None if x is None else len(x)
+            labels = _contract.to_labels(self, y, like, num_images, with_values=with_values)
+        self._last_batch.remember(x, y, labels)
+        return labels
 
     def check_images(self, x: Tensor) -> None:
         """Checks images as :meth:`checked_batch` does, pixels always if Pyro validates."""
-        _contract.check_images(self, x, with_values=is_validation_enabled())
+        like = next(self.parameters(), None)
+        _contract.check_images(self, x, like, with_values=is_validation_enabled())
 
     def checked_labels(
         self, y: Tensor, num_images: int | None = None, *, soft: bool = False
@@ -108,7 +114,8 @@ class ImageModel(nn.Module):
         :param num_images: the number of images, if there are any.
         :param soft: whether a binary label may be a probability, anywhere between 0 and 1.
         """
-        return _contract.to_labels(self, y, num_images, with_values=True, soft=soft)
+        like = next(self.parameters(), None)
+        return _contract.to_labels(self, y, like, num_images, with_values=True, soft=soft)
 
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         r"""The predictive distribution of the labels, :math:`q(y \mid x)`."""

@@ -149,7 +149,7 @@ def find_missing(y: Tensor) -> tuple[Tensor | None, bool]:
 
     :raises ValueError: if one is missing in part.
     """
-    y = y[:, None] if y.dim() == 1 else y  # of a single label
+    y = y[:, None] if y.ndim == 1 else y  # of a single label
     if not is_free_to_read(y):  # one that is missing in part makes the loss NaN
         return y.isnan().all(-1), False
     is_nan = y.isnan() if math.isnan(float(y.sum())) else None

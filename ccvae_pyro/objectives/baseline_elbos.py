@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from pyro.infer import ELBO, Trace_ELBO, TraceEnum_ELBO
 from pyro.poutine import Trace
 from torch import Tensor
@@ -176,8 +177,10 @@ class MVAE_ELBO(SumOfELBOs):
 def _is_missing(x: Tensor, y: Tensor) -> Tensor:
     """Which labels of images are missing; a single label may have shape ``(batch,)``.
 
-    :raises ValueError: if there are not as many label vectors as images.
+    :raises ValueError: if there are no images, or not as many label vectors as images.
     """
+    if not len(x):
+        raise ValueError(f"wanted at least one image, got shape {tuple(x.shape)}")
     if y.shape[:1] != x.shape[:1]:
         raise ValueError(f"wanted labels of {len(x)} images, got shape {tuple(y.shape)}")
-    return y.isnan().view(len(y), -1)
+    return torch.as_tensor(y).isnan().view(len(y), *(y.shape[1:] or (1,)))
