@@ -135,6 +135,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--out", type=Path, default=Path("edited.png"),
         help="file of the figure (default: edited.png)")
     args = parser.parse_args(arguments)
+    if args.set and len(dict(args.set)) < len(args.set):
+        parser.error("--set sets a label to two values")
     if args.label and not args.swap_from:
         parser.error("--label needs --swap-from")
     return args

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from ccvae_pyro.labels import Binary, Categorical, Continuous, index_of
 from ccvae_pyro.models import ImageModel
 
 
-def indices_of(model: ImageModel, labels: str | int | Sequence[str | int]) -> list[int]:
+def indices_of(model: ImageModel, labels: Any) -> list[int]:
     """The indices of one label or several."""
     is_scalar = getattr(labels, "ndim", 1) == 0  # of an array
     if is_scalar or isinstance(labels, str) or not isinstance(labels, Iterable):

@@ -164,7 +164,7 @@ def to_labels(
             f"wanted labels of shape {(num_rows, len(labels))}, a column for each label, got "
             f"{tuple(y.shape)}"
         )
-    y = y.to(like.dtype)
+    y = y.to(like.dtype if like.is_floating_point() else torch.get_default_dtype())
     if with_values:
         try:
             check_labels(y, labels, soft=soft)
@@ -205,11 +205,14 @@ def check_not_missing(y: Tensor, labels: Sequence[Label]) -> None:
 
 
 def of_shape(p_x: TorchDistribution, x: Tensor) -> TorchDistribution:
-    """The likelihood, once its event shape is compared with the images' shape.
+    """The likelihood, once its shape is compared with that of the images.
+
+    It is Pyro that refuses one whose pixels are no event dimensions.
 
     :raises BatchError: if they differ: pixels would broadcast.
     """
-    if p_x.event_shape != x.shape[1:]:
+    num_dims, shape = x.dim() - 1, p_x.batch_shape + p_x.event_shape
+    if len(p_x.event_shape) > num_dims or shape[len(shape) - num_dims :] != x.shape[1:]:
         raise BatchError(
             f"wanted images of shape {tuple(p_x.event_shape)}, as the decoder's, got "
             f"{tuple(x.shape[1:])}"

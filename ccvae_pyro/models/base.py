@@ -91,13 +91,13 @@ class ImageModel(nn.Module):
             return self._last_batch.pop()
         given = y if x is None else x
         with_values = _contract.should_check_values(given, is_first=not self._has_checked_values)
-        self._has_checked_values = True
         labels, like = None, next(self.parameters(), None)
         if x is not None:
             _contract.check_images(self, x, like, with_values=with_values)
         if y is not None:
             num_images = None if x is None else len(x)
             labels = _contract.to_labels(self, y, like, num_images, with_values=with_values)
+        self._has_checked_values |= with_values
         self._last_batch.remember(x, y, labels)
         return labels
 

@@ -238,6 +238,9 @@ def test_an_image_is_edited_by_the_pretrained_model(photo, tmp_path):
     ("arguments", "message"),
     [
         (["--set", "Beard"], "wanted NAME=VALUE, such as Beard=1, got 'Beard'"),
+        (["--set", "Beard=1", "--set", "Beard=0"], "--set sets a label to two values"),
+        (["--set", "0=1"], "no label is called '0'"),
+        (["--set", "Beard=nan"], "'Beard' is set to a finite number, got 'nan'"),
         (["--set", "Bread=1"], "no label is called 'Bread': did you mean Beard"),
         (["--swap-from", EXAMPLE], "celeba.py cannot be read as an image"),
     ],

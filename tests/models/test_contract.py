@@ -30,7 +30,7 @@ from ccvae_pyro import (
     walk,
 )
 from ccvae_pyro.evaluation import conditional_generation_accuracy, encode_all
-from ccvae_pyro.models import BASELINES, baseline
+from ccvae_pyro.models import BASELINES, _contract, baseline
 from ccvae_pyro.objectives import DIVA_ELBO, M2_ELBO, MVAE_ELBO
 
 BATCH = 6
@@ -180,13 +180,9 @@ def test_several_labels_are_never_broadcast(x):
     y = torch.zeros(BATCH, 3)
     model = make_model(labels=MIXED)
     for wrong in (y[:, :1], y[:1], y[0], torch.zeros(BATCH)):
-        with pytest.raises(
-            BatchError, match=r"wanted labels of shape \(6, 3\), a column"
-        ):
+        with pytest.raises(BatchError, match=r"wanted labels of shape \(6, 3\), a column"):
             loss_of("exact", model, x, wrong)
-        with pytest.raises(
-            BatchError, match=r"wanted labels of shape \(6, 3\), a column"
-        ):
+        with pytest.raises(BatchError, match=r"wanted labels of shape \(6, 3\), a column"):
             loss_of("paper", model, x, wrong)
 
 
@@ -320,6 +316,24 @@ def test_a_step_checks_its_own_batch_and_not_the_last(x):
     x[4] = torch.nan
     with pytest.raises(BatchError, match="NaN in row 4"):
         svi.step(x, y)
+
+
+def test_an_accelerator_is_waited_for_in_the_first_step_that_is_right_only(x, monkeypatch):
+    monkeypatch.setattr(_contract, "is_free_to_read", lambda _: False)
+    model, y = make_model(), torch.zeros(BATCH, 1)
+    for wrong in (255 * x, 2 * x - 1):
+        with pytest.raises(BatchError, match="wanted pixels between 0 and 1"):
+            loss_of("exact", model, wrong, y)
+    loss_of("exact", model, x, y)
+    monkeypatch.setattr(_contract, "_check_pixels", refuse)
+    monkeypatch.setattr(_contract, "check_labels", refuse)
+    loss_of("exact", model, 255 * x, y)
+    with pytest.raises(BatchError, match="wanted images of shape"):
+        loss_of("exact", model, x[0], y)
+
+
+def refuse(*_, **__):
+    raise AssertionError("values were read")
 
 
 def test_values_are_not_compared_where_pyro_does_not_validate(x):
