@@ -187,14 +187,15 @@ def _from_one_hot(y: Tensor, with_values: bool) -> Tensor:
     return torch.where(is_missing, torch.nan, classes.to(torch.get_default_dtype()))[:, None]
 
 
-def check_not_missing(y: Tensor, labels: Sequence[Label]) -> None:
-    """Checks that labels have values where a model depends on them, without waiting for them.
+def check_not_missing(y: Tensor, labels: Sequence[Label], *, can_wait: bool = True) -> None:
+    """Checks that labels have values where a model depends on them.
 
     An objective that knows missing labels hands a model others in their place.
 
+    :param can_wait: whether the host may wait for an accelerator; if not, it is not asked.
     :raises BatchError: if one is NaN; the message names the first.
     """
-    if not (is_validation_enabled() and is_free_to_read(y)):
+    if not (is_validation_enabled() and (can_wait or is_free_to_read(y))):
         return
     if math.isnan(float(y.sum())):
         *rows, column = y.isnan().nonzero()[0].tolist()

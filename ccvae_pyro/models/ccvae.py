@@ -82,7 +82,7 @@ class CCVAE(ImageModel):
         register("ccvae", self)
         with pyro.plate("data", len(x)):
             y = pyro.sample("y", self.label_prior(), obs=y)
-            check_not_missing(y, self.labels)
+            check_not_missing(y, self.labels, can_wait=False)
             z_c = pyro.sample("z_c", self.conditional_prior(y))
             z_style = pyro.sample("z_style", self.style_prior())
             p_x = self.decoder(torch.cat([z_c, z_style], dim=-1))

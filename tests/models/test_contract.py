@@ -11,6 +11,7 @@ from pyro import poutine
 from pyro.infer import SVI, Trace_ELBO
 from pyro.optim import Adam
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ccvae_pyro import (
     CCVAE_ELBO,
@@ -325,15 +326,27 @@ def test_an_accelerator_is_waited_for_in_the_first_step_that_is_right_only(x, mo
         with pytest.raises(BatchError, match="wanted pixels between 0 and 1"):
             loss_of("exact", model, wrong, y)
     loss_of("exact", model, x, y)
-    monkeypatch.setattr(_contract, "_check_pixels", refuse)
-    monkeypatch.setattr(_contract, "check_labels", refuse)
-    loss_of("exact", model, 255 * x, y)
+    one_hot = F.one_hot(torch.zeros(BATCH, dtype=torch.long), 3)
+    checked = []
+    with NothingIsRead():
+        for labels in (y, y[:, 0], one_hot, one_hot.bool()):
+            checked.append(model.checked_batch(255 * x, labels))
+        _contract.check_not_missing(y, model.labels, can_wait=False)
+    assert all(torch.equal(labels, y) for labels in checked)
     with pytest.raises(BatchError, match="wanted images of shape"):
-        loss_of("exact", model, x[0], y)
+        model.checked_batch(x[0], y)
 
 
-def refuse(*_, **__):
-    raise AssertionError("values were read")
+class NothingIsRead(TorchDispatchMode):
+    """Refuses operations that make the host wait for an accelerator."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func.overloadpacket not in READS, f"{func} reads values"
+        return func(*args, **kwargs or {})
+
+
+aten = torch.ops.aten
+READS = (aten._local_scalar_dense, aten.equal, aten.nonzero, aten.masked_select)
 
 
 def test_values_are_not_compared_where_pyro_does_not_validate(x):

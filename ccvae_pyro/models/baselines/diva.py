@@ -42,7 +42,7 @@ class DIVA(CCVAE):
         register("ccvae", self)
         with pyro.plate("data", len(x)):
             y = pyro.sample("y", self.label_prior(), obs=y)
-            check_not_missing(y, self.labels)
+            check_not_missing(y, self.labels, can_wait=False)
             with poutine.scale(scale=self.beta):
                 z_c = pyro.sample("z_c", self.conditional_prior(y))
                 z_style = pyro.sample("z_style", self.style_prior())
