@@ -35,7 +35,7 @@ class LastBatch:
         # Images are not kept alive.
         self._images: Callable[[], Tensor | None] = lambda: None
         self._given: Tensor | None = None
-        self._versions: tuple[int, int] | None = None
+        self._versions: list[float] | None = None
         self._labels: Tensor | None = None
 
     def remember(self, x: Tensor | None, y: Tensor | None, labels: Tensor | None) -> None:
@@ -57,10 +57,10 @@ class LastBatch:
         return labels
 
 
-def _versions(x: Tensor | None, y: Tensor | None) -> tuple[int, int]:
-    """Numbers that grow with each change in place."""
-    x_version, y_version = (-1 if each is None else each._version for each in (x, y))
-    return x_version, y_version
+def _versions(x: Tensor | None, y: Tensor | None) -> list[float]:
+    """Numbers that grow with each change in place; unequal to all where there are none."""
+    given = [each for each in (x, y) if each is not None]
+    return [float("nan") if each.is_inference() else each._version for each in given]
 
 
 def check_images(model: ImageModel, x: Tensor, like: Tensor | None, *, with_values: bool) -> None:

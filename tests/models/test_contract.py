@@ -1,6 +1,7 @@
 """The contract of images and labels: whatever a model is given, it is right or one line."""
 
 import copy
+import math
 import pickle
 
 import pyro
@@ -347,6 +348,14 @@ class NothingIsRead(TorchDispatchMode):
 
 aten = torch.ops.aten
 READS = (aten._local_scalar_dense, aten.equal, aten.nonzero, aten.masked_select)
+
+
+@pytest.mark.parametrize("name", ["paper", "exact", "m2"])
+def test_a_bound_is_evaluated_in_inference_mode(name, x, classes):
+    expected = loss_of(name, make_model(name).requires_grad_(False), x, classes)
+    assert math.isfinite(expected)
+    with torch.inference_mode():
+        assert math.isfinite(loss_of(name, make_model(name), x.clone(), classes.clone()))
 
 
 def test_values_are_not_compared_where_pyro_does_not_validate(x):
