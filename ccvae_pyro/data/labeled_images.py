@@ -12,6 +12,7 @@ from torch import Tensor
 from ccvae_pyro.data.exclusivity import with_exclusions
 from ccvae_pyro.data.prefetch import as_floats, pin, to_device
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, check_labels, index_of
+from ccvae_pyro.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,16 @@ class LabeledImages:
     :param labels: float32, NaN where missing, shape ``(num_images, num_labels)``.
     :param label_types: the type of each column of ``labels``.
     :param splits: the rows of the splits ``"train"``, ``"valid"`` and ``"test"``.
-    :raises ValueError: if a label has a value that its type does not allow; names row and label.
+    :param preprocessing: how the images were prepared; None where that is unknown.
+    :raises ValueError: if an array has another type or shape, if splits share a row, or if a label
+        has a value that its type does not allow; names row and label.
     """
 
     images: np.ndarray
     labels: np.ndarray
     label_types: tuple[Label, ...]
     splits: dict[str, np.ndarray]
+    preprocessing: Preprocessing | None = None
 
     def __post_init__(self) -> None:
         check_labels(torch.from_numpy(np.array(self.labels)), self.label_types)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.labels import Label, index_of
+from ccvae_pyro.preprocessing import Preprocessing
 
 
 class ImageModel(nn.Module):
@@ -33,6 +34,8 @@ class ImageModel(nn.Module):
         self.labels = tuple(labels)
         # The preset that built this model and its arguments: a checkpoint builds it again by them.
         self.config: dict[str, Any] | None = None
+        # How the images that it was trained on were prepared: read_image prepares others by it.
+        self.preprocessing: Preprocessing | None = None
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ def with_bayes_classifier(ccvae: CCVAE) -> CCVAE:
         >>> classify(ccvae, torch.zeros(2, 3, 64, 64)).shape
         torch.Size([2, 18])
     """
-    return CCVAE(
+    bayes = CCVAE(
         ccvae.encoder,
         ccvae.decoder,
         BayesClassifier(ccvae.label_prior, ccvae.conditional_prior),
@@ -176,6 +176,8 @@ def with_bayes_classifier(ccvae: CCVAE) -> CCVAE:
         ccvae.label_prior,
         labels=ccvae.labels,
     )
+    bayes.preprocessing = ccvae.preprocessing
+    return bayes
 
 
 def moments(fn: TorchDistribution) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ import torch
 
 from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.labels import Categorical
+from ccvae_pyro.preprocessing import Preprocessing
 
 NAMES = {"mnist": "MNIST", "fashion": "FashionMNIST"}
 MAX_VALID = 5_000  # or a tenth of the training images, if that is less
@@ -47,4 +48,5 @@ def load_mnist(
     splits = {"train": np.sort(train_rows), "valid": np.sort(valid)}
     splits["test"] = np.arange(len(train.data), len(images))
     classes = tuple(name.split(" - ")[0] for name in train.classes)  # MNIST has "7 - seven"
-    return LabeledImages(images, labels, (Categorical("class", classes),), splits)
+    preprocessing = Preprocessing(size=images.shape[1], channels=1)
+    return LabeledImages(images, labels, (Categorical("class", classes),), splits, preprocessing)
