@@ -107,7 +107,8 @@ def train(
     with pyro.get_param_store().scope(), deferred_interrupt() as interrupts:
         if distributed.rank():
             pyro.set_rng_seed(torch.initial_seed() + distributed.rank())
-        model.preprocessing = prepared = batches.data.preprocessing
+        prepared = batches.data.preprocessing
+        model.preprocessing = prepared or model.preprocessing
         if resume and path.exists():
             state = resume_run(path, model, svi)
             _check_preprocessing(path, model.preprocessing, prepared)
