@@ -201,7 +201,7 @@ def read_arrays(
     if not (path.exists() and arrays_path.exists()):
         return None
     try:
-        with np.load(arrays_path) as file:
+        with arrays_path.open("rb") as opened, np.load(opened) as file:
             arrays = {name: file[name] for name in names}
         images = np.load(path, mmap_mode="r")
         sizes = zip(images.shape, shape, strict=True)

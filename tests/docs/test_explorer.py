@@ -21,7 +21,7 @@ from playwright.sync_api import expect, sync_playwright
 from torch.testing import assert_close
 
 import ccvae_pyro
-from ccvae_pyro.data import load_avatars, read_image
+from ccvae_pyro.data import Preprocessing, load_avatars, read_image
 
 HERE = EXAMPLES.parent / "docs" / "explorer"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -322,7 +322,7 @@ def test_an_image_file_is_encoded_as_by_the_package(page, built, photo, give):
     image = computed(page, "[state.face.image]").view(1, 3, 64, 64)
     # But for the edges, where Pillow looks beyond the square that it cuts.
     inner = (..., slice(1, -1), slice(1, -1))
-    assert_close(image[inner], read_image(photo, 64)[inner], atol=2 / 255, rtol=0)
+    assert_close(image[inner], read_image(photo, model.preprocessing)[inner], atol=2 / 255, rtol=0)
     assert_close(shown(page), ccvae_pyro.reconstruct(model, image), **CLOSE)
     assert "#" not in page.url
     faces = page.get_by_role("radiogroup", name="Choose an image")
@@ -461,7 +461,12 @@ def test_is_built_from_a_checkpoint_and_a_folder_of_images(browser, tmp_path, ca
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page = opened(browser, f"http://127.0.0.1:{server.server_port}/index.html")
-        x = torch.cat([read_image(tmp_path / "images" / f"{i}.png", 28, 1) for i in range(3)])
+        x = torch.cat(
+            [
+                read_image(path, Preprocessing(28, 1))
+                for path in sorted((tmp_path / "images").iterdir())
+            ]
+        )
         edited = computed(page, "await model.edit(x, { Tall: 1 })")
         assert_close(edited, ccvae_pyro.edit(model, x, "Tall", 1).flatten(1), **CLOSE)
         assert page.get_by_role("slider").count() == 2
