@@ -58,6 +58,10 @@ class CachedImages(NamedTuple):
     is_readable: np.ndarray
     preprocessing: Preprocessing
 
+    def left_out(self, files: Sequence[Path]) -> list[Path]:
+        """Those of the files that could not be read."""
+        return [file for file, is_read in zip(files, self.is_readable, strict=True) if not is_read]
+
 
 def load_images(
     root: Path,
@@ -99,10 +103,11 @@ def load_images(
         found = _read_images(path, preprocessing, files)
     if found is None:
         raise OSError(f"the cache {path} was damaged as soon as it was written")
-    if not found.is_readable.all():
-        first = files[int(np.flatnonzero(~found.is_readable)[0])]
-        num_left_out = (~found.is_readable).sum()
-        say(f"left out {num_left_out} of {len(files)} images that cannot be read, such as {first}")
+    if left_out := found.left_out(files):
+        say(
+            f"left out {len(left_out)} of {len(files)} images that cannot be read, such as "
+            f"{left_out[0]}"
+        )
     if preprocessing.white is None and found.preprocessing.white is not None:
         say(
             "some images have more than 8 bits: white is taken to be "
@@ -310,7 +315,7 @@ def _try_decode(
 
 def _has_repaired(found: CachedImages, files: Sequence[Path], are_aligned: bool) -> bool:
     """Whether an image that was left out can be read by now, such as after a ``chmod``."""
-    left_out = [files[row] for row in np.flatnonzero(~found.is_readable)]
+    left_out = found.left_out(files)
     with without_warnings():
         size = _common_size(files) if are_aligned and left_out else None
         decoded = (_try_decode(file, found.preprocessing, size) for file in left_out)

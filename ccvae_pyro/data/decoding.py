@@ -188,7 +188,7 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode in _GREY_MODES or _raw_mode(image).startswith("LA")
 
 
-def _raw_mode(image: Image.Image) -> str:
+def _raw_mode(image: Any) -> str:
     """Pillow's name of how the pixels lie in the file, as long as they have not been loaded."""
     arguments = image.tile[0][3] if getattr(image, "tile", None) else ""
     raw_mode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
@@ -222,7 +222,7 @@ def _deep_values(image: Image.Image, file: BinaryIO) -> np.ndarray | None:
     return np.concatenate([color, is_opaque * values.max()], axis=-1)
 
 
-def _set_raw_mode(image: Image.Image, raw_mode: str) -> None:
+def _set_raw_mode(image: Any, raw_mode: str) -> None:
     """Has Pillow take the pixels of a file in another way."""
     tiles: list[Any] = []
     for tile in image.tile:

@@ -330,6 +330,31 @@ def test_an_image_file_is_encoded_as_by_the_package(page, built, photo, give):
     said(page, "Image 1: the model predicts")
 
 
+@pytest.mark.parametrize(
+    "preprocessing",
+    [
+        Preprocessing(64, 3, "squash"),
+        Preprocessing(64, 3, "pad"),
+        Preprocessing(64, 3, "crop"),
+        Preprocessing(64, 3, "pad", crop=120),
+    ],
+    ids=str,
+)
+def test_a_file_is_prepared_by_the_rule_of_the_model(page, photo, preprocessing):
+    settings = {"resize": preprocessing.resize, "crop": preprocessing.crop}
+    file = base64.b64encode(photo.read_bytes()).decode()
+    script = """async ([text, settings]) => {
+        const { readFile } = await import("./images.js");
+        const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+        const file = new File([bytes], "photo.png", { type: "image/png" });
+        return [...(await readFile(file, [3, 64, 64], settings))];
+    }"""
+    image = torch.tensor(page.evaluate(script, [file, settings])).view(1, 3, 64, 64)
+    inner = (..., slice(1, -1), slice(1, -1))
+    expected = read_image(photo, preprocessing)
+    assert_close(image[inner], expected[inner].to(image), atol=2 / 255, rtol=0)
+
+
 def test_a_file_that_is_no_image_is_an_error(page, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     before = shown(page)
