@@ -86,8 +86,7 @@ def load(path: Path | str, model: ImageModel | None = None) -> ImageModel:
 
 
 def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> None:
-    """Copies the parameters of a checkpoint that :func:`read` returned into a model."""
-    _restore_preprocessing(model, contents.get("preprocessing"), path)
+    """Copies parameters and preprocessing of a checkpoint that :func:`read` returned into a model."""
     try:
         model.load_state_dict(migrate_state_dict(contents["model"]))
     except RuntimeError as error:
@@ -95,6 +94,7 @@ def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> No
         raise CheckpointError(
             f"{path} belongs to another model: {differences[min(1, len(differences) - 1)].strip()}"
         ) from error
+    _restore_preprocessing(model, contents.get("preprocessing"), path)
 
 
 def _restore_preprocessing(model: ImageModel, values: Any, path: Path | str) -> None:

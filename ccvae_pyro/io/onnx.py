@@ -30,9 +30,9 @@ def export_onnx(ccvae: ImageModel, folder: Path | str) -> None:
       image ``x``;
     - ``model.json``: the shape of an ``image``; the ``preprocessing`` of image files, as in
       :class:`~ccvae_pyro.data.Preprocessing`, null where it is unknown; ``loc`` and ``scale`` of
-      the ``style`` prior; and for each of the ``labels`` its ``name``, the labels that it ``excludes``, ``weight`` and
-      ``bias`` of the classifier, and ``loc`` and ``scale`` of the conditional prior, for the
-      values 0 and 1 of the label.
+      the ``style`` prior; and for each of the ``labels`` its ``name``, the labels that it
+      ``excludes``, ``weight`` and ``bias`` of the classifier, and ``loc`` and ``scale`` of the
+      conditional prior, for the values 0 and 1 of the label.
 
     Both networks take batches of any size, in float32. The model is not changed.
 

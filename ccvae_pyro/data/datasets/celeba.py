@@ -45,7 +45,8 @@ def load_celeba(
     :param size: the height and width to resize to.
     :param crop: the side of a square to cut from the center first (148 is common); by default the
         whole image is resized, as in the paper.
-    :param resize: ``"squash"``, ``"crop"`` or ``"pad"``: see :class:`Preprocessing`.
+    :param resize: ``"squash"``, ``"crop"`` or ``"pad"``: see
+        :class:`~ccvae_pyro.data.Preprocessing`.
     :param skip_unreadable: leave out images that cannot be read, and print how many.
     :param seed: of the random split, which is used if there is no partition list.
     :param cache: the folder of the decoded images, by default ``root/ccvae_cache``, or in the

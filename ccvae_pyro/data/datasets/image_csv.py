@@ -43,7 +43,8 @@ def load_image_csv(
     :param label_types: types of labels by name, where they should not be guessed: ``"binary"``,
         ``"categorical"`` or ``"continuous"``, or a label with its classes.
     :param channels: 1 for grey, 3 for color; by default grey if all files are.
-    :param resize: ``"squash"``, ``"crop"`` or ``"pad"``: see :class:`Preprocessing`.
+    :param resize: ``"squash"``, ``"crop"`` or ``"pad"``: see
+        :class:`~ccvae_pyro.data.Preprocessing`.
     :param white: the value of white in files of more than 8 bits, by default found from them.
     :param partition: a column of the CSV, or a file that lists images, which says whether an image
         is for training, validation or testing: 0, 1, 2 or train, valid, test. By default the split

@@ -34,7 +34,8 @@ def load_image_folder(
     :param root: the folder of the class folders.
     :param size: the height and width to resize to.
     :param channels: 1 for grey, 3 for color; by default grey if all files are.
-    :param resize: ``"squash"``, ``"crop"`` or ``"pad"``: see :class:`Preprocessing`.
+    :param resize: ``"squash"``, ``"crop"`` or ``"pad"``: see
+        :class:`~ccvae_pyro.data.Preprocessing`.
     :param white: the value of white in files of more than 8 bits, by default found from them.
     :param stratify: whether each class is split in the same proportions.
     :param seed: of the split, and of the choice of images.
