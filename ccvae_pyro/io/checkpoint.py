@@ -86,7 +86,7 @@ def load(path: Path | str, model: ImageModel | None = None) -> ImageModel:
 
 
 def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> None:
-    """Copies parameters and preprocessing of a checkpoint that :func:`read` returned into a model."""
+    """Copies the parameters and the preprocessing that :func:`read` returned into a model."""
     try:
         model.load_state_dict(migrate_state_dict(contents["model"]))
     except RuntimeError as error:
