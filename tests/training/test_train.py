@@ -245,7 +245,7 @@ def test_a_run_is_resumed_only_on_images_that_are_prepared_as_they_were(data, tm
     ccvae_pyro.train(model, *rest, 1, tmp_path)
     assert model.preprocessing == squashed.preprocessing
     padded = replace(data, preprocessing=Preprocessing(28, 1, "pad"))
-    with pytest.raises(ValueError, match="resize='squash'.* cannot be resumed on .*resize='pad'"):
+    with pytest.raises(ValueError, match=r"resize='squash'.* cannot be resumed on .*resize='pad'"):
         ccvae_pyro.train(*start(padded), 2, tmp_path, resume=True)
     unknown, *rest = start(data)
     ccvae_pyro.train(unknown, *rest, 2, tmp_path, resume=True)
