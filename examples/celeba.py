@@ -65,7 +65,12 @@ def load(args: argparse.Namespace) -> LabeledImages:
         if args.download:
             download_celeba(args.root)
         data = load_celeba(
-            args.root, crop=args.crop, skip_unreadable=args.skip_unreadable, seed=args.seed
+            args.root,
+            crop=args.crop,
+            resize=args.resize,
+            skip_unreadable=args.skip_unreadable,
+            seed=args.seed,
+            cache=args.cache,
         )
         preferred = PAPER_ATTRIBUTES
         if args.num_images is not None:
@@ -105,6 +110,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="CelebA: crop a square at the center before resizing (default: no crop)")
     add("--skip-unreadable", action="store_true",
         help="CelebA: leave out images that cannot be read, and report their number")
+    options.add_image_options(add, "CelebA: ")
     # fmt: on
     options.add_objective_options(
         parser, z_dim="45", consistency_weight="20 for avatars with exact, else 0"

@@ -8,7 +8,7 @@
 Classes are given by their names: --set Stars=3 sets the class that is called 3.
 
 "avatars" is the pretrained model of the package, for cartoon faces. The image may have any size:
-its central square is resized to the size that the model takes.
+it is prepared as the model's training images were, which the checkpoint holds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 import ccvae_pyro
-from ccvae_pyro.data import read_image
+from ccvae_pyro.data import Preprocessing, read_image
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.data.names import one_line
 from ccvae_pyro.labels import Binary, outcome_names
@@ -63,10 +63,19 @@ def load(model: str) -> ImageModel:
 
 
 def read_for(model: ImageModel, path: Path) -> Tensor:
-    """An image at the size and with the channels that the model takes."""
-    like = next(model.parameters())
-    channels, size, _ = ccvae_pyro.generate(model, like.new_zeros(1, len(model.labels))).shape[1:]
-    return read_image(path, size, channels).to(like)
+    """An image as the model takes it."""
+    return read_image(path, preprocessing_of(model)).to(next(model.parameters()))
+
+
+def preprocessing_of(model: ImageModel) -> Preprocessing:
+    """How images are prepared for a model; checkpoints before version 0.2 do not say so."""
+    if model.preprocessing is not None:
+        return model.preprocessing
+    labels = next(model.parameters()).new_zeros(1, len(model.labels))
+    channels, size, _ = ccvae_pyro.generate(model, labels).shape[1:]
+    guess = Preprocessing(size, channels)  # the default of the training examples
+    print(f"the checkpoint does not say how its images were prepared: assuming {guess}")
+    return guess
 
 
 def edit(model: ImageModel, x: Tensor, targets: dict[str, str], **kwargs: Any) -> Figure:

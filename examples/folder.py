@@ -57,6 +57,9 @@ def load(args: argparse.Namespace) -> LabeledImages:
         stratify=args.stratify,
         seed=args.seed,
         skip_unreadable=args.skip_unreadable,
+        resize=args.resize,
+        white=args.white,
+        cache=args.cache,
     )
     if distributed.rank() == 0:
         print(*describe(data.label_types, data.labels), sep="\n")
@@ -114,6 +117,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="random split, stratified by the classes of this label")
     add("--skip-unreadable", action="store_true",
         help="leave out images that are missing or cannot be read, and report their number")
+    options.add_image_options(add)
+    add("--white", type=float, metavar="VALUE",
+        help="value of white in images of more than 8 bits, such as 4095 for 12 bits (default: "
+        "that of the fewest bits that hold all values)")
     # fmt: on
     options.add_objective_options(parser, z_dim="27 more than the labels take")
     parser.add_argument("--extra-dims", type=int, default=0, metavar="D",

@@ -85,8 +85,8 @@ def load_data(config: dict, root: Path) -> LabeledImages:
     if "data" not in config:
         raise ValueError("wanted a run of celeba.py or mnist.py, got a run of another example")
     example = celeba if config["data"] in celeba.EPOCHS else mnist
-    complete = {"root": root, "download": False, "labels_per_class": None}
-    return example.load(argparse.Namespace(**(config | complete)))
+    complete = {"root": root, "download": False, "labels_per_class": None, "cache": None}
+    return example.load(argparse.Namespace(**(outcome.BEFORE | config | complete)))
 
 
 def write_metrics(path: Path, results: dict[str, Benchmark]) -> None:

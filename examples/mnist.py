@@ -47,7 +47,13 @@ def run(args: argparse.Namespace) -> None:
 def load(args: argparse.Namespace) -> LabeledImages:
     """The images, with the requested number of labels per class."""
     if args.data == "medical":
-        data = load_image_folder(args.root, seed=args.seed, num_images=args.num_images)
+        data = load_image_folder(
+            args.root,
+            resize=args.resize,
+            seed=args.seed,
+            num_images=args.num_images,
+            cache=args.cache,
+        )
     else:
         data = load_mnist(args.root, args.data, download=args.download)
         if args.num_images is not None:
@@ -94,6 +100,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="number of images to use (default: all)")
     add("--labels-per-class", type=options.positive, metavar="N",
         help="number of labeled training images of each class (default: all)")
+    options.add_image_options(add, "class folders: ")
     # fmt: on
     options.add_objective_options(
         parser,

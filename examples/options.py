@@ -7,11 +7,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ccvae_pyro.data.preprocessing import RESIZE_RULES
+
 LIKELIHOOD_SCALE = {"exact": 0.5, "paper": 1.0, "paper-true-gradient": 1.0}
 WEIGHT = "300 divided by the fraction of known labels in a batch with exact, else 0"
 
 
 # fmt: off
+def add_image_options(add: Callable, what: str = "") -> None:
+    """Adds the options of how image files are prepared and cached.
+
+    :param add: ``add_argument`` of a parser or of a group of options.
+    :param what: the data that they are for, such as ``"CelebA: "``.
+    """
+    add("--resize", choices=RESIZE_RULES, default="squash",
+        help=f"{what}what happens to an image that is not square: it is squashed to a square, the "
+        "largest square is cut from its center, or it gets white margins; whatever opens an image "
+        "for the model then does the same (default: squash)")
+    add("--cache", type=Path, metavar="DIR",
+        help=f"{what}folder for the decoded images (default: ccvae_cache in the folder of the "
+        "images, or in ~/.cache/ccvae_pyro if that cannot be written)")
+
+
 def add_objective_options(
     parser: argparse.ArgumentParser,
     z_dim: str,

@@ -20,7 +20,11 @@ from ccvae_pyro.plotting import write_report
 from ccvae_pyro.training import TrainingResult
 
 # Options that do not affect the result, and may differ when a run is resumed.
-NOT_IN_CONFIG = ("out", "resume", "root", "labels", "download", "compile")
+NOT_IN_CONFIG = ("out", "resume", "root", "labels", "download", "compile", "cache")
+
+
+# Options that earlier versions did not have, with the values that they amounted to.
+BEFORE = {"resize": "squash"}
 
 
 def conclude(
@@ -75,7 +79,7 @@ def check_config(path: Path, config: dict[str, Any], resume: bool) -> None:
     if resume and path.exists():
         before = migrate_config(json.loads(path.read_text()))
         for key in (before.keys() | config.keys()) - {"epochs"}:
-            if before.get(key) != config.get(key):
+            if before.get(key, BEFORE.get(key)) != config.get(key, BEFORE.get(key)):
                 option = f"--{key.replace('_', '-')}"
                 raise ValueError(
                     f"{path.parent} was trained with {option} {before.get(key)}, not "

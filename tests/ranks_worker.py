@@ -40,10 +40,10 @@ def make_data(objective):
     The paper's objective takes all labels of an image, or none.
     """
     rng = np.random.default_rng(0)
-    images = rng.integers(256, size=(51, 28, 28, 1), dtype=np.uint8)
-    labels = rng.integers(2, size=(51, 3)).astype(np.float32)
+    images = rng.integers(256, size=(61, 28, 28, 1), dtype=np.uint8)
+    labels = rng.integers(2, size=(61, 3)).astype(np.float32)
     labels[:5, slice(None) if objective == "paper" else 1] = np.nan
-    splits = {"train": np.arange(41), "valid": np.arange(41, 51), "test": np.arange(41, 51)}
+    splits = {"train": np.arange(41), "valid": np.arange(41, 51), "test": np.arange(51, 61)}
     return hide_labels(LabeledImages(images, labels, binaries("ABC"), splits), 0.5)
 
 

@@ -17,6 +17,7 @@ from ccvae_pyro.data.exclusivity import exclusive_pairs, with_exclusions
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.data.missing_labels import hide_labels, keep_labels_per_class
+from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.data.splits import partition_splits, random_splits, stratified_splits
 from ccvae_pyro.data.tables import describe, write_imputed
 
@@ -26,6 +27,7 @@ __all__ = [
     "VISIBLE_AVATAR_ATTRIBUTES",
     "Batches",
     "LabeledImages",
+    "Preprocessing",
     "atomic_write",
     "describe",
     "download_celeba",

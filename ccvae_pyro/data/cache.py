@@ -1,48 +1,180 @@
 """The cache: images are decoded once into one uint8 array, which is then memory-mapped.
 
 A cache consists of two files: ``NAME.npy`` holds the images, and ``NAME.npz`` the arrays that
-belong to them. It is complete once the second is written.
+belong to them. It is complete once the second is written. The name holds a digest of the settings,
+and one of the size and the time of each image file: where an image is replaced, all are decoded
+again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from tempfile import TemporaryFile
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
 
-from ccvae_pyro.data.decoding import decode_image, is_grey
+from ccvae_pyro.data.decoding import (
+    decode_image,
+    find_white,
+    image_size,
+    inspect_image,
+    without_warnings,
+)
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.data.labeled_images import LabeledImages
+from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.data.splits import SPLIT_NAMES
 from ccvae_pyro.labels import binaries
 
 CACHE_FOLDER = "ccvae_cache"  # in the folder of the images
+VERSION = 1  # part of the cache's name: increase it if images are decoded in another way
 MIN_ITEMS_FOR_PROCESSES = 1_000  # each process imports torch first, which takes seconds
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def is_complete(path: Path) -> bool:
-    """Whether both files of a cache are there.
+class CachedImages(NamedTuple):
+    """The decoded images of a set.
 
-    :param path: of the images, ``NAME.npy``.
+    :param images: uint8, shape ``(num_files, size, size, channels)``; black where a file could not
+        be read.
+    :param is_readable: whether each file could be read, shape ``(num_files,)``.
+    :param preprocessing: how they were prepared, with the number of channels and white.
     """
-    return path.exists() and path.with_suffix(".npz").exists()
+
+    images: np.ndarray
+    is_readable: np.ndarray
+    preprocessing: Preprocessing
+
+    def left_out(self, files: Sequence[Path]) -> list[Path]:
+        """Those of the files that could not be read."""
+        return [file for file, is_read in zip(files, self.is_readable, strict=True) if not is_read]
+
+
+def load_images(
+    root: Path,
+    files: Sequence[Path],
+    preprocessing: Preprocessing,
+    *,
+    skip_unreadable: bool = False,
+    are_aligned: bool = False,
+    cache: Path | str | None = None,
+) -> CachedImages:
+    """Reads images from their cache, and decodes them into it first where that is needed.
+
+    Prints how many images are left out.
+
+    :param root: the folder of the images, whose cache is ``root/ccvae_cache`` if it can be
+        written: see :func:`find_cache_folder`.
+    :param files: the image files, all below ``root``.
+    :param skip_unreadable: store a black image where a file cannot be read, rather than raise.
+    :param are_aligned: whether all images must have the same size.
+    :param cache: another folder for the cache.
+    :raises FileNotFoundError: if a file does not exist.
+    :raises ValueError: if an image cannot be read; names its path.
+    """
+    names = [str(file.relative_to(root)) for file in files]
+    settings = [VERSION, names, asdict(preprocessing), skip_unreadable, are_aligned]
+    name = f"images-{preprocessing.size}px-{_digest(repr(settings).encode())}"
+    folder = find_cache_folder(root, f"{name}-*.npy", cache)
+    path = folder / f"{name}-{_digest(_stamps(files))}.npy"
+    found = _read_images(path, preprocessing, files)
+    is_repaired = found is not None and _has_repaired(found, files, are_aligned)
+    if found is None or is_repaired:
+        outdated = set(folder.glob(f"{name}-*.np[yz]")) - {path, path.with_suffix(".npz")}
+        if outdated or is_repaired:
+            say(f"images in {root} have changed since they were cached: they are decoded again")
+        _decode_images(path, files, preprocessing, skip_unreadable, are_aligned)
+        for file in outdated:
+            with suppress(OSError):  # Windows keeps a file that is mapped
+                file.unlink()
+        found = _read_images(path, preprocessing, files)
+    if found is None:
+        raise OSError(f"the cache {path} was damaged as soon as it was written")
+    if left_out := found.left_out(files):
+        say(
+            f"left out {len(left_out)} of {len(files)} images that cannot be read, such as "
+            f"{left_out[0]}"
+        )
+    if preprocessing.white is None and found.preprocessing.white is not None:
+        say(
+            "some images have more than 8 bits: white is taken to be "
+            f"{found.preprocessing.white:g} in them"
+        )
+    return found
+
+
+def find_cache_folder(root: Path, pattern: str = "", cache: Path | str | None = None) -> Path:
+    """The folder for the cache of the images in a folder.
+
+    It is ``root/ccvae_cache``, or a folder for this ``root`` in the cache folder of the user
+    (``$XDG_CACHE_HOME/ccvae_pyro`` or ``~/.cache/ccvae_pyro``) if ``root`` cannot be written.
+
+    :param pattern: a pattern for file names: ``root/ccvae_cache`` is taken if it has such a file,
+        even if it cannot be written.
+    :param cache: a folder in place of that of the user, for any ``root``.
+    :raises OSError: if no folder can be written.
+    """
+    own = root / CACHE_FOLDER
+    if cache is None and (is_writable(own) or any(own.glob(pattern or "*.npy"))):
+        return own
+    base = user_cache_folder() if cache is None else Path(cache)
+    absolute = root.resolve()
+    folder = base / f"{absolute.name}-{_digest(os.fsencode(absolute))}"
+    if not is_writable(folder):
+        others = "" if cache is not None else f", nor can {root}"
+        raise OSError(
+            f"decoded images cannot be written to {folder}{others}: pass another folder as cache"
+        )
+    return folder
+
+
+def user_cache_folder() -> Path:
+    """The cache folder of the user: ``$XDG_CACHE_HOME`` or ``~/.cache``, then ``ccvae_pyro``.
+
+    :raises OSError: if there is no home folder.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "ccvae_pyro"
+    except RuntimeError as error:
+        raise OSError(
+            f"there is no cache folder of the user ({error}): set XDG_CACHE_HOME"
+        ) from error
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files can be written to a folder, or the folder be made."""
+    try:
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with TemporaryFile(dir=existing):  # permissions alone do not tell of read-only disks
+            return True
+    except OSError:
+        return False
+
+
+def say(message: str) -> None:
+    """Prints a line, under ``torchrun`` in the process of rank 0 only."""
+    if os.environ.get("RANK", "0") == "0":
+        print(message)
 
 
 def write_images(
     path: Path, images: Generator[np.ndarray, None, None], shape: tuple[int, ...]
 ) -> None:
-    """Writes uint8 images one after the other.
+    """Writes uint8 images one after the other; the cache is incomplete until arrays follow.
 
     :param shape: of the whole array, ``(num_images, height, width, channels)``.
     """
@@ -52,6 +184,7 @@ def write_images(
         np.lib.format.write_array_header_1_0(file, header)
         for image in images:
             file.write(image.tobytes())
+        path.with_suffix(".npz").unlink(missing_ok=True)  # it belongs to the images before
 
 
 def write_arrays(path: Path, **arrays: Any) -> None:
@@ -60,10 +193,30 @@ def write_arrays(path: Path, **arrays: Any) -> None:
         np.savez(temporary, **arrays)
 
 
-def read_arrays(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Reads a complete cache: the images as a memory map, and the arrays that belong to them."""
-    with np.load(path.with_suffix(".npz")) as arrays:
-        return np.load(path, mmap_mode="r"), dict(arrays)
+def read_arrays(
+    path: Path, shape: tuple[int, int, int, int | None], names: Iterable[str]
+) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
+    """Reads a cache: the images as a memory map, and the arrays that belong to them.
+
+    :param shape: of the images; None where any size will do.
+    :param names: the names of the arrays.
+    :returns: None if the cache is not complete, or damaged, which is then printed.
+    """
+    arrays_path = path.with_suffix(".npz")
+    if not (path.exists() and arrays_path.exists()):
+        return None
+    try:
+        with arrays_path.open("rb") as opened, np.load(opened) as file:
+            arrays = {name: file[name] for name in names}
+        images = np.load(path, mmap_mode="r")
+        sizes = zip(images.shape, shape, strict=True)
+        if images.dtype != np.uint8 or any(size not in (got, None) for got, size in sizes):
+            raise ValueError(f"it has {images.dtype} of shape {images.shape}")
+    except Exception as error:  # NumPy and zipfile raise many types for a damaged file
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        say(f"the cache {path} is damaged and made anew ({reason})")
+        return None
+    return images, arrays
 
 
 def write_binary_labels(
@@ -73,75 +226,119 @@ def write_binary_labels(
     write_arrays(path, labels=labels, label_names=label_names, **splits)
 
 
-def read_labeled_images(path: Path) -> LabeledImages:
-    """Reads a complete cache of images with binary labels and splits."""
-    images, arrays = read_arrays(path)
+def read_labeled_images(
+    path: Path, num_images: int, preprocessing: Preprocessing
+) -> LabeledImages | None:
+    """Reads a cache of images with binary labels and splits, None if there is no complete one."""
+    shape = (num_images, preprocessing.size, preprocessing.size, preprocessing.channels)
+    found = read_arrays(path, shape, ("labels", "label_names", *SPLIT_NAMES))
+    if found is None:
+        return None
+    images, arrays = found
     splits = {name: arrays[name] for name in SPLIT_NAMES}
     label_types = binaries([str(name) for name in arrays["label_names"]])
-    return LabeledImages(images, arrays["labels"].astype(np.float32), label_types, splits)
+    labels = arrays["labels"].astype(np.float32)
+    return LabeledImages(images, labels, label_types, splits, preprocessing)
 
 
-def folder_cache_path(
-    root: Path, files: Sequence[str], size: int, channels: int | None, skip_unreadable: bool
-) -> Path:
-    """Where the images of a folder are cached: the name depends on the files and all options."""
-    settings = [list(files), size, channels, skip_unreadable]
-    digest = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
-    return root / CACHE_FOLDER / f"images-{size}px-{digest}.npy"
+def _read_images(
+    path: Path, preprocessing: Preprocessing, files: Sequence[Path]
+) -> CachedImages | None:
+    """Reads the images of :func:`_decode_images`, None if there is no complete cache of them."""
+    shape = (len(files), preprocessing.size, preprocessing.size, preprocessing.channels)
+    found = read_arrays(path, shape, ("is_readable", "preprocessing"))
+    if found is None:
+        return None
+    images, arrays = found
+    found_preprocessing = Preprocessing(**json.loads(str(arrays["preprocessing"])))
+    return CachedImages(images, arrays["is_readable"], found_preprocessing)
 
 
-def load_images(
-    path: Path, files: Sequence[Path], size: int, channels: int | None, skip_unreadable: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Reads images from the cache at ``path``, and decodes them into it on first use.
-
-    :param files: the image files.
-    :param channels: 1 for grey, 3 for color; by default grey if all files are.
-    :returns: the images, and whether each could be read.
-    :raises ValueError: if ``channels`` is not 1, 3 or None, or an image cannot be read.
-    """
-    if channels not in (1, 3, None):
-        raise ValueError(f"channels must be 1 (grey), 3 (color) or None, got {channels}")
-    if not is_complete(path):
-        channels = channels or (1 if all(map(is_grey, files)) else 3)
-        decode = partial(decode_image, size=size, channels=channels)
-        is_readable = decode_images(path, files, decode, (size, size, channels), skip_unreadable)
-        write_arrays(path, is_readable=is_readable)
-    images, arrays = read_arrays(path)
-    return images, arrays["is_readable"]
-
-
-def decode_images(
+def _decode_images(
     path: Path,
     files: Sequence[Path],
-    decode: Callable[[Path], np.ndarray | Exception],
-    shape: tuple[int, int, int],
+    preprocessing: Preprocessing,
     skip_unreadable: bool,
-) -> np.ndarray:
-    """Decodes image files of one shape into the cache at ``path``.
+    are_aligned: bool,
+) -> None:
+    """Decodes image files into the cache at ``path``."""
+    with without_warnings():
+        expected_size = _common_size(files) if are_aligned else None
+        preprocessing = _resolve(preprocessing, files)
+        decode = partial(_try_decode, preprocessing=preprocessing, expected_size=expected_size)
+        channels = preprocessing.channels or 3
+        shape = (preprocessing.size, preprocessing.size, channels)
+        is_readable = np.ones(len(files), dtype=bool)
+        blank = np.zeros(shape, dtype=np.uint8)
 
-    :param decode: returns an image, or an error if the file cannot be read.
-    :param skip_unreadable: store a black image where a file cannot be read, rather than raise.
-    :returns: whether each file could be read.
-    """
-    is_readable = np.ones(len(files), dtype=bool)
-    blank = np.zeros(shape, dtype=np.uint8)
+        def images() -> Generator[np.ndarray, None, None]:
+            error = None
+            with parallel_map(decode, files, "decoding images") as decoded:
+                for row, image in enumerate(decoded):
+                    if isinstance(image, Exception):
+                        error = image
+                        if not skip_unreadable:
+                            raise error
+                        is_readable[row], image = False, blank
+                    yield image
+            if not is_readable.any():
+                raise ValueError(f"none of {len(files)} images can be read: {error}")
 
-    def images() -> Generator[np.ndarray, None, None]:
-        with parallel_map(decode, files, "decoding images") as decoded:
-            for row, image in enumerate(decoded):
-                if isinstance(image, Exception):
-                    if not skip_unreadable:
-                        raise image
-                    is_readable[row], image = False, blank
-                yield image
-        if not is_readable.any():
-            raise ValueError(f"none of {len(files)} images can be read, such as {files[0]}")
+        write_images(path, images(), (len(files), *shape))
+    described = json.dumps(asdict(preprocessing))
+    write_arrays(path, is_readable=is_readable, preprocessing=described)
 
-    write_images(path, images(), (len(files), *shape))
-    if not is_readable.all():
-        print(f"left out {(~is_readable).sum()} of {len(files)} images that cannot be read")
-    return is_readable
+
+def _resolve(preprocessing: Preprocessing, files: Sequence[Path]) -> Preprocessing:
+    """A preprocessing with the number of channels and the white that the files have."""
+    if preprocessing.channels is not None and preprocessing.white is not None:
+        return preprocessing
+    with parallel_map(inspect_image, files, "inspecting images") as inspected:
+        infos = list(inspected)
+    channels = preprocessing.channels or (1 if all(info.is_grey for info in infos) else 3)
+    peaks = ((info.peak, file) for info, file in zip(infos, files, strict=True))
+    white = preprocessing.white or find_white(peaks)
+    return replace(preprocessing, channels=channels, white=white)
+
+
+def _try_decode(
+    path: Path, preprocessing: Preprocessing, expected_size: tuple[int, int] | None
+) -> np.ndarray | Exception:
+    """Decodes an image, or returns the error (rather than raising it in a thread)."""
+    try:
+        return decode_image(path, preprocessing, expected_size)
+    except FileNotFoundError:
+        return FileNotFoundError(f"the list names {path}, which does not exist")
+    except ValueError as error:
+        return ValueError(f"{error}; skip-unreadable leaves such images out")
+
+
+def _has_repaired(found: CachedImages, files: Sequence[Path], are_aligned: bool) -> bool:
+    """Whether an image that was left out can be read by now, such as after a ``chmod``."""
+    left_out = found.left_out(files)
+    with without_warnings():
+        size = _common_size(files) if are_aligned and left_out else None
+        decoded = (_try_decode(file, found.preprocessing, size) for file in left_out)
+        return any(isinstance(image, np.ndarray) for image in decoded)
+
+
+def _common_size(files: Sequence[Path]) -> tuple[int, int] | None:
+    """The size of the first image that can be read, which aligned images all have."""
+    return next(filter(None, map(image_size, files)), None)
+
+
+def _stamps(files: Sequence[Path]) -> bytes:
+    """The size and the time of the last change of each file, as bytes."""
+    stamps = np.full((len(files), 2), -1, dtype=np.int64)
+    for row, file in enumerate(files):
+        with suppress(OSError, ValueError):
+            status = os.stat(file)  # noqa: PTH116  half the time of Path.stat
+            stamps[row] = status.st_size, status.st_mtime_ns
+    return stamps.tobytes()
+
+
+def _digest(contents: bytes) -> str:
+    return hashlib.sha256(contents).hexdigest()[:12]
 
 
 @contextmanager

@@ -1,13 +1,15 @@
-"""Files that are written atomically, and file names made of names that users chose."""
+"""Files: written atomically, opened only if they are regular files, and named by slugs."""
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 SLUG_LENGTH = 40
 # Names that Windows keeps for devices, whatever their suffix.
@@ -64,3 +66,28 @@ def slugs(names: Iterable[str]) -> list[str]:
         taken.add(slug.lower())
         unique.append(slug)
     return unique
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a regular file for reading, and refuses anything else at once.
+
+    A pipe would be waited for, and a device may never end.
+
+    :raises ValueError: if the path is that of a pipe, a socket, a device or a folder.
+    :raises OSError: if the file does not exist or may not be read.
+    """
+    _check_regular(path.stat().st_mode)  # a device is not even opened
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    try:
+        _check_regular(os.fstat(descriptor).st_mode)  # another file may have taken its place
+    except ValueError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def _check_regular(mode: int) -> None:
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"it is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a regular file")

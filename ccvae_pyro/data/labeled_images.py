@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ccvae_pyro.data.exclusivity import with_exclusions
 from ccvae_pyro.data.prefetch import as_floats, pin, to_device
+from ccvae_pyro.data.preprocessing import Preprocessing
+from ccvae_pyro.data.splits import SPLIT_NAMES
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, check_labels, index_of
 
 
@@ -22,15 +24,23 @@ class LabeledImages:
     :param labels: float32, NaN where missing, shape ``(num_images, num_labels)``.
     :param label_types: the type of each column of ``labels``.
     :param splits: the rows of the splits ``"train"``, ``"valid"`` and ``"test"``.
-    :raises ValueError: if a label has a value that its type does not allow; names row and label.
+    :param preprocessing: how the images were prepared; None where that is unknown.
+    :raises ValueError: if an array has another type or shape, if splits share a row, or if a label
+        has a value that its type does not allow; names row and label.
     """
 
     images: np.ndarray
     labels: np.ndarray
     label_types: tuple[Label, ...]
     splits: dict[str, np.ndarray]
+    preprocessing: Preprocessing | None = None
 
     def __post_init__(self) -> None:
+        _check_images(self.images)
+        _check_shape(self.labels, len(self.images), self.label_types)
+        _check_splits(self.splits, len(self.images))
+        if self.labels.dtype.kind != "f":
+            object.__setattr__(self, "labels", self.labels.astype(np.float32))
         check_labels(torch.from_numpy(np.array(self.labels)), self.label_types)
 
     @property
@@ -124,6 +134,57 @@ class LabeledImages:
         if len(prevalences) < len(labels):
             raise ValueError("only binary labels have a prevalence: see with_empirical_priors()")
         return torch.tensor(prevalences)
+
+
+def _check_images(images: np.ndarray) -> None:
+    """Checks that images are bytes with the channels last."""
+    wanted = "wanted images as uint8 of shape (num_images, height, width, channels)"
+    if not isinstance(images, np.ndarray):
+        raise ValueError(f"{wanted}, a NumPy array, got a {type(images).__name__}")
+    got = f"got {images.dtype} of shape {images.shape}"
+    if images.dtype != np.uint8:
+        is_float = images.dtype.kind == "f"
+        hint = ": (255 * images).round().astype('uint8') converts values in [0, 1]" * is_float
+        raise ValueError(f"{wanted}, 0 to 255, {got}{hint}")
+    if images.ndim != 4 or 0 in images.shape:
+        hint = ": images[..., None] adds the channel of grey images" * (images.ndim == 3)
+        raise ValueError(f"{wanted}, {got}{hint}")
+    if images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
+        raise ValueError(f"{wanted}, {got}: images.transpose(0, 2, 3, 1) puts the channels last")
+
+
+def _check_shape(labels: np.ndarray, num_images: int, label_types: Sequence[Label]) -> None:
+    """Checks that labels are numbers, and that each image has one of each type."""
+    wanted = f"wanted labels as numbers of shape ({num_images}, {len(label_types)})"
+    wanted += f" for {num_images} images and {len(label_types)} label types"
+    if not isinstance(labels, np.ndarray):
+        raise ValueError(f"{wanted}, a NumPy array, got a {type(labels).__name__}")
+    if labels.dtype.kind not in "fiub" or labels.shape != (num_images, len(label_types)):
+        raise ValueError(f"{wanted}, got {labels.dtype} of shape {labels.shape}")
+
+
+def _check_splits(splits: dict[str, np.ndarray], num_images: int) -> None:
+    """Checks that splits hold rows of images, and no row twice."""
+    for name, rows in splits.items():
+        if name not in SPLIT_NAMES:
+            raise ValueError(f"wanted splits called {', '.join(SPLIT_NAMES)}, got {name!r}")
+        if np.ndim(rows) != 1 or (len(rows) and np.asarray(rows).dtype.kind not in "iu"):
+            got = f"{np.asarray(rows).dtype} of shape {np.shape(rows)}"
+            raise ValueError(f"wanted the rows of the split {name!r} as whole numbers, got {got}")
+    all_rows = [np.asarray(rows, dtype=np.int64) for rows in splits.values()]
+    rows = np.concatenate(all_rows) if all_rows else np.zeros(0, dtype=np.int64)
+    if len(outside := rows[(rows < 0) | (rows >= num_images)]):
+        raise ValueError(
+            f"a split holds row {outside[0]}, but the rows of {num_images} images are 0 to "
+            f"{num_images - 1}"
+        )
+    counts = np.bincount(rows, minlength=num_images)
+    if len(repeated := np.flatnonzero(counts > 1)):
+        names = [name for name, held in splits.items() for row in held if row == repeated[0]]
+        raise ValueError(
+            f"row {repeated[0]} is in the splits {' and '.join(names)}, as are {len(repeated)} "
+            "rows in all: each image can be in one split, once"
+        )
 
 
 def _with_empirical_prior(label: Label, values: np.ndarray) -> Label:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.errors import CheckpointError
 from ccvae_pyro.io._migration import migrate_model_config, migrate_state_dict
 from ccvae_pyro.models import ImageModel, from_config
@@ -19,13 +21,16 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
     """Writes a model to a file, atomically.
 
     :param path: the file.
-    :param model: the model: its parameters and buffers and, if a preset built it, its config.
+    :param model: the model: its parameters and buffers, the preprocessing of its images and, if a
+        preset built it, its config.
     :param values: further tensors and plain values to keep in the file.
     :raises OSError: if the file cannot be written.
     """
     # The config of a preset does not describe a model in which the user replaced a component.
     config = model.config if all(map(_is_from_library, model.modules())) else None
-    contents = {"config": config, "model": model.state_dict(), **values}
+    preprocessing = None if model.preprocessing is None else asdict(model.preprocessing)
+    contents = {"config": config, "model": model.state_dict(), "preprocessing": preprocessing}
+    contents |= values
     with atomic_write(Path(path)) as part:
         try:
             torch.save(contents, part)
@@ -81,11 +86,24 @@ def load(path: Path | str, model: ImageModel | None = None) -> ImageModel:
 
 
 def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> None:
-    """Copies the parameters of a checkpoint that :func:`read` returned into a model."""
+    """Copies the parameters and the preprocessing that :func:`read` returned into a model."""
     try:
         model.load_state_dict(migrate_state_dict(contents["model"]))
     except RuntimeError as error:
         differences = str(error).splitlines()
         raise CheckpointError(
             f"{path} belongs to another model: {differences[min(1, len(differences) - 1)].strip()}"
+        ) from error
+    _restore_preprocessing(model, contents.get("preprocessing"), path)
+
+
+def _restore_preprocessing(model: ImageModel, values: Any, path: Path | str) -> None:
+    """Sets how images are prepared for a model, as far as the checkpoint says so."""
+    if values is None:  # a version before 0.2, or data that did not come from files
+        return
+    try:
+        model.preprocessing = Preprocessing(**values)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} has a preprocessing of images that this version cannot apply ({error})"
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import warnings
+from dataclasses import asdict
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
@@ -27,10 +28,11 @@ def export_onnx(ccvae: ImageModel, folder: Path | str) -> None:
     - ``encoder.onnx``: from ``x`` to the posterior means ``z_c`` and ``z_style``;
     - ``decoder.onnx``: from ``z``, the concatenation of ``z_c`` and ``z_style``, to the mean
       image ``x``;
-    - ``model.json``: the shape of an ``image``; ``loc`` and ``scale`` of the ``style`` prior; and
-      for each of the ``labels`` its ``name``, the labels that it ``excludes``, ``weight`` and
-      ``bias`` of the classifier, and ``loc`` and ``scale`` of the conditional prior, for the
-      values 0 and 1 of the label.
+    - ``model.json``: the shape of an ``image``; the ``preprocessing`` of image files, as in
+      :class:`~ccvae_pyro.data.Preprocessing`, null where it is unknown; ``loc`` and ``scale`` of
+      the ``style`` prior; and for each of the ``labels`` its ``name``, the labels that it
+      ``excludes``, ``weight`` and ``bias`` of the classifier, and ``loc`` and ``scale`` of the
+      conditional prior, for the values 0 and 1 of the label.
 
     Both networks take batches of any size, in float32. The model is not changed.
 
@@ -141,4 +143,10 @@ def _parameters(ccvae: CCVAE, image: torch.Size) -> dict[str, Any]:
         entry = {"name": label.name, "excludes": list(label.excludes)}
         labels.append(entry | {"weight": weight, "bias": bias, "loc": loc, "scale": scale})
     moments = {"loc": style.mean.tolist(), "scale": style.variance.sqrt().tolist()}
-    return {"image": list(image), "style": moments, "labels": labels}
+    preprocessing = None if ccvae.preprocessing is None else asdict(ccvae.preprocessing)
+    return {
+        "image": list(image),
+        "preprocessing": preprocessing,
+        "style": moments,
+        "labels": labels,
+    }

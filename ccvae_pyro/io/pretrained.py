@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.io.checkpoint import load
 from ccvae_pyro.models import ImageModel
 
 FOLDER = Path(__file__).parent / "weights"
+_PREPROCESSING = {"avatars": Preprocessing(64, 3, "crop")}  # of files without one of their own
 
 
 def load_pretrained(name: str = "avatars") -> ImageModel:
@@ -23,7 +25,10 @@ def load_pretrained(name: str = "avatars") -> ImageModel:
     :returns: the model, on the CPU.
     :raises ValueError: if there is no pretrained model of that name.
     """
-    return load(_file(name, ".pt"))
+    model = load(_file(name, ".pt"))
+    if model.preprocessing is None and name in _PREPROCESSING:
+        model.preprocessing = _PREPROCESSING[name]
+    return model
 
 
 def facts(name: str = "avatars") -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pyro.poutine.runtime import _PYRO_STACK
 from pyro.poutine.trace_messenger import TraceMessenger
 from torch import Tensor, nn
 
+from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.labels import Label, index_of
 from ccvae_pyro.models import _contract
@@ -44,6 +45,8 @@ class ImageModel(nn.Module):
         self._last_batch = _contract.LastBatch()
         # The preset that built this model and its arguments: a checkpoint builds it again by them.
         self.config: dict[str, Any] | None = None
+        # How the images that it was trained on were prepared: read_image prepares others by it.
+        self.preprocessing: Preprocessing | None = None
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -173,7 +173,7 @@ def with_bayes_classifier(ccvae: CCVAE) -> CCVAE:
         >>> classify(ccvae, torch.zeros(2, 3, 64, 64)).shape
         torch.Size([2, 18])
     """
-    return CCVAE(
+    bayes = CCVAE(
         ccvae.encoder,
         ccvae.decoder,
         BayesClassifier(ccvae.label_prior, ccvae.conditional_prior),
@@ -182,3 +182,5 @@ def with_bayes_classifier(ccvae: CCVAE) -> CCVAE:
         ccvae.label_prior,
         labels=ccvae.labels,
     )
+    bayes.preprocessing = ccvae.preprocessing
+    return bayes

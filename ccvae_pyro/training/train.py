@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ccvae_pyro.data import Batches
+from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation import evaluate
@@ -88,6 +89,7 @@ def train(
     :raises ValueError: if ``decay_fraction`` is not in [0, 1], or a weight to anneal not positive.
     :raises ValueError: if the batches are shared by another number of processes than there are.
     :raises FloatingPointError: if the loss is not finite; the last checkpoint is kept.
+    :raises ValueError: if the images of a resumed run were prepared in another way.
     :raises CheckpointError: if the checkpoint is unreadable or belongs to another model.
     """
     if batches.world_size != distributed.world_size():
@@ -105,8 +107,11 @@ def train(
     with pyro.get_param_store().scope(), deferred_interrupt() as interrupts:
         if distributed.rank():
             pyro.set_rng_seed(torch.initial_seed() + distributed.rank())
+        prepared = batches.data.preprocessing
+        model.preprocessing = prepared or model.preprocessing
         if resume and path.exists():
             state = resume_run(path, model, svi)
+            _check_preprocessing(path, model.preprocessing, prepared)
         prepare_step()
         step = make_step(model, svi)
         while state.epoch < num_epochs:
@@ -117,6 +122,17 @@ def train(
             if is_interrupted:
                 raise KeyboardInterrupt
     return TrainingResult(state.history, state.reconstructions)
+
+
+def _check_preprocessing(
+    path: Path, before: Preprocessing | None, now: Preprocessing | None
+) -> None:
+    """Checks that a run is resumed on images that are prepared as they were."""
+    if now is not None and before != now:
+        raise ValueError(
+            f"{path} was trained on images with {before}, and cannot be resumed on images with "
+            f"{now}"
+        )
 
 
 def _train_epoch(

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 import ccvae_pyro
-from ccvae_pyro.data import load_avatars, read_image
+from ccvae_pyro.data import Preprocessing, load_avatars, read_image
 from ccvae_pyro.io import export_onnx
 from ccvae_pyro.models.base import ImageModel
 
@@ -104,9 +104,17 @@ def faces_of(folder: Path, model: ImageModel) -> Tensor:
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in known)
     if not paths:
         raise ValueError(f"there is no image in {folder}")
+    preprocessing = preprocessing_of(model)
+    return torch.cat([read_image(path, preprocessing) for path in paths[:NUM_FACES]])
+
+
+def preprocessing_of(model: ImageModel) -> Preprocessing:
+    """How images are prepared for a model; a checkpoint before version 0.2 does not say so."""
+    if model.preprocessing is not None:
+        return model.preprocessing
     z = torch.zeros(1, sum(model.encoder.block_dims))
     channels, size, _ = model.decoder(z).mean.shape[1:]
-    return torch.cat([read_image(path, size, channels) for path in paths[:NUM_FACES]])
+    return Preprocessing(size, channels)
 
 
 def main(arguments: list[str] | None = None) -> None:

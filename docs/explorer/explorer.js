@@ -176,7 +176,7 @@ async function take(file) {
   $("file-error").textContent = "";
   if (!file) return;
   try {
-    const image = await readFile(file, shape);
+    const image = await readFile(file, shape, model.spec.preprocessing);
     const [z] = await model.encode([image]);
     await choose(addFace(image, z, true));
   } catch (error) {

@@ -64,36 +64,67 @@ export function drawDifference(canvas, changed, image, [channels, height, width]
   context.putImageData(pixels, 0, 0);
 }
 
-/** Reads an image file as ccvae_pyro.data.read_image does: the central square, over white. */
-export async function readFile(file, [channels, height, width]) {
+/**
+ * Reads an image file as ccvae_pyro.data.read_image does: upright, over white, as the model was trained.
+ *
+ * @param preprocessing the rule for images that are not square, "squash" (if null), "crop" or "pad", and the side of a
+ *     square to crop first, if any.
+ */
+export async function readFile(file, [channels, height, width], preprocessing) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
   } catch {
     throw new Error(`${file.name} is not an image that this browser can read.`);
   }
-  const side = Math.min(bitmap.width, bitmap.height);
-  const [left, top] = [(bitmap.width - side) / 2, (bitmap.height - side) / 2].map(Math.floor);
-  const kept = Math.min(side, 1024); // a limit for large photographs
-  const context = contextOf(document.createElement("canvas"), kept, kept);
+  const { resize, crop } = preprocessing ?? { resize: "squash", crop: null };
+  if (crop > Math.min(bitmap.width, bitmap.height)) {
+    throw new Error(`${file.name} is smaller than ${crop} pixels, the square that the model takes from an image.`);
+  }
+  const shorter = resize === "crop" ? Math.min(bitmap.width, bitmap.height) : null;
+  const [across, down] = [crop ?? shorter ?? bitmap.width, crop ?? shorter ?? bitmap.height];
+  const [left, top] = [(bitmap.width - across) / 2, (bitmap.height - down) / 2].map(Math.floor);
+  const [wide, high] = [across, down].map((length) => Math.min(length, 1024)); // a limit for large photographs
+  const context = contextOf(document.createElement("canvas"), wide, high);
   context.fillStyle = "white";
-  context.fillRect(0, 0, kept, kept);
+  context.fillRect(0, 0, wide, high);
   context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, left, top, side, side, 0, 0, kept, kept);
-  const { data } = context.getImageData(0, 0, kept, kept);
-  return resized(fromPixels(data, channels), channels, kept, height, width);
+  context.drawImage(bitmap, left, top, across, down, 0, 0, wide, high);
+  const image = fromPixels(context.getImageData(0, 0, wide, high).data, channels);
+  if (resize !== "pad") return resized(image, channels, high, wide, height, width);
+  const longer = Math.max(across, down);
+  const [rows, columns] = [(height * down) / longer, (width * across) / longer].map((n) => Math.max(1, Math.round(n)));
+  return padded(resized(image, channels, high, wide, rows, columns), channels, rows, columns, height, width);
+}
+
+/** An image in the middle of white margins. */
+function padded(image, channels, rows, columns, height, width) {
+  const out = new Float32Array(channels * height * width).fill(1);
+  const [top, left] = [(height - rows) / 2, (width - columns) / 2].map(roundHalfToEven);
+  for (let c = 0; c < channels; c++) {
+    for (let y = 0; y < rows; y++) {
+      const row = image.subarray((c * rows + y) * columns, (c * rows + y + 1) * columns);
+      out.set(row, (c * height + top + y) * width + left);
+    }
+  }
+  return out;
+}
+
+/** Rounds a half as Python does. */
+function roundHalfToEven(number) {
+  return number % 1 === 0.5 ? 2 * Math.round(number / 2) : Math.round(number);
 }
 
 /** Bilinear resizing with antialiasing, as in Pillow. */
-function resized(image, channels, side, height, width) {
-  const [across, down] = [weights(side, width), weights(side, height)];
+function resized(image, channels, high, wide, height, width) {
+  const [across, down] = [weights(wide, width), weights(high, height)];
   const out = new Float32Array(channels * height * width);
-  const row = new Float32Array(side * width);
+  const row = new Float32Array(high * width);
   for (let c = 0; c < channels; c++) {
-    for (let y = 0; y < side; y++) {
+    for (let y = 0; y < high; y++) {
       across.forEach((taps, x) => {
         let sum = 0;
-        for (const [i, weight] of taps) sum += weight * image[(c * side + y) * side + i];
+        for (const [i, weight] of taps) sum += weight * image[(c * high + y) * wide + i];
         row[y * width + x] = sum;
       });
     }

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ccvae_pyro.data import Batches, LabeledImages, cache, load_avatars, load_celeba
-from ccvae_pyro.data.datasets.celeba import decode_image
+from ccvae_pyro.data import Batches, LabeledImages, Preprocessing, cache, load_avatars, load_celeba
+from ccvae_pyro.data.decoding import decode_image
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_decoding_each_image_again(benchmark, folder):
 
     def epoch():
         with cache.parallel_map(
-            lambda path: decode_image(path, 64, None, (178, 218)), paths, "decoding"
+            lambda path: decode_image(path, Preprocessing(64, 3), (178, 218)), paths, "decoding"
         ) as images:
             return list(images)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from ccvae_pyro.data import LabeledImages
 from ccvae_pyro.labels import Binary, Categorical, Continuous, binaries, index_of
@@ -109,3 +110,63 @@ def test_without_a_rest_each_image_must_have_one_of_the_combined_labels(faces):
 def test_labels_that_cannot_be_combined_are_an_error(faces, labels, name, rest, message):
     with pytest.raises(ValueError, match=message):
         faces.combine(labels, name, rest)
+
+
+# Arrays that are no labeled images
+
+
+def splits_of(**splits):
+    return {"splits": {name: np.array(rows) for name, rows in splits.items()}}
+
+
+IMAGES = np.zeros((40, 8, 8, 3), np.uint8)
+BAD_ARRAYS = {
+    "floats": ({"images": IMAGES / 255}, r"got float64 of shape \(40, 8, 8, 3\): \(255 \* images"),
+    "signed": ({"images": IMAGES.astype(np.int64)}, r"uint8 .*, 0 to 255, got int64"),
+    "channels first": (
+        {"images": IMAGES.transpose(0, 3, 1, 2)},
+        r"got uint8 of shape \(40, 3, 8, 8\): images\.transpose\(0, 2, 3, 1\)",
+    ),
+    "no channel": ({"images": IMAGES[..., 0]}, r"\(40, 8, 8\): images\[\.\.\., None\] adds"),
+    "one image": ({"images": IMAGES[0]}, r"got uint8 of shape \(8, 8, 3\)"),
+    "no image": ({"images": IMAGES[:0]}, r"got uint8 of shape \(0, 8, 8, 3\)"),
+    "tensor": ({"images": torch.zeros(40, 8, 8, 3)}, "a NumPy array, got a Tensor"),
+    "too few labels": (
+        {"labels": np.zeros((35, 2), np.float32)},
+        r"wanted .* shape \(40, 2\) for 40 images and 2 label types, got float32 .* \(35, 2\)",
+    ),
+    "too many labels": ({"labels": np.zeros((50, 2), np.float32)}, r"got float32 .* \(50, 2\)"),
+    "one column": ({"labels": np.zeros(40, np.float32)}, r"got float32 of shape \(40,\)"),
+    "another column": ({"labels": np.zeros((40, 3), np.float32)}, r"got float32 .* \(40, 3\)"),
+    "text": ({"labels": np.full((40, 2), "yes")}, "labels as numbers .* got <U3"),
+    "label tensor": ({"labels": torch.zeros(40, 2)}, "labels .* a NumPy array, got a Tensor"),
+    "overlap": (
+        splits_of(train=range(30), valid=range(28, 35)),
+        "row 28 is in the splits train and valid, as are 2 rows in all",
+    ),
+    "twice": (splits_of(train=[1, 1, 2]), "row 1 is in the splits train and train"),
+    "out of range": (
+        splits_of(train=[0, 40]),
+        "holds row 40, but the rows of 40 images are 0 to 39",
+    ),
+    "negative": (splits_of(train=[-1]), "holds row -1"),
+    "mask": (splits_of(train=[True, False]), "'train' as whole numbers, got bool of shape"),
+    "unknown split": (splits_of(validation=[1]), "called train, valid, test, got 'validation'"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_ARRAYS.values(), ids=BAD_ARRAYS)
+def test_arrays_of_another_kind_are_one_line(change, message):
+    arrays = {"images": IMAGES, "labels": np.zeros((40, 2), np.float32)}
+    arrays |= {"label_types": binaries(("a", "b")), "splits": {"train": np.arange(40)}}
+    with pytest.raises(ValueError, match=message) as caught:
+        LabeledImages(**arrays | change)
+    assert "\n" not in str(caught.value)
+
+
+def test_whole_numbers_are_labels_too():
+    labels = np.ones((40, 1), dtype=int)
+    data = LabeledImages(IMAGES, labels, binaries(["a"]), {"train": np.arange(40)})
+    _, y = data.batch(np.arange(2))
+    assert y.tolist() == [[1.0], [1.0]]
+    assert y.dtype == torch.float32

@@ -22,7 +22,7 @@ from playwright.sync_api import expect, sync_playwright
 from torch.testing import assert_close
 
 import ccvae_pyro
-from ccvae_pyro.data import load_avatars, read_image
+from ccvae_pyro.data import Preprocessing, load_avatars, read_image
 
 HERE = EXAMPLES.parent / "docs" / "explorer"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -332,12 +332,37 @@ def test_an_image_file_is_encoded_as_by_the_package(page, built, photo, give):
     image = computed(page, "[state.face.image]").view(1, 3, 64, 64)
     # But for the edges, where Pillow looks beyond the square that it cuts.
     inner = (..., slice(1, -1), slice(1, -1))
-    assert_close(image[inner], read_image(photo, 64)[inner], atol=2 / 255, rtol=0)
+    assert_close(image[inner], read_image(photo, model.preprocessing)[inner], atol=2 / 255, rtol=0)
     assert_close(shown(page), ccvae_pyro.reconstruct(model, image), **CLOSE)
     assert "#" not in page.url
     faces = page.get_by_role("radiogroup", name="Choose an image")
     faces.get_by_role("radio", name=re.compile("Image 1,")).check(force=True)
     said(page, "Image 1: the model predicts")
+
+
+@pytest.mark.parametrize(
+    "preprocessing",
+    [
+        Preprocessing(64, 3, "squash"),
+        Preprocessing(64, 3, "pad"),
+        Preprocessing(64, 3, "crop"),
+        Preprocessing(64, 3, "pad", crop=120),
+    ],
+    ids=str,
+)
+def test_a_file_is_prepared_by_the_rule_of_the_model(page, photo, preprocessing):
+    settings = {"resize": preprocessing.resize, "crop": preprocessing.crop}
+    file = base64.b64encode(photo.read_bytes()).decode()
+    script = """async ([text, settings]) => {
+        const { readFile } = await import("./images.js");
+        const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+        const file = new File([bytes], "photo.png", { type: "image/png" });
+        return [...(await readFile(file, [3, 64, 64], settings))];
+    }"""
+    image = torch.tensor(page.evaluate(script, [file, settings])).view(1, 3, 64, 64)
+    inner = (..., slice(1, -1), slice(1, -1))
+    expected = read_image(photo, preprocessing)
+    assert_close(image[inner], expected[inner].to(image), atol=2 / 255, rtol=0)
 
 
 def test_a_file_that_is_no_image_is_an_error(page, tmp_path):
@@ -505,7 +530,12 @@ def test_is_built_from_a_checkpoint_and_a_folder_of_images(browser, tmp_path, ca
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page = opened(browser, f"http://127.0.0.1:{server.server_port}/index.html")
-        x = torch.cat([read_image(tmp_path / "images" / f"{i}.png", 28, 1) for i in range(3)])
+        x = torch.cat(
+            [
+                read_image(path, Preprocessing(28, 1))
+                for path in sorted((tmp_path / "images").iterdir())
+            ]
+        )
         edited = computed(page, "await model.edit(x, { Tall: 1 })")
         assert_close(edited, ccvae_pyro.edit(model, x, "Tall", 1).flatten(1), **CLOSE)
         assert page.get_by_role("slider").count() == 2

@@ -6,7 +6,7 @@ from helpers import assert_same_states
 
 import ccvae_pyro
 from ccvae_pyro import Binary, Categorical, CheckpointError, Continuous
-from ccvae_pyro.data import files
+from ccvae_pyro.data import Preprocessing, files
 from ccvae_pyro.io import migrate_config
 
 NAMES = ("Bald", "Beard", "Wearing_Hat")
@@ -25,6 +25,17 @@ def test_a_model_is_loaded_as_it_was_saved(mnist, tmp_path):
     assert loaded.label_names == NAMES
     x = torch.rand(2, 1, 28, 28)
     assert torch.equal(ccvae_pyro.classify(loaded, x), ccvae_pyro.classify(mnist, x))
+
+
+def test_how_images_are_prepared_is_kept(mnist, tmp_path):
+    ccvae_pyro.save(tmp_path / "a.pt", mnist)
+    assert ccvae_pyro.load(tmp_path / "a.pt").preprocessing is None
+    mnist.preprocessing = Preprocessing(28, 1, "pad", crop=40, white=4095)
+    ccvae_pyro.save(tmp_path / "a.pt", mnist)
+    assert ccvae_pyro.load(tmp_path / "a.pt").preprocessing == mnist.preprocessing
+    ccvae_pyro.save(tmp_path / "a.pt", mnist, preprocessing={"size": 28, "resize": "stretch"})
+    with pytest.raises(CheckpointError, match=r"a\.pt has a preprocessing .*stretch"):
+        ccvae_pyro.load(tmp_path / "a.pt")
 
 
 def test_a_model_without_a_preset_is_loaded_into_another_of_its_kind(ccvae, tmp_path):

@@ -20,6 +20,11 @@ def avatars(avatars_root):
     return model, *data.batch(range(240))
 
 
+def test_files_are_prepared_as_the_drawn_images(avatars, avatars_root):
+    model = avatars[0]
+    assert model.preprocessing == load_avatars(avatars_root, 240).preprocessing
+
+
 def test_new_images_are_classified_and_reconstructed(avatars):
     model, x, y = avatars
     assert len(model.labels) == 18

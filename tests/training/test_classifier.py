@@ -19,7 +19,7 @@ def data() -> LabeledImages:
     labels = rng.integers(0, 2, (240, 2)).astype(np.float32)
     halves = np.repeat(labels, 14, axis=1)[:, None, :, None] * 150 + 50
     images = np.broadcast_to(halves, (240, 28, 28, 1)) + rng.integers(0, 30, (240, 28, 28, 1))
-    splits = {"train": rows[:200], "valid": rows[200:220], "test": rows[200:]}
+    splits = {"train": rows[:200], "valid": rows[200:220], "test": rows[220:]}
     return LabeledImages(images.astype(np.uint8), labels, binaries(("left", "right")), splits)
 
 

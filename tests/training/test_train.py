@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pyro
@@ -14,7 +15,7 @@ from pyro.optim import Adam, ClippedAdam
 
 import ccvae_pyro
 from ccvae_pyro import ExactCCVAE_ELBO
-from ccvae_pyro.data import Batches, LabeledImages, hide_labels
+from ccvae_pyro.data import Batches, LabeledImages, Preprocessing, hide_labels
 from ccvae_pyro.io import checkpoint
 from ccvae_pyro.labels import binaries
 
@@ -236,3 +237,16 @@ def test_a_run_of_an_earlier_version_is_resumed_to_the_same_end(data, tmp_path):
     torch.save(contents, earlier / "checkpoint.pt")
     ccvae_pyro.train(*start(data), 2, earlier, resume=True)
     assert_same_states(parameters(earlier), parameters(undisturbed))
+
+
+def test_a_run_is_resumed_only_on_images_that_are_prepared_as_they_were(data, tmp_path):
+    squashed = replace(data, preprocessing=Preprocessing(28, 1))
+    model, *rest = start(squashed)
+    ccvae_pyro.train(model, *rest, 1, tmp_path)
+    assert model.preprocessing == squashed.preprocessing
+    padded = replace(data, preprocessing=Preprocessing(28, 1, "pad"))
+    with pytest.raises(ValueError, match=r"resize='squash'.* cannot be resumed on .*resize='pad'"):
+        ccvae_pyro.train(*start(padded), 2, tmp_path, resume=True)
+    unknown, *rest = start(data)
+    ccvae_pyro.train(unknown, *rest, 2, tmp_path, resume=True)
+    assert unknown.preprocessing == squashed.preprocessing

@@ -23,6 +23,7 @@ from ccvae_pyro.data import cache as image_cache
 from ccvae_pyro.data.datasets import _avatar_tables as tables
 from ccvae_pyro.data.datasets._avatar_tables import ATTRIBUTES
 from ccvae_pyro.data.labeled_images import LabeledImages
+from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.data.splits import random_splits
 
 
@@ -33,15 +34,21 @@ def load_avatars(
 
     Image ``i`` depends only on ``seed`` and ``i``.
 
-    :param root: the folder of the cache.
+    :param root: the folder of the cache. If it cannot be written, the cache is in a folder of the
+        user: see :func:`~ccvae_pyro.data.cache.user_cache_folder`.
     :param num_images: the number of images; 10/12 of them are for training.
     :param size: the height and width in pixels.
     :param seed: of the avatars and of the split.
     :raises ModuleNotFoundError: if the extra ``avatars`` is not installed.
     """
-    path = Path(root) / f"avatars-{num_images}-{size}px-seed{seed}-v{tables.VERSION}.npy"
-    if image_cache.is_complete(path):
-        return image_cache.read_labeled_images(path)
+    name = f"avatars-{num_images}-{size}px-seed{seed}-v{tables.VERSION}.npy"
+    is_usable = (Path(root) / name).exists() or image_cache.is_writable(Path(root))
+    path = (Path(root) if is_usable else image_cache.user_cache_folder()) / name
+    # Drawn images are square; another image is cut to its central square rather than distorted.
+    preprocessing = Preprocessing(size, 3, "crop")
+    data = image_cache.read_labeled_images(path, num_images, preprocessing)
+    if data is not None:
+        return data
     if find_spec("dicebear") is None or find_spec("resvg_py") is None:
         raise ModuleNotFoundError("avatars need an extra: pip install 'ccvae-pyro[avatars]'")
     labels = np.empty((num_images, len(ATTRIBUTES)), dtype=np.uint8)
@@ -57,7 +64,10 @@ def load_avatars(
     image_cache.write_images(path, images(), (num_images, size, size, 3))
     splits = random_splits(np.arange(num_images), seed)
     image_cache.write_binary_labels(path, labels, ATTRIBUTES, splits)
-    return image_cache.read_labeled_images(path)
+    data = image_cache.read_labeled_images(path, num_images, preprocessing)
+    if data is None:
+        raise OSError(f"the cache {path} was damaged as soon as it was written")
+    return data
 
 
 def compose(rng: np.random.Generator) -> tuple[dict[str, Any], set[str]]:

@@ -10,17 +10,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ccvae_pyro.data import cache as image_cache
-from ccvae_pyro.data.decoding import decode_image, image_size
+from ccvae_pyro.data.cache import load_images
 from ccvae_pyro.data.labeled_images import LabeledImages
+from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.data.splits import partition_splits, random_splits
 from ccvae_pyro.data.tables.celeba_lists import find_list, read_attributes, read_partition
+from ccvae_pyro.labels import binaries
 
 # The 18 attributes of the CCVAE paper.
 PAPER_ATTRIBUTES = (
@@ -35,17 +34,23 @@ def load_celeba(
     *,
     size: int = 64,
     crop: int | None = None,
+    resize: str = "squash",
     skip_unreadable: bool = False,
     seed: int = 0,
+    cache: Path | str | None = None,
 ) -> LabeledImages:
-    """CelebA from a folder in its own layout, decoded once and cached in ``root/ccvae_cache``.
+    """CelebA from a folder in its own layout, decoded once and cached.
 
     :param root: the folder, or its parent, which is what torchvision's download expects.
     :param size: the height and width to resize to.
     :param crop: the side of a square to cut from the center first (148 is common); by default the
         whole image is resized, as in the paper.
+    :param resize: ``"squash"``, ``"crop"`` or ``"pad"``: see
+        :class:`~ccvae_pyro.data.Preprocessing`.
     :param skip_unreadable: leave out images that cannot be read, and print how many.
     :param seed: of the random split, which is used if there is no partition list.
+    :param cache: the folder of the decoded images, by default ``root/ccvae_cache``, or in the
+        cache folder of the user if ``root`` cannot be written.
     :raises FileNotFoundError: if the folder, a list or an image does not exist.
     :raises ValueError: if a list or an image is invalid; names the line or the file.
     """
@@ -56,23 +61,20 @@ def load_celeba(
     label_names, files, labels = read_attributes(attribute_list)
     partition = find_list(root, "list_eval_partition")
     split_names = None if partition is None else read_partition(partition, files)
-    settings = [label_names, files, split_names, size, crop, skip_unreadable, seed]
-    digest = hashlib.sha256(repr(settings).encode() + labels.tobytes()).hexdigest()[:12]
-    path = root / image_cache.CACHE_FOLDER / f"celeba-{size}px-{digest}.npy"
-    if image_cache.is_complete(path):
-        return image_cache.read_labeled_images(path)
-
-    paths = [folder / file for file in files]
-    expected_size = next(filter(None, map(image_size, paths)), None)
-    decode = partial(decode_image, size=size, crop=crop, expected_size=expected_size)
-    is_readable = image_cache.decode_images(path, paths, decode, (size, size, 3), skip_unreadable)
+    images, is_readable, preprocessing = load_images(
+        root,
+        [folder / file for file in files],
+        Preprocessing(size, 3, resize, crop),
+        skip_unreadable=skip_unreadable,
+        are_aligned=True,
+        cache=cache,
+    )
     rows = np.flatnonzero(is_readable)
     if split_names is None:
         splits = random_splits(rows, seed)
     else:
         splits = partition_splits(rows, split_names)
-    image_cache.write_binary_labels(path, labels, label_names, splits)
-    return image_cache.read_labeled_images(path)
+    return LabeledImages(images, labels, binaries(label_names), splits, preprocessing)
 
 
 def download_celeba(root: Path | str) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ccvae_pyro.data.cache import folder_cache_path, load_images
+from ccvae_pyro.data.cache import load_images
 from ccvae_pyro.data.labeled_images import LabeledImages
+from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.data.splits import partition_splits, random_splits, stratified_splits
 from ccvae_pyro.data.tables.label_table import LabelTable, find_partition, read_table
 from ccvae_pyro.data.tables.label_types import read_label
@@ -22,12 +23,15 @@ def load_image_csv(
     size: int = 64,
     label_types: Mapping[str, str | Label] | None = None,
     channels: int | None = None,
+    resize: str = "squash",
+    white: float | None = None,
     partition: Path | str | None = None,
     stratify: str | None = None,
     seed: int = 0,
     skip_unreadable: bool = False,
+    cache: Path | str | None = None,
 ) -> LabeledImages:
-    """Images of any sizes with labels from a CSV, decoded once and cached in ``root/ccvae_cache``.
+    """Images of any sizes with labels from a CSV, decoded once and cached.
 
     The CSV has a header. Its first column holds the names of files in ``root``. Each other column
     is a label, and an empty cell is a missing label. The type of each label is guessed from its
@@ -39,12 +43,17 @@ def load_image_csv(
     :param label_types: types of labels by name, where they should not be guessed: ``"binary"``,
         ``"categorical"`` or ``"continuous"``, or a label with its classes.
     :param channels: 1 for grey, 3 for color; by default grey if all files are.
+    :param resize: ``"squash"``, ``"crop"`` or ``"pad"``: see
+        :class:`~ccvae_pyro.data.Preprocessing`.
+    :param white: the value of white in files of more than 8 bits, by default found from them.
     :param partition: a column of the CSV, or a file that lists images, which says whether an image
         is for training, validation or testing: 0, 1, 2 or train, valid, test. By default the split
         is random.
     :param stratify: the label whose classes a random split divides in the same proportions.
     :param seed: of the random split.
     :param skip_unreadable: leave out images that are missing or unreadable, and print how many.
+    :param cache: the folder of the decoded images, by default ``root/ccvae_cache``, or in the
+        cache folder of the user if ``root`` cannot be written.
     :raises FileNotFoundError: if the folder, the CSV, the partition or an image does not exist.
     :raises ValueError: if a table or an image is invalid; names the line or the file.
     """
@@ -60,11 +69,15 @@ def load_image_csv(
     )
     found_types, values = _read_labels(table, partition_column, label_types or {})
     classes = None if stratify is None else values[:, _find_stratum(stratify, found_types)]
-    path = folder_cache_path(root, table.files, size, channels, skip_unreadable)
-    if not (skip_unreadable or path.exists()):
+    if not skip_unreadable:
         _check_files(root, table)
-    paths = [root / file for file in table.files]
-    images, is_readable = load_images(path, paths, size, channels, skip_unreadable)
+    images, is_readable, preprocessing = load_images(
+        root,
+        [root / file for file in table.files],
+        Preprocessing(size, channels, resize, white=white),
+        skip_unreadable=skip_unreadable,
+        cache=cache,
+    )
     rows = np.flatnonzero(is_readable)
     if split_names is not None:
         splits = partition_splits(rows, split_names)
@@ -72,7 +85,7 @@ def load_image_csv(
         splits = stratified_splits(rows, classes[rows], seed)
     else:
         splits = random_splits(rows, seed)
-    return LabeledImages(images, values, found_types, splits)
+    return LabeledImages(images, values, found_types, splits, preprocessing)
 
 
 def _read_labels(

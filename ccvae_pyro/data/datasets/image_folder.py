@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ccvae_pyro.data.cache import CACHE_FOLDER, folder_cache_path, load_images
+from ccvae_pyro.data.cache import CACHE_FOLDER, load_images
 from ccvae_pyro.data.labeled_images import LabeledImages
+from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.data.splits import random_splits, stratified_splits
 from ccvae_pyro.labels import Categorical
 
@@ -18,23 +19,31 @@ def load_image_folder(
     *,
     size: int = 64,
     channels: int | None = None,
+    resize: str = "squash",
+    white: float | None = None,
     stratify: bool = True,
     seed: int = 0,
     skip_unreadable: bool = False,
     num_images: int | None = None,
+    cache: Path | str | None = None,
 ) -> LabeledImages:
-    """Images in one folder per class, decoded once and cached in ``root/ccvae_cache``.
+    """Images in one folder per class, decoded once and cached.
 
     The images have one categorical label, ``"class"``, whose classes are the names of the folders.
 
     :param root: the folder of the class folders.
     :param size: the height and width to resize to.
     :param channels: 1 for grey, 3 for color; by default grey if all files are.
+    :param resize: ``"squash"``, ``"crop"`` or ``"pad"``: see
+        :class:`~ccvae_pyro.data.Preprocessing`.
+    :param white: the value of white in files of more than 8 bits, by default found from them.
     :param stratify: whether each class is split in the same proportions.
     :param seed: of the split, and of the choice of images.
     :param skip_unreadable: leave out images that cannot be read, and print how many.
     :param num_images: load about this many images, chosen at random: the same fraction of each
         class, but at least two images. By default all are loaded.
+    :param cache: the folder of the decoded images, by default ``root/ccvae_cache``, or in the
+        cache folder of the user if ``root`` cannot be written.
     :raises FileNotFoundError: if there is no such folder.
     :raises ValueError: if there are fewer than two classes, a class has fewer than two images, or
         an image cannot be read.
@@ -44,15 +53,20 @@ def load_image_folder(
     if num_images is not None:
         files_of_class = _choose(files_of_class, num_images, seed)
     names = [f"{name}/{file}" for name, files in files_of_class.items() for file in files]
-    path = folder_cache_path(root, names, size, channels, skip_unreadable)
-    paths = [root / name for name in names]
-    images, is_readable = load_images(path, paths, size, channels, skip_unreadable)
+    images, is_readable, preprocessing = load_images(
+        root,
+        [root / name for name in names],
+        Preprocessing(size, channels, resize, white=white),
+        skip_unreadable=skip_unreadable,
+        cache=cache,
+    )
     num_files = [len(files) for files in files_of_class.values()]
     labels = np.repeat(np.arange(len(num_files)), num_files)
     rows = np.flatnonzero(is_readable)
     splits = stratified_splits(rows, labels[rows], seed) if stratify else random_splits(rows, seed)
     label_types = (Categorical("class", tuple(files_of_class)),)
-    return LabeledImages(images, labels[:, None].astype(np.float32), label_types, splits)
+    values = labels[:, None].astype(np.float32)
+    return LabeledImages(images, values, label_types, splits, preprocessing)
 
 
 def find_class_folders(root: Path) -> list[Path]:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ccvae_pyro.data.labeled_images import LabeledImages
+from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.labels import Categorical
 
 NAMES = {"mnist": "MNIST", "fashion": "FashionMNIST"}
@@ -47,4 +48,5 @@ def load_mnist(
     splits = {"train": np.sort(train_rows), "valid": np.sort(valid)}
     splits["test"] = np.arange(len(train.data), len(images))
     classes = tuple(name.split(" - ")[0] for name in train.classes)  # MNIST has "7 - seven"
-    return LabeledImages(images, labels, (Categorical("class", classes),), splits)
+    preprocessing = Preprocessing(size=images.shape[1], channels=1)
+    return LabeledImages(images, labels, (Categorical("class", classes),), splits, preprocessing)

@@ -5,9 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from ccvae_pyro.data import download_celeba, load_celeba
+from ccvae_pyro.data import download_celeba, load_celeba, read_image
 from ccvae_pyro.data.datasets import AVATAR_ATTRIBUTES as ATTRIBUTES
 from ccvae_pyro.data.datasets import avatars
 
@@ -77,11 +78,32 @@ def test_an_empty_cell_is_a_missing_label(root):
     assert np.isnan(labels).sum() == 1
 
 
-def test_decoded_images_are_cached(root):
-    load_celeba(root, size=16)
-    for path in (root / "img_align_celeba").iterdir():
-        path.unlink()
-    assert len(load_celeba(root, size=16).images) == 36
+def test_decoded_images_are_cached(root, monkeypatch):
+    decoded = load_celeba(root, size=16).images
+    monkeypatch.setattr("ccvae_pyro.data.cache.decode_image", None)
+    assert np.array_equal(load_celeba(root, size=16).images, decoded)
+
+
+def test_a_crop_that_is_larger_than_the_images_is_an_error(root):
+    with pytest.raises(ValueError, match=r"000000\.png is 89x109: a square of 90 pixels cannot"):
+        load_celeba(root, crop=90)
+
+
+@pytest.mark.parametrize("options", [{}, {"crop": 80}, {"resize": "pad"}, {"resize": "crop"}])
+def test_a_file_is_read_as_it_was_for_training(root, options):
+    data = load_celeba(root, size=16, **options)
+    x = read_image(root / "img_align_celeba" / "000005.png", data.preprocessing)
+    assert torch.equal(x, data.batch(np.array([5]))[0])
+
+
+def test_images_left_out_for_their_size_stay_left_out(root, capsys, monkeypatch):
+    Image.new("RGB", (50, 40)).save(root / "img_align_celeba" / "000009.png")
+    before = load_celeba(root, size=16, skip_unreadable=True).splits
+    assert "changed" not in capsys.readouterr().out
+    monkeypatch.setattr("ccvae_pyro.data.cache.write_images", None)
+    again = load_celeba(root, size=16, skip_unreadable=True).splits
+    assert "left out 1 of 36 images" in capsys.readouterr().out
+    assert all(np.array_equal(before[name], again[name]) for name in before)
 
 
 def edit_line(path, number, line):
