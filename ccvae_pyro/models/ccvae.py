@@ -182,5 +182,5 @@ def with_bayes_classifier(ccvae: CCVAE) -> CCVAE:
         ccvae.label_prior,
         labels=ccvae.labels,
     )
-    bayes.preprocessing = ccvae.preprocessing
+    bayes.image_shape, bayes.preprocessing = ccvae.image_shape, ccvae.preprocessing
     return bayes
