@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ccvae_pyro.data import Batches
+from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.evaluation.disentanglement import (
     dci,
     mutual_information_gap,
@@ -68,14 +69,29 @@ class Benchmark:
 
 
 def benchmark(
-    model: ImageModel, oracle: ImageModel, batches: Batches, *, num_images: int = 1_000
+    model: ImageModel,
+    oracle: ImageModel,
+    batches: Batches,
+    *,
+    num_images: int = 1_000,
+    seed: int | None = 0,
 ) -> Benchmark:
     """Measures a model on test images; linear probes are fitted to validation images.
 
     :param oracle: an oracle classifier of the same labels, independent of the model: see
         :mod:`~ccvae_pyro.evaluation.edit_metrics`.
     :param num_images: the number of images that are edited and compared.
+    :param seed: the seed of all samples: the same seed gives the same numbers, and leaves the
+        global generator as it was. None samples by that generator.
+    :raises ValueError: if there are no validation or no test images.
     """
+    with seeded(seed):
+        return _benchmark(model, oracle, batches, num_images)
+
+
+def _benchmark(
+    model: ImageModel, oracle: ImageModel, batches: Batches, num_images: int
+) -> Benchmark:
     x, y = _first_images(batches, "test", num_images)
     y = torch.where(y.isnan(), predict(oracle, x)[0], y)
     edits = edit_metrics(model, oracle, x)
@@ -112,14 +128,14 @@ def _generation_metrics(
     subset_size = min(500, len(x), len(valid))
 
     def frechet(images: Tensor) -> float:
-        return image_distances(features, [x], [images], subset_size=subset_size).frechet
+        return image_distances(features, [x], [images], subset_size=subset_size, seed=None).frechet
 
     distance = Metric(
         value=frechet(generate(model, y)),
         trivial_baseline=frechet(x.mean(0, keepdim=True).expand_as(x)),
         real_images=frechet(valid),
     )
-    accuracy = conditional_generation_accuracy(model, oracle, y)
+    accuracy = conditional_generation_accuracy(model, oracle, y, seed=None)
     accuracy_on_real = label_metrics(oracle, batches.held_out("test")).balanced_accuracy
     return {
         "conditional_generation_accuracy": Metric(accuracy, _chance(model), accuracy_on_real),
@@ -156,7 +172,7 @@ def _variation_metrics(model: ImageModel, x: Tensor) -> dict[str, Metric]:
     after, before = np.mean(distances, axis=0)
     some = x[:NUM_VARIATION_IMAGES]
     diversity = [
-        pixel_variance(model, some, index, 1.0).sqrt().mean().item()
+        pixel_variance(model, some, index, 1.0, seed=None).sqrt().mean().item()
         for index, label in enumerate(model.labels)
         if isinstance(label, Binary)
     ]

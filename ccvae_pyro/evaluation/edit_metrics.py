@@ -16,6 +16,7 @@ import torch
 from sklearn.metrics import f1_score, r2_score
 from torch import Tensor
 
+from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
 from ccvae_pyro.interventions import classify, edit, reconstruct, sample_variations, swap
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of, num_outcomes
@@ -120,15 +121,27 @@ def composition(model: ImageModel, x: Tensor, num_rounds: int = 5) -> list[float
 
 
 def pixel_variance(
-    model: ImageModel, x: Tensor, label: str | int, value: float | str, *, num_samples: int = 16
+    model: ImageModel,
+    x: Tensor,
+    label: str | int,
+    value: float | str,
+    *,
+    num_samples: int = 16,
+    seed: int | None = 0,
 ) -> Tensor:
     r"""The variance of each pixel when one label's latents are sampled from :math:`p(z_c \mid y)`.
 
     It shows where in the image a label appears. Its mean measures the diversity of the samples.
 
+    :param num_samples: the number of samples, at least two.
+    :param seed: the seed of the samples; None samples by the global generator.
     :returns: shape ``(batch, height, width)``, averaged over channels.
+    :raises ValueError: if there are fewer than two samples.
     """
-    images = sample_variations(model, x, label, value, num_samples=num_samples)
+    if num_samples < 2:
+        raise ValueError(f"a variance needs at least 2 samples, got {num_samples}")
+    with seeded(seed):
+        images = sample_variations(model, x, label, value, num_samples=num_samples)
     return images.var(dim=1).mean(dim=1)
 
 
@@ -143,7 +156,7 @@ def _values(label: Label) -> list[float]:
 
 def _split(labels: Sequence[Label], outcomes: Tensor) -> tuple[Tensor, ...]:
     """The classifier's output for each label, of shape ``(batch, num_outcomes)``."""
-    return torch.split(outcomes.double().cpu(), [num_outcomes(each) for each in labels], dim=1)
+    return torch.split(outcomes.cpu().double(), [num_outcomes(each) for each in labels], dim=1)
 
 
 def _accuracy(

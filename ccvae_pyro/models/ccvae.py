@@ -10,6 +10,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
+from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.distributions.label_vector import widened
 from ccvae_pyro.labels import Label, binaries, block_of
 from ccvae_pyro.models.base import ImageModel, register
@@ -183,7 +184,6 @@ def moments(fn: TorchDistribution) -> tuple[Tensor, Tensor]:
     try:
         return fn.mean, fn.variance.sqrt()
     except NotImplementedError:
-        with torch.random.fork_rng(range(torch.cuda.device_count())):
-            torch.manual_seed(0)  # so that the result is the same every time
+        with seeded(0):  # so that the result is the same every time
             samples = fn(torch.Size((NUM_SAMPLES,)))
         return samples.mean(0), samples.std(0)
