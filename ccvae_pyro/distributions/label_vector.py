@@ -401,8 +401,13 @@ def in_order(groups: Sequence[LabelGroup], entries: Sequence[Sequence[Any]]) -> 
 def widened(fn: Any, shifted: Any) -> Any:
     """A label vector whose continuous labels have the uncertainty of their latents, too.
 
+    The variances add: that of the label, and for each latent the square of the label's change
+    when this latent alone goes up by a standard deviation. It is exact where means are affine in
+    independent latents.
+
     :param fn: the labels at the latents' mean.
-    :param shifted: the same labels, one standard deviation of the latents away.
+    :param shifted: the same labels, where one latent is a standard deviation up; with a dimension
+        for latents on the left.
     """
     if not isinstance(fn, LabelVector):
         return fn
@@ -410,7 +415,8 @@ def widened(fn: Any, shifted: Any) -> Any:
     for group, other in zip(fn.groups, label_groups(shifted), strict=True):
         one = group.distribution
         if isinstance(one, Normal):
-            scale = (other.distribution.loc - one.loc).hypot(one.scale)
+            moves = other.distribution.loc.view(-1, *one.loc.shape) - one.loc
+            scale = moves.norm(dim=0).hypot(one.scale)
             one = dist.Normal(one.loc, scale, validate_args=False)
         groups.append(group._replace(distribution=one))
     return LabelVector(groups, validate_args=False)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
 from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.distributions.label_vector import widened
-from ccvae_pyro.labels import Label, binaries, block_of
+from ccvae_pyro.labels import Continuous, Label, binaries, block_of
 from ccvae_pyro.models.base import ImageModel, register
 
 NUM_SAMPLES = 500  # for the moments of a distribution without a formula for them
@@ -113,7 +113,11 @@ class CCVAE(ImageModel):
         The standard deviation of a continuous label includes that of :math:`z_c` given the image.
         """
         mean, std = moments(self.encoder(x)[0])
-        q_y_x: TorchDistribution = widened(self.classifier(mean), self.classifier(mean + std))
+        q_y_x: TorchDistribution = self.classifier(mean)
+        if any(isinstance(label, Continuous) for label in self.labels):
+            # Each latent alone a standard deviation up, as one batch.
+            shifted = mean.unsqueeze(-2) + std.diag_embed()
+            q_y_x = widened(q_y_x, self.classifier(shifted.movedim(-2, 0).flatten(0, -2)))
         return q_y_x
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
