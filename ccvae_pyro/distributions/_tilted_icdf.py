@@ -21,7 +21,7 @@ def find_quantile(slope: Tensor, offset: Tensor, grid: TiltedGrid, probability: 
     :param probability: shape ``sample_shape + batch_shape``.
     """
     slope, offset = (array.expand_as(probability) for array in (slope, offset))
-    flat = probability.reshape(-1, len(grid.slope))
+    flat = _by_density(probability, grid)
     find_quantile: Tensor = _Quantile.apply(slope, offset, grid, flat)
     return find_quantile
 
@@ -40,7 +40,7 @@ class _Probability(Function):
     @staticmethod
     def forward(ctx: Any, slope: Tensor, offset: Tensor, t: Tensor, grid: TiltedGrid) -> Tensor:
         last = len(grid.layout.terms) - 1  # beyond which there is no mass
-        place = grid.place_of(t.reshape(-1, len(grid.slope))).clamp_(0, last)
+        place = grid.place_of(_by_density(t, grid)).clamp_(0, last)
         cell = place.nan_to_num().floor().clamp_(max=last - 1)
         _, cubics = _find_cells(grid, place, cell)
         probability, *below = _at(cubics, place - cell).unbind()
@@ -74,6 +74,12 @@ class _Quantile(Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         by_slope, by_offset = ctx.saved_tensors
         return grad * by_slope, grad * by_offset, None, None
+
+
+def _by_density(values: Tensor, grid: TiltedGrid) -> Tensor:
+    """Values of shape ``sample_shape + batch_shape`` as ``(num, num_densities)``, also of none."""
+    num_densities = len(grid.slope)
+    return values.reshape(values.numel() // max(num_densities, 1), num_densities)
 
 
 def _solve(grid: TiltedGrid, probability: Tensor) -> tuple[Tensor, ...]:

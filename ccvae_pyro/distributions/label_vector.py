@@ -412,7 +412,7 @@ def in_order(groups: Sequence[LabelGroup], entries: Sequence[Sequence[Any]]) -> 
     return [placed[column] for column in sorted(placed)]
 
 
-def widened(fn: Any, shifted: Any) -> Any:
+def widened(fn: Any, shifted: Any, num_latents: int) -> Any:
     """A label vector whose continuous labels have the uncertainty of their latents, too.
 
     The variances add: that of the label, and for each latent the square of the label's change
@@ -420,8 +420,9 @@ def widened(fn: Any, shifted: Any) -> Any:
     independent latents.
 
     :param fn: the labels at the latents' mean.
-    :param shifted: the same labels, where one latent is a standard deviation up; with a dimension
-        for latents on the left.
+    :param shifted: the same labels, where one latent is a standard deviation up: a batch for the
+        first latent, then one for the next.
+    :param num_latents: the number of latents.
     """
     if not isinstance(fn, LabelVector):
         return fn
@@ -429,7 +430,7 @@ def widened(fn: Any, shifted: Any) -> Any:
     for group, other in zip(fn.groups, label_groups(shifted), strict=True):
         one = group.distribution
         if isinstance(one, Normal):
-            moves = other.distribution.loc.view(-1, *one.loc.shape) - one.loc
+            moves = other.distribution.loc.view(num_latents, *one.loc.shape) - one.loc
             scale = moves.norm(dim=0).hypot(one.scale)
             one = dist.Normal(one.loc, scale, validate_args=False)
         groups.append(group._replace(distribution=one))

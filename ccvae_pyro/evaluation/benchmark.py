@@ -83,8 +83,14 @@ def benchmark(
     :param num_images: the number of images that are edited and compared.
     :param seed: the seed of all samples: the same seed gives the same numbers, and leaves the
         global generator as it was. None samples by that generator.
-    :raises ValueError: if there are no validation or no test images.
+    :raises ValueError: if there are no validation or no test images, or none to edit.
     """
+    num_held_out = {split: len(batches.data.splits[split]) for split in ("valid", "test")}
+    if not all(num_held_out.values()) or num_images < 1:
+        raise ValueError(
+            f"wanted validation and test images, and some to edit, got {num_held_out['valid']}, "
+            f"{num_held_out['test']} and {num_images}"
+        )
     with seeded(seed):
         return _benchmark(model, oracle, batches, num_images)
 
@@ -128,6 +134,8 @@ def _generation_metrics(
     subset_size = min(500, len(x), len(valid))
 
     def frechet(images: Tensor) -> float:
+        if subset_size < 2:  # one image has no variance
+            return np.nan
         return image_distances(features, [x], [images], subset_size=subset_size, seed=None).frechet
 
     distance = Metric(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, zip_longest
 
 import numpy as np
 import torch
@@ -49,8 +49,11 @@ class EditMetrics:
 
     @property
     def dominance(self) -> float:
-        """:attr:`change_of_edited_label` divided by :attr:`change_of_other_labels`."""
-        with np.errstate(divide="ignore"):  # infinite if the other labels do not change at all
+        """:attr:`change_of_edited_label` divided by :attr:`change_of_other_labels`.
+
+        It is infinite if the other labels do not change at all, and NaN if no label does.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
             return float(np.float64(self.change_of_edited_label) / self.change_of_other_labels)
 
 
@@ -71,7 +74,11 @@ def edit_metrics(
 
     :param num_std: see :func:`~ccvae_pyro.edit`.
     :param keep_conflicting: see :func:`~ccvae_pyro.edit`.
+    :raises ValueError: if there are no images, or the oracle has other labels than the model.
     """
+    check_oracle(model, oracle)
+    if not len(x):
+        raise ValueError("wanted images to edit, got none")
     edit_accuracy, change = {}, []
     for index, label in enumerate(model.labels):
         values = _values(label)
@@ -95,13 +102,15 @@ def swap_distance(
     The unit is the standard deviation of the donors' characteristics. A perfect swap has
     distance 0.
 
-    :returns: the distance after the swap, and the distance of ``x`` itself for comparison.
+    :returns: the distance after the swap, and the distance of ``x`` itself for comparison; NaN
+        unless the donors differ in these characteristics.
     """
     block = model.latent_slice(index_of(label, model.label_names))
     swapped = swap(model, x, donor, label)
     with torch.no_grad():
         after, before, target = (model.encode(e)[0][:, block] for e in (swapped, x, donor))
-    scale = target.std(0)
+    scale = target.std(0) if len(target) > 1 else torch.zeros_like(target[0])
+    scale = scale.where(scale > 0, torch.nan)
     distances = [((z - target).abs() / scale).mean().item() for z in (after, before)]
     return distances[0], distances[1]
 
@@ -143,6 +152,24 @@ def pixel_variance(
     with seeded(seed):
         images = sample_variations(model, x, label, value, num_samples=num_samples)
     return images.var(dim=1).mean(dim=1)
+
+
+def check_oracle(model: ImageModel, oracle: ImageModel) -> None:
+    """Makes sure that an oracle predicts the labels of a model.
+
+    :raises ValueError: if not.
+    """
+    for label, other in zip_longest(model.labels, oracle.labels):
+        if label is None or other is None or not _are_comparable(label, other):
+            wanted, got = (None if each is None else each.name for each in (label, other))
+            raise ValueError(
+                f"wanted an oracle of the labels of the model, {wanted!r} with the classes of the "
+                f"model, got {got!r}"
+            )
+
+
+def _are_comparable(label: Label, other: Label) -> bool:
+    return (type(label), label.name, label.classes) == (type(other), other.name, other.classes)
 
 
 def _values(label: Label) -> list[float]:

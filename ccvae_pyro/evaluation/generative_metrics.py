@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ccvae_pyro.distributions._seed import seeded
+from ccvae_pyro.evaluation.edit_metrics import check_oracle
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
 from ccvae_pyro.interventions import generate, predict
 from ccvae_pyro.labels import Continuous
@@ -43,7 +44,9 @@ def conditional_generation_accuracy(
         held-out images.
     :param seed: the seed of the samples; None samples by the global generator.
     :returns: NaN if no label has two values.
+    :raises ValueError: if the oracle has other labels than the model.
     """
+    check_oracle(model, oracle)
     with seeded(seed):
         predicted, _ = predict(oracle, generate(model, y))
     columns = zip(model.labels, y.cpu().numpy().T, predicted.cpu().numpy().T, strict=True)

@@ -57,7 +57,9 @@ def importance_weights(
     :param x: images, shape ``(batch, ...)``.
     :param y: labels of the images, NaN where missing.
     :param seed: the seed of the samples; None samples by the global generator.
+    :raises ValueError: if there are no images or no samples.
     """
+    _check_sizes(x, num_samples)
     q_z_c, q_z_style = ccvae.encoder(x)
     with seeded(seed):
         z_c, z_style = (q.sample((num_samples,)) for q in (q_z_c, q_z_style))
@@ -72,6 +74,13 @@ def importance_weights(
     log_q_y_z = observed_log_probs(ccvae.classifier(z_c), y)
     log_q_y_x = log_q_y_z.logsumexp(0) - math.log(num_samples)  # label by label
     return ImportanceWeights(images, (log_q_y_z - log_q_y_x).sum(-1))
+
+
+def _check_sizes(x: Tensor, num_samples: int) -> None:
+    if not len(x) or num_samples < 1:
+        raise ValueError(
+            f"wanted images, and samples for each, got {len(x)} images and {num_samples} samples"
+        )
 
 
 def _log_p_x_z(ccvae: CCVAE, x: Tensor, z: Tensor) -> Tensor:
@@ -98,7 +107,9 @@ def log_p_x(model: Any, x: Tensor, num_samples: int = 100, *, seed: int | None =
 
     :param model: any object with a ``model`` and a ``guide`` that are called with images.
     :param seed: the seed of the samples; None samples by the global generator.
+    :raises ValueError: if there are no images or no samples.
     """
+    _check_sizes(x, num_samples)
     if isinstance(model, CCVAE):
         return log_likelihood(importance_weights(model, x, num_samples=num_samples, seed=seed))
     with seeded(seed):
@@ -127,10 +138,13 @@ def effective_sample_size(log_weights: Tensor) -> Tensor:
 def pareto_k(log_weights: Tensor) -> np.ndarray:
     r"""The Pareto shape :math:`\hat k` of the weights' tail for each image (Vehtari et al., 2024).
 
-    Averages of these weights are reliable below 0.7.
+    Averages of these weights are reliable below 0.7. It is infinite for few samples, and NaN for
+    one.
 
     :param log_weights: shape ``(num_samples, batch)``.
     """
+    if len(log_weights) < 2:
+        return np.full(log_weights.shape[1], np.nan)
     return _arviz.pareto_k(to_float64(log_weights.T))
 
 

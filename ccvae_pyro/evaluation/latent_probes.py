@@ -57,7 +57,7 @@ def linear_probes(
     :param train: the encodings that probes are fitted to.
     :param test: the encodings that they are scored on.
     :returns: by label, the score from its ``own`` characteristics, from those of the ``others``,
-        and from ``style``; NaN if there are none, or the label has only one value.
+        and from ``style``; NaN if there are none, or the label has only one value in either.
     """
     scores = {}
     for index, label in enumerate(model.labels):
@@ -80,7 +80,7 @@ def _score(z: Sequence[np.ndarray], y: Sequence[np.ndarray], is_continuous: bool
         (latents[~np.isnan(label)], label[~np.isnan(label)])
         for latents, label in zip(z, y, strict=True)
     )
-    if z_train.shape[1] == 0 or len(np.unique(y_train)) < 2 or len(y_test) == 0:
+    if z_train.shape[1] == 0 or min(len(np.unique(y)) for y in (y_train, y_test)) < 2:
         return np.nan
     kind = LinearRegression() if is_continuous else LogisticRegression(class_weight="balanced")
     probe = make_pipeline(StandardScaler(), kind).fit(z_train, y_train)

@@ -116,8 +116,8 @@ class CCVAE(ImageModel):
         q_y_x: TorchDistribution = self.classifier(mean)
         if any(isinstance(label, Continuous) for label in self.labels):
             # Each latent alone a standard deviation up, as one batch.
-            shifted = mean.unsqueeze(-2) + std.diag_embed()
-            q_y_x = widened(q_y_x, self.classifier(shifted.movedim(-2, 0).flatten(0, -2)))
+            shifted = (mean.unsqueeze(-2) + std.diag_embed()).movedim(-2, 0)
+            q_y_x = widened(q_y_x, self.classifier(shifted.flatten(0, -2)), len(shifted))
         return q_y_x
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
