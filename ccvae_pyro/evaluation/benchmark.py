@@ -99,6 +99,8 @@ def _benchmark(
     model: ImageModel, oracle: ImageModel, batches: Batches, num_images: int
 ) -> Benchmark:
     x, y = _first_images(batches, "test", num_images)
+    for each in (model, oracle):
+        encode_all(each, [(x, y)])  # which refuses a model of parameters that are not finite
     y = torch.where(y.isnan(), predict(oracle, x)[0], y)
     edits = edit_metrics(model, oracle, x)
     keeping_conflicts = edit_metrics(model, oracle, x, keep_conflicting=True)

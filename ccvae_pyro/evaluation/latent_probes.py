@@ -39,9 +39,20 @@ class Encodings:
 
 @torch.no_grad()
 def encode_all(model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]]) -> Encodings:
-    """Encodes the images of all batches to the means of their latents."""
+    """Encodes the images of all batches to the means of their latents.
+
+    :raises ValueError: if there are no images, or latents are not finite.
+    """
     encoded = [(*model.encode(x), y) for x, y in batches]
-    return Encodings(*(torch.cat(part).cpu().numpy() for part in zip(*encoded, strict=True)))
+    if not encoded:
+        raise ValueError("wanted images to encode, got none")
+    z_c, z_style, y = (torch.cat(part).cpu().numpy() for part in zip(*encoded, strict=True))
+    if not (np.isfinite(z_c).all() and np.isfinite(z_style).all()):
+        raise ValueError(
+            f"the latents of a {type(model).__name__} are not finite, and perhaps its parameters "
+            "are not: wanted a model whose training went well"
+        )
+    return Encodings(z_c, z_style, y)
 
 
 def linear_probes(

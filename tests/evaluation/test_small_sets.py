@@ -81,6 +81,13 @@ def test_a_model_without_images_is_not_evaluated(models):
         importance_weights(models[0], torch.zeros(2, 1, 28, 28), num_samples=0)
 
 
+@pytest.mark.parametrize("index", [0, 1], ids=["model", "oracle"])
+def test_a_model_that_is_not_finite_is_not_measured(models, index):
+    next(models[index].parameters()).data.fill_(torch.nan)
+    with pytest.raises(ValueError, match="the latents of a CCVAE are not finite"):
+        benchmark(*models, small(4), num_images=5)
+
+
 @pytest.mark.parametrize("measure", [edit_metrics, conditional_generation_accuracy])
 def test_an_oracle_of_other_labels_is_refused(models, measure):
     other = ccvae_pyro.mnist(labels=LABELS[::-1], z_dim=6, convolutions=False)
