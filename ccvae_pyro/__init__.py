@@ -35,7 +35,7 @@ from ccvae_pyro.objectives.factorization import check_factorization
 from ccvae_pyro.training.optimizers import JointAdam, make_adam
 from ccvae_pyro.training.train import train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "CCVAE",

@@ -19,6 +19,7 @@ from ccvae_pyro.distributions.label_vector import (
 )
 from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.labels import Binary, Categorical, Label
+from ccvae_pyro.networks._sizes import check_positive, check_sizes
 
 
 class DiagonalClassifier(nn.Module):
@@ -31,6 +32,7 @@ class DiagonalClassifier(nn.Module):
 
     def __init__(self, num_labels: int) -> None:
         super().__init__()
+        check_sizes(num_labels=num_labels)
         self.weight = nn.Parameter(torch.ones(num_labels))
         self.bias = nn.Parameter(torch.zeros(num_labels))
 
@@ -50,10 +52,15 @@ class NestedClassifier(nn.Module):
     The offsets start such that all classes are equally likely at ``z_c = 0``.
 
     :param signs: the sign matrix, see :func:`~ccvae_pyro.sign_matrix`.
+    :raises ValueError: if a dichotomy has no class on one of its sides, or there is none.
     """
 
     def __init__(self, signs: Tensor) -> None:
         super().__init__()
+        if not (signs.numel() and ((signs > 0).any(0) & (signs < 0).any(0)).all()):
+            raise ValueError(
+                f"wanted a sign matrix with 1 and -1 in each column, got {signs.tolist()}"
+            )
         self.signs: Tensor
         self.register_buffer("signs", signs)
         self.weight = nn.Parameter(torch.ones(signs.shape[1]))
@@ -76,11 +83,12 @@ class LinearRegressor(nn.Module):
               s \operatorname{softplus}(\rho)\right) .
 
     :param mean: :math:`m`, the labels' mean.
-    :param std: :math:`s`, the labels' standard deviation.
+    :param std: :math:`s`, the labels' standard deviation, positive.
     """
 
     def __init__(self, mean: float, std: float) -> None:
         super().__init__()
+        check_positive(std=std)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ccvae_pyro.components._normal import positive
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors, LabelwisePrior
 from ccvae_pyro.distributions.normal import FusedNormal
+from ccvae_pyro.networks._sizes import check_positive, check_sizes
 
 
 class GaussianConditionalPrior(nn.Module):
@@ -26,6 +27,7 @@ class GaussianConditionalPrior(nn.Module):
 
     def __init__(self, num_labels: int, start: float = 2.0) -> None:
         super().__init__()
+        check_sizes(num_labels=num_labels)
         self.loc_false = nn.Parameter(torch.full((num_labels,), -start))
         self.loc_true = nn.Parameter(torch.full((num_labels,), start))
         self.raw_scale_false = nn.Parameter(torch.ones(num_labels))
@@ -60,6 +62,7 @@ class ClassConditionalPrior(nn.Module):
 
     def __init__(self, signs: Tensor, extra_dims: int = 0, start: float = 2.0) -> None:
         super().__init__()
+        check_sizes(0, extra_dims=extra_dims)
         loc = F.pad(start * signs, (0, extra_dims))
         self.loc, self.raw_scale = nn.Parameter(loc), nn.Parameter(torch.ones_like(loc))
 
@@ -88,13 +91,15 @@ class LinearConditionalPrior(nn.Module):
               \operatorname{softplus}(\rho_j)\right) .
 
     :param mean: :math:`m`, the labels' mean.
-    :param std: :math:`s`, the labels' standard deviation.
+    :param std: :math:`s`, the labels' standard deviation, positive.
     :param dim: the number of characteristics, of which a classifier reads the first.
     :param start: the initial :math:`\beta` of the first characteristic.
     """
 
     def __init__(self, mean: float, std: float, dim: int = 1, start: float = 2.0) -> None:
         super().__init__()
+        check_sizes(dim=dim)
+        check_positive(std=std)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean))

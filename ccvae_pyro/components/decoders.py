@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ccvae_pyro.components._normal import normal_from, vector
 from ccvae_pyro.distributions.bernoulli import LogitBernoulli
 from ccvae_pyro.distributions.laplace import SharedScaleLaplace
+from ccvae_pyro.networks._sizes import check_positive
 
 
 class LaplaceDecoder(nn.Module):
@@ -19,14 +20,16 @@ class LaplaceDecoder(nn.Module):
     .. math:: \log p_\theta(x \mid z) = -\sum_i |x_i - \sigma(f_\theta(z))_i| / b - \log 2b
 
     :param features: the network :math:`f_\theta`, from shape ``(batch, z_dim)`` to images.
-    :param scale: :math:`b`, the same for every pixel; the paper's is 1.
+    :param scale: :math:`b`, positive, the same for every pixel; the paper's is 1.
     :param event_dim: how many dimensions an image has.
+    :raises ValueError: if the scale is not positive and finite.
     """
 
     image_range: ClassVar = (0.0, 1.0)
 
     def __init__(self, features: nn.Module, scale: float = 1.0, event_dim: int = 3) -> None:
         super().__init__()
+        check_positive(**{"the scale of the likelihood": scale})
         self.features = features
         self.event_dim = event_dim
         self.scale: Tensor

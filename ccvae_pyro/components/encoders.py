@@ -13,6 +13,7 @@ from ccvae_pyro.components._normal import normal_from, vector
 from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.labels import Binary, Categorical, Label
 from ccvae_pyro.networks import mlp
+from ccvae_pyro.networks._sizes import check_sizes
 
 
 class GaussianEncoder(nn.Module):
@@ -20,6 +21,8 @@ class GaussianEncoder(nn.Module):
 
     :param features: a network from ``x`` to shape ``(batch, 2 * sum(block_dims))``.
     :param block_dims: the sizes of :math:`z_c` and :math:`z_{\setminus c}`.
+    :raises ValueError: if a size is negative; when called, if the network returns another number
+        of features.
 
     Example:
 
@@ -31,11 +34,19 @@ class GaussianEncoder(nn.Module):
 
     def __init__(self, features: nn.Module, block_dims: tuple[int, ...]) -> None:
         super().__init__()
+        for dim in block_dims:
+            check_sizes(0, block_dims=dim)
         self.features = features
         self.block_dims = block_dims
 
     def forward(self, x: Tensor) -> tuple[dist.Independent, ...]:
-        q_z = normal_from(self.features(x))
+        features = self.features(x)
+        if features.shape[-1] != 2 * sum(self.block_dims):
+            raise ValueError(
+                f"latents of sizes {self.block_dims} need {2 * sum(self.block_dims)} features, a "
+                f"mean and a scale each, got {features.shape[-1]}"
+            )
+        q_z = normal_from(features)
         blocks = (parameter.split(self.block_dims, -1) for parameter in (q_z.loc, q_z.scale))
         return tuple(
             vector(FusedNormal(loc, scale, validate_args=False))
@@ -109,6 +120,7 @@ class LabelExperts(nn.Module):
 
     def __init__(self, labels: Sequence[Label], z_dim: int, hidden: int = 64) -> None:
         super().__init__()
+        check_sizes(z_dim=z_dim, num_labels=len(labels))
         self.code = LabelCode(labels)
         sizes = [_num_entries(label) for label in labels]
         self.networks = nn.ModuleList(mlp(size, 2 * z_dim, hidden=hidden) for size in sizes)

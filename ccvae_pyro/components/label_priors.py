@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
 from ccvae_pyro.components._normal import vector
 from ccvae_pyro.distributions.bernoulli import LogitBernoulli
+from ccvae_pyro.networks._sizes import check_positive
 
 
 class BernoulliLabelPrior(nn.Module):
@@ -33,12 +36,12 @@ class CategoricalLabelPrior(nn.Module):
     """The prior of a categorical label.
 
     :param class_frequencies: the frequency of each class, shape ``(num_classes,)``.
-    :raises ValueError: if one is not positive: its class would have an infinite bound.
+    :raises ValueError: if one is not positive and finite: its class would have an infinite bound.
     """
 
     def __init__(self, class_frequencies: Tensor) -> None:
         super().__init__()
-        if not (class_frequencies > 0).all():
+        if not ((class_frequencies > 0) & class_frequencies.isfinite()).all():
             raise ValueError(f"class frequencies must be positive, got {class_frequencies}")
         self.class_frequencies: Tensor
         self.register_buffer("class_frequencies", class_frequencies / class_frequencies.sum())
@@ -56,8 +59,9 @@ class NormalLabelPrior(nn.Module):
 
     def __init__(self, mean: float, std: float) -> None:
         super().__init__()
-        if not std > 0:
-            raise ValueError(f"the standard deviation of a label must be positive, got {std}")
+        check_positive(**{"the standard deviation of a label": std})
+        if not math.isfinite(mean):
+            raise ValueError(f"the mean of a label must be finite, got {mean}")
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor([mean]))

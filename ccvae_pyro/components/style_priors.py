@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ccvae_pyro.components._normal import vector
 from ccvae_pyro.distributions.normal import FusedNormal
+from ccvae_pyro.networks._sizes import check_sizes
 
 
 class StandardNormal(nn.Module):
@@ -18,6 +19,7 @@ class StandardNormal(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        check_sizes(0, dim=dim)
         self.loc: Tensor
         self.scale: Tensor
         self.register_buffer("loc", torch.zeros(dim))

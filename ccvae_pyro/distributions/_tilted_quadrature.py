@@ -180,6 +180,11 @@ class TiltedGrid:
         tau = ((place - self.layout.half) * self.layout.spacing).sinh_()
         return torch.add(self.centre, tau, alpha=1 / self.layout.sharpness)
 
+    def place_of(self, t: Tensor) -> Tensor:
+        """The inverse of :meth:`t_at`."""
+        tau = (t - self.centre).mul_(self.layout.sharpness)
+        return tau.asinh_().div_(self.layout.spacing).add_(self.layout.half)
+
     def log_density(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The logarithm of the density, not normalized, and its derivative by the offset."""
         log_factor, r = log_logistic(torch.addcmul(self.offset, self.slope, t).neg_())

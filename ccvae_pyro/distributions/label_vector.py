@@ -86,6 +86,7 @@ class LabelVector(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of all labels together, shape ``batch_shape``."""
+        check_num_labels(value, self.event_shape[0])
         log_probs = [
             group.distribution.log_prob(group.labels(value)).sum(-1) for group in self.groups
         ]
@@ -249,7 +250,8 @@ class AffineLabels(LabelVector):
 
     A classifier that returns it says that each logit, or mean, depends on one latent alone, and
     how: :class:`~ccvae_pyro.ExactCCVAE_ELBO` reads slope and offset from it, and integrates over
-    ``z_c`` exactly. The distribution of the labels at ``z_c`` is computed when it is asked for.
+    ``z_c`` exactly. The distribution of the labels at ``z_c`` is computed when it is first asked
+    for, and kept, with its gradient; for a second backward pass, call the classifier again.
 
     :param z_c: the latents, shape ``(..., num_latents)``: a value that a site of the guide
         returned, as it is.
@@ -344,12 +346,24 @@ def observed_log_probs(fn: Any, y: Tensor) -> Tensor:
 
     :param y: labels, NaN where missing, shape ``(batch, num_labels)``.
     """
-    log_probs = []
-    for group in _groups_to_predict(fn):
+    log_probs, groups = [], _groups_to_predict(fn)
+    check_num_labels(y, fn.event_shape[0])
+    for group in groups:
         labels = group.labels(y)
         log_prob = group.distribution.log_prob(labels.nan_to_num())
         log_probs.append(log_prob * ~labels.isnan())
     return torch.cat(log_probs, dim=-1)
+
+
+def check_num_labels(y: Tensor, num_labels: int) -> None:
+    """Refuses vectors of another size, of which columns would be left out, or repeated.
+
+    :raises ValueError: if there is not a column for each label.
+    """
+    if y.shape[-1:] != (num_labels,):
+        raise ValueError(
+            f"wanted label vectors of {num_labels} labels, got an array of shape {tuple(y.shape)}"
+        )
 
 
 def class_log_probs(fn: Any) -> Tensor:
@@ -398,11 +412,17 @@ def in_order(groups: Sequence[LabelGroup], entries: Sequence[Sequence[Any]]) -> 
     return [placed[column] for column in sorted(placed)]
 
 
-def widened(fn: Any, shifted: Any) -> Any:
+def widened(fn: Any, shifted: Any, num_latents: int) -> Any:
     """A label vector whose continuous labels have the uncertainty of their latents, too.
 
+    The variances add: that of the label, and for each latent the square of the label's change
+    when this latent alone goes up by a standard deviation. It is exact where means are affine in
+    independent latents.
+
     :param fn: the labels at the latents' mean.
-    :param shifted: the same labels, one standard deviation of the latents away.
+    :param shifted: the same labels, where one latent is a standard deviation up: a batch for the
+        first latent, then one for the next.
+    :param num_latents: the number of latents.
     """
     if not isinstance(fn, LabelVector):
         return fn
@@ -410,7 +430,8 @@ def widened(fn: Any, shifted: Any) -> Any:
     for group, other in zip(fn.groups, label_groups(shifted), strict=True):
         one = group.distribution
         if isinstance(one, Normal):
-            scale = (other.distribution.loc - one.loc).hypot(one.scale)
+            moves = other.distribution.loc.view(num_latents, *one.loc.shape) - one.loc
+            scale = moves.norm(dim=0).hypot(one.scale)
             one = dist.Normal(one.loc, scale, validate_args=False)
         groups.append(group._replace(distribution=one))
     return LabelVector(groups, validate_args=False)

@@ -97,8 +97,8 @@ class LabelwisePrior(TorchDistribution):
 
     The latents of a label depend on that label alone. A conditional prior that returns it gives
     the objectives its factors for each value of a label (:attr:`given_each_value`), so that they
-    can sum over labels that are missing. The distribution at ``y`` is computed when it is asked
-    for.
+    can sum over labels that are missing. The distribution at ``y`` is computed when it is first
+    asked for, and kept, with its gradient; for a second backward pass, call the prior again.
 
     :param given: from labels of shape ``(..., num_labels)`` to a distribution of batch shape
         ``(..., num_latents)``, whose entries of one label depend on that label alone.
@@ -107,6 +107,8 @@ class LabelwisePrior(TorchDistribution):
         kind. By default labels are binary, have one latent each, and ``given`` is called for both
         values.
     :param num_latents: the number of latents; by default, of labels.
+    :raises ValueError: when it is asked for, if ``given`` returns a distribution of other
+        latents.
 
     Example:
 
@@ -135,7 +137,14 @@ class LabelwisePrior(TorchDistribution):
     @lazy_property
     def at_y(self) -> Any:
         """The distribution at ``y``, of event shape ``(num_latents,)``."""
-        return self.given(self.y).to_event(1)
+        at_y = self.given(self.y).to_event(1)
+        if at_y.event_shape != self.event_shape:
+            raise ValueError(
+                f"given labels of shape {tuple(self.y.shape)}, wanted a distribution of "
+                f"{self.event_shape[0]} latents, got {type(at_y.base_dist).__name__} of batch "
+                f"shape {tuple(at_y.base_dist.batch_shape)}"
+            )
+        return at_y
 
     @lazy_property
     def given_each_value(self) -> tuple[Factors, ...]:
@@ -183,7 +192,7 @@ class LabelwisePrior(TorchDistribution):
         return samples
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
-        # Pathwise, if the distribution at y is.
+        # Pathwise, if the distribution at y is. Plates ask, and nothing is computed to answer.
         samples: Tensor = self.at_y(torch.Size(sample_shape))
         return samples
 

@@ -25,6 +25,8 @@ class SharedScaleLaplace(TorchDistribution):
     :param loc: :math:`\mu`, shape ``batch_shape + event_shape``.
     :param scale: :math:`b`, one positive number.
     :param event_dim: how many dimensions an event has.
+    :raises ValueError: if the scale is not one positive number, or ``loc`` has fewer dimensions
+        than an event.
     """
 
     arg_constraints = {"scale": constraints.positive}  # noqa: RUF012
@@ -33,8 +35,13 @@ class SharedScaleLaplace(TorchDistribution):
     def __init__(
         self, loc: Tensor, scale: Tensor, event_dim: int, validate_args: bool | None = None
     ) -> None:
-        self.loc, self.scale = loc, scale
         split = loc.dim() - event_dim
+        if scale.dim() or split < 0:
+            raise ValueError(
+                f"wanted one scale, and a loc of at least {event_dim} dimensions, got shapes "
+                f"{tuple(scale.shape)} and {tuple(loc.shape)}"
+            )
+        self.loc, self.scale = loc, scale
         super().__init__(loc.shape[:split], loc.shape[split:], validate_args=validate_args)
 
     @property

@@ -20,6 +20,7 @@ def sign_matrix(num_classes: int, *, balanced: bool = False) -> Tensor:
 
     :param balanced: whether to split into halves, or into one class and the rest. A half may group
         classes that have little in common, and then takes more labels to learn.
+    :raises ValueError: if there are fewer than two classes.
 
     Example:
 
@@ -29,6 +30,8 @@ def sign_matrix(num_classes: int, *, balanced: bool = False) -> Tensor:
                 [-1., -1.,  1.],
                 [-1., -1., -1.]])
     """
+    if num_classes < 2:
+        raise ValueError(f"dichotomies are of at least 2 classes, got {num_classes}")
     signs = torch.zeros(num_classes, num_classes - 1)
 
     def split(start: int, end: int) -> None:
@@ -55,6 +58,7 @@ class NestedCategorical(dist.Categorical):
 
     :param dichotomy_logits: the logits :math:`\ell`, shape ``(..., num_classes - 1)``.
     :param signs: the sign matrix :math:`S`, see :func:`sign_matrix`.
+    :raises ValueError: if the logits are not one for each column of the sign matrix.
 
     Example:
 
@@ -65,6 +69,11 @@ class NestedCategorical(dist.Categorical):
     def __init__(
         self, dichotomy_logits: Tensor, signs: Tensor, validate_args: bool | None = None
     ) -> None:
+        if dichotomy_logits.shape[-1:] != signs.shape[1:]:
+            raise ValueError(
+                f"wanted a logit for each dichotomy of a sign matrix of {tuple(signs.shape)}, got "
+                f"logits of shape {tuple(dichotomy_logits.shape)}"
+            )
         self.dichotomy_logits, self.signs = dichotomy_logits, signs
         log_factors = logsigmoid(signs * dichotomy_logits[..., None, :]) * signs.abs()
         super().__init__(logits=log_factors.sum(-1), validate_args=validate_args)

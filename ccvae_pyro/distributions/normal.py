@@ -54,7 +54,9 @@ class FusedNormal(dist.Normal):
         shape = torch.Size(batch_shape)
         if shape == self.batch_shape:
             return self
-        return FusedNormal(self.loc.expand(shape), self.scale.expand(shape), validate_args=False)
+        new = FusedNormal(self.loc.expand(shape), self.scale.expand(shape), validate_args=False)
+        new._validate_args = self._validate_args  # of values; the parameters were validated
+        return new
 
 
 class _LogDensity(torch.autograd.Function):

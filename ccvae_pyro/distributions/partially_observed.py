@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ccvae_pyro.distributions.label_vector import (
+    check_num_labels,
     in_order,
     label_groups,
     missing_labels,
@@ -88,13 +89,15 @@ class PartiallyObserved(TorchDistribution):
     :param y: the labels, NaN where missing, shape ``(batch, num_labels)``.
     :param count_observed: whether ``log_prob`` includes the observed labels: True in a model,
         False in a guide.
-    :raises ValueError: if a label vector has more than 64 values and a label is categorical.
+    :raises ValueError: if a label vector has more than 64 values and a label is categorical, or
+        ``y`` has another number of labels.
     """
 
     arg_constraints = {}  # noqa: RUF012
     support = constraints.independent(constraints.real, 1)
 
     def __init__(self, labels: TorchDistribution, y: Tensor, *, count_observed: bool) -> None:
+        check_num_labels(y, labels.event_shape[0])
         self.labels, self.y, self.count_observed = labels, y, count_observed
         groups = label_groups(labels)
         fns = [(group.distribution, group.distribution.batch_shape[-1]) for group in groups]
@@ -139,7 +142,9 @@ class PartiallyObserved(TorchDistribution):
 
     def expand(self, batch_shape: Size, _instance: Any = None) -> PartiallyObserved:
         y = self.y.expand(*batch_shape, -1)
-        return PartiallyObserved(self.labels, y, count_observed=self.count_observed)
+        # Expanded too, so that each has a sample of its own.
+        labels = self.labels.expand(torch.Size(batch_shape))
+        return PartiallyObserved(labels, y, count_observed=self.count_observed)
 
 
 def _pathwise_sample(fn: Any, sample_shape: torch.Size) -> Tensor:

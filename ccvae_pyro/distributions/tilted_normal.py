@@ -10,9 +10,9 @@ from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
 from torch.distributions import Normal
 from torch.distributions.kl import register_kl
-from torch.distributions.utils import broadcast_all, clamp_probs, lazy_property
+from torch.distributions.utils import broadcast_all, clamp_probs
 
-from ccvae_pyro.distributions._tilted_icdf import find_quantile
+from ccvae_pyro.distributions._tilted_icdf import find_probability, find_quantile
 from ccvae_pyro.distributions._tilted_quadrature import Moments, TiltedGrid, find_moments
 from ccvae_pyro.distributions.nested_categorical import Size
 
@@ -52,6 +52,8 @@ class TiltedNormal(TorchDistribution):
     support = constraints.real
     has_rsample = True
     _kept: tuple[Tensor, Tensor] | None = None
+    _kept_moments: Moments | None = None
+    _kept_grid: TiltedGrid | None = None
 
     def __init__(
         self,
@@ -64,8 +66,11 @@ class TiltedNormal(TorchDistribution):
         self.loc, self.scale, self.slope, self.offset = broadcast_all(loc, scale, slope, offset)
         super().__init__(self.loc.shape, validate_args=validate_args)
 
-    @lazy_property
+    @property
     def _grid(self) -> TiltedGrid:
+        """The nodes: laid anew each time, as an optimizer may have moved the parameters."""
+        if self._kept_grid is not None:
+            return self._kept_grid
         return TiltedGrid(*self._standard)
 
     @property
@@ -76,17 +81,24 @@ class TiltedNormal(TorchDistribution):
         return self.slope * self.scale, torch.addcmul(self.offset, self.slope, self.loc)
 
     def keep_standard(self) -> TiltedNormal:
-        """Computes slope and offset by the standardized variable once.
+        """Computes slope and offset by the standardized variable once, nodes and moments too.
 
-        Samples and moments then share them, and their gradients one backward pass.
+        Samples and moments then share them, and their gradients one backward pass: a second one
+        needs another distribution, and so do parameters that were changed in place.
         """
         self._kept = self._standard
+        self._kept_grid = TiltedGrid(*self._kept)
         return self
 
-    @lazy_property
+    @property
     def moments(self) -> Moments:
         """Integrals over the standardized variable, from which most else is computed."""
-        return find_moments(*self._standard, self._grid)
+        if self._kept_moments is not None:
+            return self._kept_moments
+        moments = find_moments(*self._standard, self._grid)
+        if self._kept is not None:
+            self._kept_moments = moments
+        return moments
 
     @property
     def log_normalizer(self) -> Tensor:
@@ -99,7 +111,8 @@ class TiltedNormal(TorchDistribution):
 
     @property
     def variance(self) -> Tensor:
-        return self.scale**2 * (self.moments.square - self.moments.mean**2)
+        m = self.moments
+        return self.scale**2 * (m.square - m.mean**2)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -115,8 +128,21 @@ class TiltedNormal(TorchDistribution):
         probability = clamp_probs(torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device))
         return self.icdf(probability)
 
+    def cdf(self, value: Tensor) -> Tensor:
+        """The distribution function, to some 1e-6 in double precision and 1e-4 in single."""
+        if self._validate_args:
+            self._validate_sample(value)
+        t = (value - self.loc) / self.scale
+        return find_probability(*self._standard, self._grid, t)
+
     def icdf(self, value: Tensor) -> Tensor:
-        """The inverse of the distribution function."""
+        """The inverse of the distribution function.
+
+        :param value: probabilities, strictly between 0 and 1.
+        """
+        if self._validate_args and not ((value > 0) & (value < 1)).all():
+            raise ValueError(f"a quantile needs probabilities between 0 and 1, got {value}")
+        value = value.expand(torch.broadcast_shapes(value.shape, self.batch_shape))
         return self.loc + self.scale * find_quantile(*self._standard, self._grid, value)
 
     def entropy(self) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ccvae_pyro.data import Batches
+from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.evaluation.disentanglement import (
     dci,
     mutual_information_gap,
@@ -69,15 +70,38 @@ class Benchmark:
 
 @evaluation
 def benchmark(
-    model: ImageModel, oracle: ImageModel, batches: Batches, *, num_images: int = 1_000
+    model: ImageModel,
+    oracle: ImageModel,
+    batches: Batches,
+    *,
+    num_images: int = 1_000,
+    seed: int | None = 0,
 ) -> Benchmark:
     """Measures a model on test images; linear probes are fitted to validation images.
 
     :param oracle: an oracle classifier of the same labels, independent of the model: see
         :mod:`~ccvae_pyro.evaluation.edit_metrics`.
     :param num_images: the number of images that are edited and compared.
+    :param seed: the seed of all samples: the same seed gives the same numbers, and leaves the
+        global generator as it was. None samples by that generator.
+    :raises ValueError: if there are no validation or no test images, or none to edit.
     """
+    num_held_out = {split: len(batches.data.splits[split]) for split in ("valid", "test")}
+    if not all(num_held_out.values()) or num_images < 1:
+        raise ValueError(
+            f"wanted validation and test images, and some to edit, got {num_held_out['valid']}, "
+            f"{num_held_out['test']} and {num_images}"
+        )
+    with seeded(seed):
+        return _benchmark(model, oracle, batches, num_images)
+
+
+def _benchmark(
+    model: ImageModel, oracle: ImageModel, batches: Batches, num_images: int
+) -> Benchmark:
     x, y = _first_images(batches, "test", num_images)
+    for each in (model, oracle):
+        encode_all(each, [(x, y)])  # which refuses a model of parameters that are not finite
     y = torch.where(y.isnan(), predict(oracle, x)[0], y)
     edits = edit_metrics(model, oracle, x)
     keeping_conflicts = edit_metrics(model, oracle, x, keep_conflicting=True)
@@ -113,14 +137,16 @@ def _generation_metrics(
     subset_size = min(500, len(x), len(valid))
 
     def frechet(images: Tensor) -> float:
-        return image_distances(features, [x], [images], subset_size=subset_size).frechet
+        if subset_size < 2:  # one image has no variance
+            return np.nan
+        return image_distances(features, [x], [images], subset_size=subset_size, seed=None).frechet
 
     distance = Metric(
         value=frechet(generate(model, y)),
         trivial_baseline=frechet(x.mean(0, keepdim=True).expand_as(x)),
         real_images=frechet(valid),
     )
-    accuracy = conditional_generation_accuracy(model, oracle, y)
+    accuracy = conditional_generation_accuracy(model, oracle, y, seed=None)
     accuracy_on_real = label_metrics(oracle, batches.held_out("test")).balanced_accuracy
     return {
         "conditional_generation_accuracy": Metric(accuracy, _chance(model), accuracy_on_real),
@@ -157,7 +183,7 @@ def _variation_metrics(model: ImageModel, x: Tensor) -> dict[str, Metric]:
     after, before = np.mean(distances, axis=0)
     some = x[:NUM_VARIATION_IMAGES]
     diversity = [
-        pixel_variance(model, some, label.name, 1.0).sqrt().mean().item()
+        pixel_variance(model, some, label.name, 1.0, seed=None).sqrt().mean().item()
         for label in model.labels
         if isinstance(label, Binary)
     ]

@@ -40,7 +40,7 @@ def mutual_information_gap(
     :param z: latents, shape ``(num_images, num_latents)``.
     :param y: labels, shape ``(num_images, num_labels)``, NaN where missing.
     :param continuous: the columns of continuous labels, which are binned as well.
-    :returns: a number between 0 and 1; NaN if no label has two values.
+    :returns: a number between 0 and 1; NaN if no label has two values, or there is one latent.
 
     Example:
 
@@ -77,13 +77,14 @@ def separated_attribute_predictability(
     :param z_test: latents of other images, on which predictions are scored.
     :param y_test: the labels of these images.
     :param continuous: the columns of continuous labels.
-    :returns: a number between 0 and 1; NaN if no label has two values.
+    :returns: a number between 0 and 1; NaN if no label has two values, or there is one latent.
     """
     gaps = []
     test_labels = _labels_with_two_values(y_test)
     for column, (is_known, label) in _labels_with_two_values(y).items():
         if column in continuous:
-            scores = [np.corrcoef(latent, label)[0, 1] ** 2 for latent in z[is_known].T]
+            with np.errstate(invalid="ignore", divide="ignore"):  # of a latent that is constant
+                scores = [np.corrcoef(latent, label)[0, 1] ** 2 for latent in z[is_known].T]
         elif column in test_labels:
             is_known_in_test, test_label = test_labels[column]
             scores = [
@@ -117,7 +118,7 @@ def dci(
     :param y_test: the labels of these images.
     :param continuous: the columns of continuous labels.
     :returns: the scores. All are NaN if no label has two values; disentanglement is NaN if only
-        one label has.
+        one label has, completeness if there is one latent, and both if no latent matters.
     """
     importances, scores = [], []
     test_labels = _labels_with_two_values(y_test)
@@ -155,13 +156,18 @@ def _fit_svm(latent: np.ndarray, label: np.ndarray) -> LinearSVC:
 
 def _gap(scores: np.ndarray | Sequence[float]) -> float:
     """The difference between the best score and the second best."""
+    if len(scores) < 2:
+        return np.nan
     *_, second, first = np.sort(scores)
     return float(first - second)
 
 
 def _concentration(importance: np.ndarray) -> float:
-    """One minus the entropy of each row, averaged by importance; NaN if there is one column."""
-    if importance.shape[1] == 1:
+    """One minus the entropy of each row, averaged by importance.
+
+    NaN if there is one column, or all importances are 0.
+    """
+    if importance.shape[1] == 1 or not importance.any():
         return np.nan
     per_row = 1 - entropy(importance.T + EPSILON, base=importance.shape[1])
     return float(np.average(per_row, weights=importance.sum(1)))

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, zip_longest
 
 import numpy as np
 import torch
 from sklearn.metrics import f1_score, r2_score
 from torch import Tensor
 
+from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
 from ccvae_pyro.interventions import classify, edit, reconstruct, sample_variations, swap
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of, num_outcomes
@@ -48,8 +49,11 @@ class EditMetrics:
 
     @property
     def dominance(self) -> float:
-        """:attr:`change_of_edited_label` divided by :attr:`change_of_other_labels`."""
-        with np.errstate(divide="ignore"):  # infinite if the other labels do not change at all
+        """:attr:`change_of_edited_label` divided by :attr:`change_of_other_labels`.
+
+        It is infinite if the other labels do not change at all, and NaN if no label does.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
             return float(np.float64(self.change_of_edited_label) / self.change_of_other_labels)
 
 
@@ -70,7 +74,11 @@ def edit_metrics(
 
     :param num_std: see :func:`~ccvae_pyro.edit`.
     :param keep_conflicting: see :func:`~ccvae_pyro.edit`.
+    :raises ValueError: if there are no images, or the oracle has other labels than the model.
     """
+    check_oracle(model, oracle)
+    if not len(x):
+        raise ValueError("wanted images to edit, got none")
     edit_accuracy, change = {}, []
     for index, label in enumerate(model.labels):
         values = _values(label)
@@ -101,12 +109,14 @@ def swap_distance(
     The unit is the standard deviation of the donors' characteristics. A perfect swap has
     distance 0.
 
-    :returns: the distance after the swap, and the distance of ``x`` itself for comparison.
+    :returns: the distance after the swap, and the distance of ``x`` itself for comparison; NaN
+        unless the donors differ in these characteristics.
     """
     block = model.latent_slice(index_of(label, model.label_names))
     swapped = swap(model, x, donor, label)
     after, before, target = (model.encode(e)[0][:, block] for e in (swapped, x, donor))
-    scale = target.std(0)
+    scale = target.std(0) if len(target) > 1 else torch.zeros_like(target[0])
+    scale = scale.where(scale > 0, torch.nan)
     distances = [((z - target).abs() / scale).mean().item() for z in (after, before)]
     return distances[0], distances[1]
 
@@ -126,16 +136,46 @@ def composition(model: ImageModel, x: Tensor, num_rounds: int = 5) -> list[float
 
 
 def pixel_variance(
-    model: ImageModel, x: Tensor, label: str | int, value: float | str, *, num_samples: int = 16
+    model: ImageModel,
+    x: Tensor,
+    label: str | int,
+    value: float | str,
+    *,
+    num_samples: int = 16,
+    seed: int | None = 0,
 ) -> Tensor:
     r"""The variance of each pixel when one label's latents are sampled from :math:`p(z_c \mid y)`.
 
     It shows where in the image a label appears. Its mean measures the diversity of the samples.
 
+    :param num_samples: the number of samples, at least two.
+    :param seed: the seed of the samples; None samples by the global generator.
     :returns: shape ``(batch, height, width)``, averaged over channels.
+    :raises ValueError: if there are fewer than two samples.
     """
-    images = sample_variations(model, x, label, value, num_samples=num_samples)
+    if num_samples < 2:
+        raise ValueError(f"a variance needs at least 2 samples, got {num_samples}")
+    with seeded(seed):
+        images = sample_variations(model, x, label, value, num_samples=num_samples)
     return images.var(dim=1).mean(dim=1)
+
+
+def check_oracle(model: ImageModel, oracle: ImageModel) -> None:
+    """Makes sure that an oracle predicts the labels of a model.
+
+    :raises ValueError: if not.
+    """
+    for label, other in zip_longest(model.labels, oracle.labels):
+        if label is None or other is None or not _are_comparable(label, other):
+            wanted, got = (None if each is None else each.name for each in (label, other))
+            raise ValueError(
+                f"wanted an oracle of the labels of the model, {wanted!r} with the classes of the "
+                f"model, got {got!r}"
+            )
+
+
+def _are_comparable(label: Label, other: Label) -> bool:
+    return (type(label), label.name, label.classes) == (type(other), other.name, other.classes)
 
 
 def _values(label: Label) -> list[float]:
@@ -149,7 +189,7 @@ def _values(label: Label) -> list[float]:
 
 def _split(labels: Sequence[Label], outcomes: Tensor) -> tuple[Tensor, ...]:
     """The classifier's output for each label, of shape ``(batch, num_outcomes)``."""
-    return torch.split(outcomes.double().cpu(), [num_outcomes(each) for each in labels], dim=1)
+    return torch.split(outcomes.cpu().double(), [num_outcomes(each) for each in labels], dim=1)
 
 
 def _accuracy(

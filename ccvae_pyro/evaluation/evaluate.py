@@ -10,6 +10,7 @@ import numpy as np
 from pyro.infer import Trace_ELBO
 from torch import Tensor
 
+from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation.label_metrics import LabelSummary, predictions, summarize
 from ccvae_pyro.interventions import reconstruct
@@ -40,18 +41,24 @@ def evaluate(
     model: ImageModel,
     batches: Iterable[tuple[Tensor, Tensor]],
     objective: Trace_ELBO | None = None,
+    *,
+    seed: int | None = 0,
 ) -> Evaluation:
     """Measures a model on labeled images.
 
     :param batches: pairs of images and labels. Missing labels (NaN) are left out.
     :param objective: the objective whose bound is reported, if any.
+    :param seed: the seed of the bound's samples; None samples by the global generator.
+    :raises ValueError: if there are no images.
     """
     predicted, error, bound, num_images = [], 0.0, 0.0, 0
     for x, y in batches:
         predicted.append(predictions(model, x, y))
         error += _reconstruction_error(model, x) * len(x)
         if objective is not None:
-            bound -= objective.loss(model.model, model.guide, x, y)
+            # Another seed for each batch, lest all have the same noise.
+            with seeded(None if seed is None else seed + num_images):
+                bound -= objective.loss(model.model, model.guide, x, y)
         num_images += len(x)
     if not num_images:
         raise ValueError("wanted at least one batch of images to evaluate on, got none")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.distributions.label_vector import (
     AffineCategorical,
     AffineContinuous,
@@ -34,7 +35,8 @@ def how_exact(ccvae: CCVAE, x: Tensor) -> dict[str, str]:
     """
     y = x.new_full((len(x), len(ccvae.labels)), torch.nan)
     try:
-        ExactCCVAE_ELBO().loss(ccvae.model, ccvae.guide, x, y)
+        with seeded(0):  # the generator goes on as if nothing had been sampled
+            ExactCCVAE_ELBO().loss(ccvae.model, ccvae.guide, x, y)
     except NotFactorizedError as error:
         return dict.fromkeys(ccvae.label_names, f"at samples ({error})")
     q_y = ccvae.classifier(ccvae.encoder(x)[0].mean)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ccvae_pyro.distributions._seed import seeded
+from ccvae_pyro.evaluation.edit_metrics import check_oracle
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
 from ccvae_pyro.interventions import generate, predict
 from ccvae_pyro.labels import Continuous
@@ -28,7 +31,9 @@ class ImageDistances:
 
 
 @evaluation
-def conditional_generation_accuracy(model: ImageModel, oracle: ImageModel, y: Tensor) -> float:
+def conditional_generation_accuracy(
+    model: ImageModel, oracle: ImageModel, y: Tensor, *, seed: int | None = 0
+) -> float:
     """The accuracy of an oracle classifier on images generated from given labels.
 
     It is the balanced accuracy, averaged over labels. Continuous labels are left out, and so are
@@ -37,9 +42,14 @@ def conditional_generation_accuracy(model: ImageModel, oracle: ImageModel, y: Te
     :param oracle: an independent classifier of the same labels, trained on real images.
     :param y: labels to generate images from, shape ``(batch, num_labels)``, preferably those of
         held-out images.
+    :param seed: the seed of the samples; None samples by the global generator.
+    :returns: NaN if no label has two values.
+    :raises ValueError: if the oracle has other labels than the model.
     """
+    check_oracle(model, oracle)
     y = model.checked_labels(y)
-    predicted, _ = predict(oracle, generate(model, y))
+    with seeded(seed):
+        predicted, _ = predict(oracle, generate(model, y))
     columns = zip(model.labels, y.cpu().numpy().T, predicted.cpu().numpy().T, strict=True)
     scores = [
         balanced_accuracy(target, of_oracle)
@@ -73,6 +83,7 @@ def image_distances(
     generated: Iterable[Tensor],
     *,
     subset_size: int = 500,
+    seed: int | None = 0,
 ) -> ImageDistances:
     r"""The distances between two sets of images in a space of features.
 
@@ -90,25 +101,43 @@ def image_distances(
     :param generated: batches of the other set, preferably of the same size.
     :param subset_size: the size of the subsets that the kernel distance is computed on. It is
         averaged over 100 random subsets.
-    :raises ValueError: if a set has fewer images than a subset.
+    :param seed: the seed of these subsets; None samples by the global generator.
+    :raises ValueError: if a set has fewer images than a subset, or a subset fewer than two.
     """
+    if subset_size < 2:
+        raise ValueError(f"wanted a subset_size of at least 2, got {subset_size}")
     # TorchMetrics takes seconds to import.
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    frechet = FrechetInceptionDistance(features)
+    # On the CPU: the Frechet distance is computed in double precision, which some devices lack.
+    given = _Given(features.num_features)
+    frechet = FrechetInceptionDistance(given)
     with warnings.catch_warnings():  # it warns that it stores all features, which is intended
         warnings.filterwarnings("ignore", "Metric `Kernel")
-        kernel = KernelInceptionDistance(features, subsets=100, subset_size=subset_size)
+        kernel = KernelInceptionDistance(given, subsets=100, subset_size=subset_size)
     for batches, is_real in ((real, True), (generated, False)):
         num_images = 0
         for x in batches:
-            frechet.to(x.device).update(x, real=is_real)
-            kernel.to(x.device).update(x, real=is_real)
+            computed = features(x).cpu()
+            frechet.update(computed, real=is_real)
+            kernel.update(computed, real=is_real)
             num_images += len(x)
         if num_images < subset_size:
             raise ValueError(
                 f"a subset has {subset_size} images, and there are {num_images}: give more, or a "
                 "smaller subset_size"
             )
-    return ImageDistances(frechet.compute().item(), kernel.compute()[0].item())
+    with seeded(seed):
+        return ImageDistances(frechet.compute().item(), kernel.compute()[0].item())
+
+
+class _Given(nn.Module):
+    """Features that are there already, in place of the network that the metrics ask for."""
+
+    def __init__(self, num_features: Any) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features

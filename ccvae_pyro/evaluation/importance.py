@@ -13,6 +13,8 @@ from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
 from ccvae_pyro.components.bayes_classifier import mixture_log_prob
+from ccvae_pyro.distributions._device import to_float64
+from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.distributions.label_vector import expectations, observed_log_probs
 from ccvae_pyro.evaluation import _arviz
 from ccvae_pyro.labels import Continuous, Label, are_plain, block_of, outcome_names
@@ -40,7 +42,12 @@ class ImportanceWeights:
 
 @evaluation
 def importance_weights(
-    ccvae: CCVAE, x: Tensor, y: Tensor | None = None, num_samples: int = 1000
+    ccvae: CCVAE,
+    x: Tensor,
+    y: Tensor | None = None,
+    num_samples: int = 1000,
+    *,
+    seed: int | None = 0,
 ) -> ImportanceWeights:
     r"""Weights of samples from the guide under the model, with the labels summed out:
 
@@ -49,10 +56,14 @@ def importance_weights(
 
     :param x: images, shape ``(batch, ...)``.
     :param y: labels of the images, NaN where missing.
+    :param seed: the seed of the samples; None samples by the global generator.
+    :raises ValueError: if there are no images or no samples.
     """
+    _check_sizes(x, num_samples)
     ccvae.check_images(x)
     q_z_c, q_z_style = ccvae.encoder(x)
-    z_c, z_style = (q(torch.Size((num_samples,))) for q in (q_z_c, q_z_style))
+    with seeded(seed):
+        z_c, z_style = (q(torch.Size((num_samples,))) for q in (q_z_c, q_z_style))
     log_p = mixture_log_prob(
         ccvae.label_prior, ccvae.conditional_prior, z_c
     ) + ccvae.style_prior().log_prob(z_style)
@@ -64,6 +75,13 @@ def importance_weights(
     log_q_y_z = observed_log_probs(ccvae.classifier(z_c), ccvae.checked_labels(y, len(x)))
     log_q_y_x = log_q_y_z.logsumexp(0) - math.log(num_samples)  # label by label
     return ImportanceWeights(images, (log_q_y_z - log_q_y_x).sum(-1))
+
+
+def _check_sizes(x: Tensor, num_samples: int) -> None:
+    if not len(x) or num_samples < 1:
+        raise ValueError(
+            f"wanted images, and samples for each, got {len(x)} images and {num_samples} samples"
+        )
 
 
 def _log_p_x_z(ccvae: CCVAE, x: Tensor, z: Tensor) -> Tensor:
@@ -82,25 +100,32 @@ def log_likelihood(weights: ImportanceWeights) -> Tensor:
 
 
 @evaluation
-def log_p_x(model: Any, x: Tensor, num_samples: int = 100) -> Tensor:
+def log_p_x(model: Any, x: Tensor, num_samples: int = 100, *, seed: int | None = 0) -> Tensor:
     r"""Estimates :math:`\log p(x)` for each image, shape ``(batch,)``.
 
     All latents are sampled from the guide, labels included. The labels of a
     :class:`~ccvae_pyro.CCVAE` are summed out: see :func:`importance_weights`.
 
     :param model: any object with a ``model`` and a ``guide`` that are called with images.
+    :param seed: the seed of the samples; None samples by the global generator.
+    :raises ValueError: if there are no images or no samples.
     """
+    _check_sizes(x, num_samples)
     if isinstance(model, CCVAE):
-        return log_likelihood(importance_weights(model, x, num_samples=num_samples))
-    log_weights = []
-    for _ in range(num_samples):
-        guide = poutine.trace(model.guide).get_trace(x)
-        traces = poutine.trace(poutine.replay(model.model, guide)).get_trace(x), guide
-        for trace in traces:
-            trace.compute_log_prob()
-        log_p, log_q = (log_joint(prune_subsample_sites(t), x.shape[:1]) for t in traces)
-        log_weights.append(log_p - log_q)
+        return log_likelihood(importance_weights(model, x, num_samples=num_samples, seed=seed))
+    with seeded(seed):
+        log_weights = [_log_weight(model, x) for _ in range(num_samples)]
     return torch.stack(log_weights).logsumexp(0) - math.log(num_samples)
+
+
+def _log_weight(model: Any, x: Tensor) -> Tensor:
+    """The importance weight of one sample of all latents for each image, shape ``(batch,)``."""
+    guide = poutine.trace(model.guide).get_trace(x)
+    traces = poutine.trace(poutine.replay(model.model, guide)).get_trace(x), guide
+    for trace in traces:
+        trace.compute_log_prob()
+    log_p, log_q = (log_joint(prune_subsample_sites(t), x.shape[:1]) for t in traces)
+    return log_p - log_q
 
 
 def effective_sample_size(log_weights: Tensor) -> Tensor:
@@ -114,16 +139,24 @@ def effective_sample_size(log_weights: Tensor) -> Tensor:
 def pareto_k(log_weights: Tensor) -> np.ndarray:
     r"""The Pareto shape :math:`\hat k` of the weights' tail for each image (Vehtari et al., 2024).
 
-    Averages of these weights are reliable below 0.7.
+    Averages of these weights are reliable below 0.7. It is infinite for few samples, and NaN for
+    one.
 
     :param log_weights: shape ``(num_samples, batch)``.
     """
-    return _arviz.pareto_k(log_weights.T.double().cpu().numpy())
+    if len(log_weights) < 2:
+        return np.full(log_weights.shape[1], np.nan)
+    return _arviz.pareto_k(to_float64(log_weights.T))
 
 
 @evaluation
 def inference_data(
-    ccvae: CCVAE, x: Tensor, y: Tensor | None = None, num_samples: int = 1000
+    ccvae: CCVAE,
+    x: Tensor,
+    y: Tensor | None = None,
+    num_samples: int = 1000,
+    *,
+    seed: int | None = 0,
 ) -> Any:
     """Samples from the guide and from the conditional prior, for ArviZ.
 
@@ -134,22 +167,29 @@ def inference_data(
     ``y_probability`` has a dimension ``outcome``, and a variable for each label, by its name,
     replaces ``z_c_given_y``.
 
+    :param seed: the seed of the samples; None samples by the global generator.
     :returns: ArviZ's own container: ``InferenceData`` before ArviZ 1, a ``DataTree`` since.
     """
     ccvae.check_images(x)
     q_z_c, q_z_style = ccvae.encoder(x)
-    z_c, z_style = (q(torch.Size((num_samples,))) for q in (q_z_c, q_z_style))
+    with seeded(seed):
+        z_c, z_style = (q(torch.Size((num_samples,))) for q in (q_z_c, q_z_style))
+        prior = _prior_samples(ccvae, num_samples)
     y_probability = expectations(ccvae.classifier(z_c))
     posterior = {"z_c": z_c, "z_style": z_style, "y_probability": y_probability}
-    groups = {"posterior": _to_arrays(posterior), "prior": _prior_samples(ccvae, num_samples)}
+    groups = {"posterior": _to_arrays(posterior), "prior": prior}
     if y is not None:
         groups["observed_data"] = {"y": ccvae.checked_labels(y, len(x)).cpu().numpy()}
     return _to_arviz(ccvae, groups)
 
 
-def plot_prior_forest(ccvae: CCVAE, num_samples: int = 4000) -> Figure:
-    """A forest plot of the conditional prior: an interval for each value of each label."""
-    data = _to_arviz(ccvae, {"posterior": _prior_samples(ccvae, num_samples)})
+def plot_prior_forest(ccvae: CCVAE, num_samples: int = 4000, *, seed: int | None = 0) -> Figure:
+    """A forest plot of the conditional prior: an interval for each value of each label.
+
+    :param seed: the seed of the samples; None samples by the global generator.
+    """
+    with seeded(seed):
+        data = _to_arviz(ccvae, {"posterior": _prior_samples(ccvae, num_samples)})
     return _arviz.plot_forest(data)
 
 

@@ -19,6 +19,7 @@ from sklearn.metrics import (
 )
 from torch import Tensor
 
+from ccvae_pyro.distributions._device import to_float64
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.interventions import classify
 from ccvae_pyro.labels import Binary, Categorical, Label, num_outcomes
@@ -145,10 +146,10 @@ def predictions(model: ImageModel, x: Tensor, y: Tensor) -> tuple[np.ndarray, np
     """The true labels, and the output of :func:`~ccvae_pyro.classify` if the model has one."""
     y = model.checked_labels(y, len(x))
     try:
-        outcomes = classify(model, x).double().cpu().numpy()
+        outcomes = to_float64(classify(model, x))
     except UnsupportedError:
         outcomes = None
-    return y.double().cpu().numpy(), outcomes
+    return to_float64(y), outcomes
 
 
 def summarize(

@@ -39,9 +39,20 @@ class Encodings:
 
 @evaluation
 def encode_all(model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]]) -> Encodings:
-    """Encodes the images of all batches to the means of their latents."""
+    """Encodes the images of all batches to the means of their latents.
+
+    :raises ValueError: if there are no images, or latents are not finite.
+    """
     encoded = [(*model.encode(x), model.checked_labels(y, len(x))) for x, y in batches]
-    return Encodings(*(torch.cat(part).cpu().numpy() for part in zip(*encoded, strict=True)))
+    if not encoded:
+        raise ValueError("wanted images to encode, got none")
+    z_c, z_style, y = (torch.cat(part).cpu().numpy() for part in zip(*encoded, strict=True))
+    if not (np.isfinite(z_c).all() and np.isfinite(z_style).all()):
+        raise ValueError(
+            f"the latents of a {type(model).__name__} are not finite, and perhaps its parameters "
+            "are not: wanted a model whose training went well"
+        )
+    return Encodings(z_c, z_style, y)
 
 
 def linear_probes(
@@ -57,7 +68,7 @@ def linear_probes(
     :param train: the encodings that probes are fitted to.
     :param test: the encodings that they are scored on.
     :returns: by label, the score from its ``own`` characteristics, from those of the ``others``,
-        and from ``style``; NaN if there are none, or the label has only one value.
+        and from ``style``; NaN if there are none, or the label has only one value in either.
     """
     scores = {}
     for index, label in enumerate(model.labels):
@@ -80,7 +91,7 @@ def _score(z: Sequence[np.ndarray], y: Sequence[np.ndarray], is_continuous: bool
         (latents[~np.isnan(label)], label[~np.isnan(label)])
         for latents, label in zip(z, y, strict=True)
     )
-    if z_train.shape[1] == 0 or len(np.unique(y_train)) < 2 or len(y_test) == 0:
+    if z_train.shape[1] == 0 or min(len(np.unique(y)) for y in (y_train, y_test)) < 2:
         return np.nan
     kind = LinearRegression() if is_continuous else LogisticRegression(class_weight="balanced")
     probe = make_pipeline(StandardScaler(), kind).fit(z_train, y_train)

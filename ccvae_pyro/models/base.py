@@ -16,6 +16,7 @@ from pyro.poutine.trace_messenger import TraceMessenger
 from torch import Tensor, nn
 
 from ccvae_pyro.data.preprocessing import Preprocessing
+from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.labels import Label, index_of
 from ccvae_pyro.models import _contract
@@ -159,8 +160,7 @@ def moments(fn: TorchDistribution) -> tuple[Tensor, Tensor]:
     try:
         return fn.mean, fn.variance.sqrt()
     except NotImplementedError:
-        with torch.random.fork_rng(range(torch.cuda.device_count())):
-            torch.manual_seed(0)  # so that the result is the same every time
+        with seeded(0):  # so that the result is the same every time
             samples = fn(torch.Size((NUM_SAMPLES,)))
         return samples.mean(0), samples.std(0)
 

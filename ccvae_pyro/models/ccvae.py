@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
 from ccvae_pyro.distributions.label_vector import widened
-from ccvae_pyro.labels import Label, binaries, block_of
+from ccvae_pyro.labels import Continuous, Label, binaries, block_of
 from ccvae_pyro.models._contract import check_not_missing, of_shape
 from ccvae_pyro.models.base import ImageModel, moments, register
 
@@ -116,7 +116,11 @@ class CCVAE(ImageModel):
         """
         self.check_images(x)
         mean, std = moments(self.encoder(x)[0])
-        q_y_x: TorchDistribution = widened(self.classifier(mean), self.classifier(mean + std))
+        q_y_x: TorchDistribution = self.classifier(mean)
+        if any(isinstance(label, Continuous) for label in self.labels):
+            # Each latent alone a standard deviation up, as one batch.
+            shifted = (mean.unsqueeze(-2) + std.diag_embed()).movedim(-2, 0)
+            q_y_x = widened(q_y_x, self.classifier(shifted.flatten(0, -2)), len(shifted))
         return q_y_x
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:

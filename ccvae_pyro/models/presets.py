@@ -22,6 +22,7 @@ from ccvae_pyro.components import (
     StandardNormal,
     label_modules,
 )
+from ccvae_pyro.components._descriptions import check_descriptions
 from ccvae_pyro.labels import Categorical, Label, binaries, from_plain, to_plain
 from ccvae_pyro.models.base import ImageModel
 from ccvae_pyro.models.baselines.cvae import CVAE
@@ -41,6 +42,7 @@ from ccvae_pyro.networks import (
     encoder_mlp,
     mlp,
 )
+from ccvae_pyro.networks._sizes import check_sizes
 
 HIDDEN = 256  # the number of features of an image that an encoder combines with labels
 
@@ -65,7 +67,8 @@ def celeba(
     :param likelihood_scale: the scale of the Laplace likelihood of each pixel.
     :param channels: 3 for color images, 1 for gray ones.
     :param label_names: the names of the labels.
-    :raises ValueError: if ``z_dim`` leaves no style dimension, or sizes disagree.
+    :raises ValueError: if ``z_dim`` leaves no style dimension, if sizes disagree, or if one
+        cannot be: no channel, a negative scale, a class without a frequency.
 
     Example:
 
@@ -100,7 +103,8 @@ def mnist(
     :param label_names: the names of the labels.
     :param convolutions: whether the networks are convolutional; otherwise they are multilayer
         perceptrons.
-    :raises ValueError: if ``z_dim`` leaves no style dimension, or sizes disagree.
+    :raises ValueError: if ``z_dim`` leaves no style dimension, if sizes disagree, or if one
+        cannot be: no channel, a negative scale, a class without a frequency.
 
     Example:
 
@@ -132,7 +136,8 @@ def baseline(
         or ``"mlp"``, multilayer perceptrons for 28x28 images.
     :param likelihood_scale: with ``"celeba"``, the scale of the Laplace likelihood of each pixel.
     :param channels: with ``"celeba"``, 3 for color images, 1 for gray ones.
-    :raises ValueError: if there is no such model, or no such networks.
+    :raises ValueError: if there is no such model, or no such networks; or if labels, sizes or the
+        scale are none that it can have.
 
     Example:
 
@@ -143,6 +148,10 @@ def baseline(
     """
     if name not in _BASELINES:
         raise ValueError(f"wanted one of {', '.join(_BASELINES)}, got {name!r}")
+    check_sizes(z_dim=z_dim)
+    check_descriptions(labels)
+    if not labels and name != "vae":
+        raise ValueError(f"{name} is a model of labels, got none")
     settings = {"images": images, "likelihood_scale": likelihood_scale, "channels": channels}
     networks = _networks(images, likelihood_scale, channels)
     model = _BASELINES[name](networks, tuple(labels), z_dim)
@@ -184,6 +193,7 @@ def _networks(images: str, likelihood_scale: float = 1.0, channels: int = 3) -> 
     :param images: ``"celeba"``, ``"mnist"`` or ``"mlp"``.
     :raises ValueError: if it is none of these.
     """
+    check_sizes(channels=channels)
     if images == "celeba":
         return _Networks(
             (channels, 64, 64),
@@ -208,6 +218,8 @@ def _assemble(
 
     :raises ValueError: if ``z_dim`` leaves no style dimension.
     """
+    check_sizes(z_dim=z_dim)
+    check_descriptions(labels)
     dim = sum(label.dim for label in labels)
     if not 0 < dim < z_dim:
         raise ValueError(
@@ -229,6 +241,7 @@ def _assemble(
 def _binaries(
     num_labels: int, label_prior: Tensor | None, label_names: Sequence[str], prevalence: float
 ) -> tuple[Label, ...]:
+    check_sizes(num_labels=num_labels)
     if label_prior is None:
         label_prior = torch.full((num_labels,), prevalence)
     if label_prior.shape != (num_labels,):

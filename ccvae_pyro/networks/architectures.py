@@ -6,6 +6,7 @@ import math
 
 from torch import nn
 
+from ccvae_pyro.networks._sizes import check_sizes
 from ccvae_pyro.networks.layers import FromPoint, Network, ToImage, ToPixels, ToPoint, Upsample
 
 
@@ -36,6 +37,7 @@ def encoder_64(out_features: int, *, in_channels: int = 3) -> Network:
 
     It maps shape ``(batch, in_channels, 64, 64)`` to ``(batch, out_features)``.
     """
+    check_sizes(out_features=out_features, in_channels=in_channels)
     layers = (
         nn.Conv2d(in_channels, 32, 4, stride=2, padding=1),  # 32 x 32
         nn.ReLU(inplace=True),
@@ -58,6 +60,7 @@ def decoder_64(z_dim: int, *, out_channels: int = 3) -> Network:
 
     It maps shape ``(batch, z_dim)`` to ``(batch, out_channels, 64, 64)``.
     """
+    check_sizes(z_dim=z_dim, out_channels=out_channels)
     layers = (
         nn.Linear(z_dim, 256),
         ToImage(256, 1, 1),
@@ -80,6 +83,7 @@ def encoder_28(out_features: int, *, in_channels: int = 1) -> Network:
 
     It maps shape ``(batch, in_channels, 28, 28)`` to ``(batch, out_features)``.
     """
+    check_sizes(out_features=out_features, in_channels=in_channels)
     layers = (
         nn.Conv2d(in_channels, 32, 4, stride=2, padding=1),  # 14 x 14
         nn.ReLU(inplace=True),
@@ -100,6 +104,7 @@ def decoder_28(z_dim: int, *, out_channels: int = 1) -> Network:
 
     It maps shape ``(batch, z_dim)`` to ``(batch, out_channels, 28, 28)``.
     """
+    check_sizes(z_dim=z_dim, out_channels=out_channels)
     layers = (
         nn.Linear(z_dim, 256),
         nn.ReLU(inplace=True),
@@ -120,6 +125,7 @@ def encoder_mlp(out_features: int, *, side: int = 28, hidden: int = 500) -> Netw
 
     It maps shape ``(batch, 1, side, side)`` to ``(batch, out_features)``.
     """
+    check_sizes(out_features=out_features, side=side, hidden=hidden)
     layers = (
         nn.Flatten(),
         nn.Linear(side**2, hidden),
@@ -136,6 +142,7 @@ def decoder_mlp(z_dim: int, *, side: int = 28, hidden: int = 500) -> Network:
 
     It maps shape ``(batch, z_dim)`` to ``(batch, 1, side, side)``.
     """
+    check_sizes(z_dim=z_dim, side=side, hidden=hidden)
     layers = (
         nn.Linear(z_dim, hidden),
         nn.ReLU(inplace=True),
@@ -149,6 +156,7 @@ def decoder_mlp(z_dim: int, *, side: int = 28, hidden: int = 500) -> Network:
 
 def mlp(in_features: int, out_features: int, *, hidden: int = 256) -> Network:
     """Two linear layers with a ReLU between them, for vectors."""
+    check_sizes(in_features=in_features, out_features=out_features, hidden=hidden)
     return Network(
         nn.Linear(in_features, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, out_features)
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache
 from typing import Any
 
 import pyro
@@ -12,20 +14,25 @@ from pyro.infer import SVI
 from pyro.optim import PyroOptim
 from torch import Tensor
 
+# The parameters that a classifier or a conditional prior holds itself, as "ccvae.classifier.bias",
+# or by kinds of labels. Those of a network within are one name further down.
+_OF_LABELS = re.compile(r"[^.]+\.(classifier|conditional_prior)\.(of_group\.\d+\.)?[^.]+")
+
 
 class JointAdam(PyroOptim):
     """One Adam for all parameters, where :func:`pyro.optim.Adam` makes one for each.
 
     The updates are the same, by one fused kernel for all parameters of a learning rate in place of
-    a dozen kernels for each parameter. The state has the same format, a state for each name: a run
-    can be resumed with either optimizer.
+    a dozen kernels for each parameter; where PyTorch has no such kernel for a device or a dtype,
+    by its ordinary ones. The state has the same format, a state for each name: a run can be
+    resumed with either optimizer, and on another device.
 
     :param options: the options of :class:`torch.optim.Adam`, or a function from a parameter's name
         to them.
     """
 
     def __init__(self, options: dict[str, Any] | Callable[[str], dict[str, Any]]) -> None:
-        super().__init__(partial(torch.optim.Adam, fused=True), options)
+        super().__init__(_make_single, options)
         self.adam: torch.optim.Adam | None = None
 
     def __call__(self, params: Iterable[Tensor], *args: Any, **kwargs: Any) -> None:
@@ -57,7 +64,10 @@ class JointAdam(PyroOptim):
         for name, param in sorted((store.param_name(param), param) for param in params):
             single = self._get_optim(param)
             if (loaded := self._state_waiting_to_be_consumed.pop(name, None)) is not None:
-                single.load_state_dict(loaded)
+                # The kernels are those of this device, whatever the state was saved on.
+                kernels = {key: single.param_groups[0][key] for key in ("fused", "foreach")}
+                groups = [group | kernels for group in loaded["param_groups"]]
+                single.load_state_dict(loaded | {"param_groups": groups})
             if self.adam is None:
                 self.adam = single
             else:
@@ -65,19 +75,27 @@ class JointAdam(PyroOptim):
             self.optim_objs[param] = self.adam
 
 
-def make_adam(learning_rate: float) -> JointAdam:
-    """A :class:`JointAdam` with ten times the learning rate for conditional prior and classifier.
+def make_adam(learning_rate: float, *, label_rate: float | None = None) -> JointAdam:
+    """A :class:`JointAdam` with a higher learning rate for conditional prior and classifier.
 
     These have a few scalars per label, and Adam changes a scalar by no more than the learning rate
     in a step. At the learning rate of the networks they would lag behind the encoder, and edits
     and samples, which come from the prior, would not match the encoder's latents.
 
-    :param learning_rate: the learning rate of the networks.
+    The rate is that of the parameters which a classifier or a conditional prior of a model holds
+    itself. If yours has a network in it, as ``classifier.network``, that network learns at the
+    rate of the other networks.
+
+    :param learning_rate: the learning rate of the networks, positive.
+    :param label_rate: the learning rate of these scalars; by default, ten times the other.
+    :raises ValueError: if a learning rate is not positive.
     """
+    rates = learning_rate, 10 * learning_rate if label_rate is None else label_rate
+    if not all(0 < rate < math.inf for rate in rates):
+        raise ValueError(f"wanted learning rates that are positive and finite, got {rates}")
 
     def options(name: str) -> dict[str, Any]:
-        is_scalar = "conditional_prior" in name or "classifier" in name
-        return {"lr": learning_rate * (10 if is_scalar else 1)}
+        return {"lr": rates[bool(_OF_LABELS.fullmatch(name))]}
 
     return JointAdam(options)
 
@@ -127,6 +145,27 @@ def _set_learning_rate(optim: Any, factor: float) -> None:
     for optimizer in set(optim.optim_objs.values()):
         for group in getattr(optimizer, "param_groups", ()):  # a Pyro scheduler has none
             group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
+
+
+def _make_single(params: list[Tensor], **options: Any) -> torch.optim.Adam:
+    """An Adam of one parameter, of fused kernels where there are any and no others are wanted."""
+    (param,) = params
+    is_free = not {"fused", "foreach", "differentiable"} & options.keys()
+    if is_free and has_fused_adam(param.device, param.dtype):
+        options = options | {"fused": True}
+    return torch.optim.Adam(params, **options)
+
+
+@cache
+def has_fused_adam(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether PyTorch has Adam as one kernel here: found by trying, for it publishes no list."""
+    param = torch.zeros(1, device=device, dtype=dtype, requires_grad=True)
+    param.grad = torch.zeros_like(param)
+    try:
+        torch.optim.Adam([param], fused=True).step()
+    except (RuntimeError, NotImplementedError):
+        return False
+    return True
 
 
 def _merge(adam: torch.optim.Adam, single: torch.optim.Adam) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pyro
 import pytest
 import torch
@@ -18,6 +19,7 @@ from ccvae_pyro import (
     Categorical,
     Continuous,
     ExactCCVAE_ELBO,
+    predict,
     with_bayes_classifier,
 )
 from ccvae_pyro.components.bayes_classifier import mixture_log_prob
@@ -138,3 +140,24 @@ def test_all_parts_are_shared_and_none_is_twice(ccvae):
     for model, dtype in ((single, torch.float), (bayes, torch.double)):
         labels = model.classifier(torch.zeros(1, 3, dtype=dtype))
         assert labels.groups[0].distribution.logits.dtype == dtype
+
+
+@pytest.mark.parametrize("slopes", [(2.0, 1.5), (2.0, -1.5), (-1.0, -2.0)])
+def test_the_deviation_of_a_continuous_label_is_that_over_all_its_characteristics(slopes):
+    ccvae = ccvae_pyro.mnist(z_dim=5, labels=[Continuous("Age", 3.0, 2.0, 1), Binary("Hat")])
+    ccvae.conditional_prior.of_group[1].slope.data = torch.tensor(slopes)
+    bayes, x = with_bayes_classifier(ccvae), torch.rand(2, 1, 28, 28)
+    q_z_c = ccvae.encoder(x)[0].base_dist
+    # Gauss and Hermite's nodes, over the two characteristics of the label.
+    nodes, weights = map(torch.tensor, np.polynomial.hermite_e.hermegauss(9))
+    t = torch.cartesian_prod(nodes, nodes)
+    weight = torch.cartesian_prod(weights, weights).prod(-1) / (2 * np.pi)
+    z_c = q_z_c.loc + q_z_c.scale * torch.cat([t, torch.zeros(81, 1)], dim=1)[:, None]
+    _, age = (group.distribution for group in bayes.classifier(z_c).groups)
+    mean, square = (
+        torch.einsum("t,tb->b", weight, moment[..., 0])
+        for moment in (age.mean, age.mean**2 + age.variance)
+    )
+    value, deviation = (each[:, 0] for each in predict(bayes, x))
+    assert_close(value, mean)
+    assert_close(deviation, (square - mean**2).sqrt())

@@ -192,7 +192,7 @@ def test_continuous_labels_are_widened_by_what_their_latents_vary(mixed):
     z_c, shift = torch.randn(BATCH, 8), 0.7
     age = by_column(mixed, z_c)[2]
     (slope,) = mixed.classifier.of_group[2].group(None, torch.arange(2)[None]).slope[:, 0]
-    q_y = widened(mixed.classifier(z_c), mixed.classifier(z_c + shift))
+    q_y = widened(mixed.classifier(z_c), mixed.classifier(z_c + shift), 1)
     expected = (age.variance + (slope * shift) ** 2).sqrt()
     assert_close(confidence(q_y)[:, 2], expected)
 

@@ -203,3 +203,103 @@ def test_the_same_seed_gives_the_same_samples(several):
         pyro.set_rng_seed(3)
         samples.append(several.sample())
     assert_close(*samples, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(("b", "step"), CASES + STEEP_CASES)
+@pytest.mark.parametrize("place", [-2.5, -0.4, 0.3, 2.0])
+def test_the_distribution_function_matches_quadrature(b, step, place):
+    d = tilted(b, step)
+    log_f, log_z = log_unnormalized(d), d.log_normalizer.item()
+    loc, scale, slope, _ = (p.item() for p in parameters(d))
+    middle = min(max(step, min(0, slope * scale)), max(0, slope * scale))
+    z = loc + scale * (middle + place)
+    # By pieces about where the logistic function steps.
+    breaks = [z + scale * min(t - middle - place, 0) for t in (middle - 9, step - 0.2, step + 0.2)]
+    breaks = sorted({*breaks, z})
+    expected = sum(
+        quad(lambda u: math.exp(log_f(u) - log_z), *piece, epsabs=1e-12, limit=200)[0]
+        for piece in itertools.pairwise(breaks)
+    )
+    tolerance = 2e-5 if abs(b) <= 10 else 2e-4
+    assert d.cdf(torch.tensor(z)).item() == pytest.approx(expected, abs=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("b", [0.0, 1.0, -5.0, 50.0])
+def test_the_distribution_function_and_its_inverse_undo_each_other(b, dtype):
+    d = tilted(b, 0.4, dtype=dtype)
+    probability = torch.tensor([1e-3, 0.02, 0.3, 0.5, 0.9, 0.999], dtype=dtype)
+    z = d.icdf(probability)
+    assert z.dtype == dtype
+    tolerance = {torch.float64: 1e-9, torch.float32: 1e-4}[dtype]
+    assert_close(d.cdf(z), probability, atol=tolerance, rtol=0)
+    assert_close(d.icdf(d.cdf(z)), z, atol=100 * tolerance, rtol=0)
+
+
+def test_the_distribution_function_ends_at_0_and_1(several):
+    ends = torch.tensor([-math.inf, -30.0, 30.0, math.inf])[:, None, None]
+    d = TiltedNormal(*parameters(several), validate_args=False)
+    expected = torch.tensor([0.0, 0, 1, 1])[:, None, None].expand(4, 3, 2)
+    assert_close(d.cdf(ends), expected, atol=1e-6, rtol=0)
+    assert d.cdf(torch.tensor(math.nan)).isnan().all()
+
+
+@pytest.mark.parametrize("b", [0.0, 1.0, -5.0, 20.0])
+def test_gradients_of_the_distribution_function_match_finite_differences(b):
+    inputs = [p.clone().requires_grad_() for p in parameters(tilted(b, 0.4))]
+    z = torch.tensor([-0.5, 0.1, 0.6, 1.5], requires_grad=True)
+
+    def probability(z, *inputs):
+        return TiltedNormal(*inputs).cdf(z)
+
+    assert torch.autograd.gradcheck(probability, [z, *inputs], eps=1e-3, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1.5, math.nan])
+def test_a_quantile_of_no_probability_is_an_error(several, value):
+    with pytest.raises(ValueError, match="a quantile needs probabilities between 0 and 1"):
+        several.icdf(torch.tensor(value))
+
+
+QUANTITIES = {
+    "log_prob": lambda d: d.log_prob(torch.tensor(0.1)),
+    "mean": lambda d: d.mean,
+    "variance": lambda d: d.variance,
+    "entropy": lambda d: d.entropy(),
+    "log_normalizer": lambda d: d.log_normalizer,
+    "divergence": lambda d: kl_divergence(d, dist.Normal(0.0, 1.0)),
+    "rsample": lambda d: d.rsample(),
+    "cdf": lambda d: d.cdf(torch.tensor(0.1)),
+}
+
+
+@pytest.mark.parametrize("name", QUANTITIES)
+def test_it_is_differentiated_as_often_as_one_likes(name):
+    leaves = [p.requires_grad_() for p in parameters(tilted(2.0, 0.4))]
+    d, gradients = TiltedNormal(*leaves), []
+    with torch.no_grad():
+        QUANTITIES[name](d)  # keeps nothing that a later gradient would lack
+    for _ in range(2):
+        pyro.set_rng_seed(0)
+        gradients.append(torch.stack(torch.autograd.grad(QUANTITIES[name](d), leaves[:3])))
+    assert gradients[0].abs().sum() > 0
+    assert_close(*gradients)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_it_follows_parameters_that_an_optimizer_moves(fused):
+    leaves = [p.requires_grad_() for p in parameters(tilted(2.0, 0.4))]
+    d, adam = TiltedNormal(*leaves), torch.optim.Adam(leaves, 0.5, fused=fused)
+    for _ in range(2):
+        adam.zero_grad()
+        (d.mean - 3).square().backward()
+        adam.step()
+    new = TiltedNormal(*(p.detach() for p in leaves))
+    assert_close(torch.stack([d.mean, d.cdf(d.mean)]), torch.stack([new.mean, new.cdf(new.mean)]))
+
+
+def test_it_is_computed_in_inference_mode(several):
+    with torch.inference_mode():
+        d = TiltedNormal(*(p.clone() for p in parameters(several)))
+        inside = d.mean, d.icdf(torch.tensor(0.3))
+    assert_close(inside, (several.mean, several.icdf(torch.tensor(0.3))))
