@@ -208,7 +208,7 @@ def is_wrong(y: Tensor, num_classes: int | Sequence[int]) -> Tensor:
     :param num_classes: the number of classes, of all labels or of each column; 0 for a continuous
         label.
     """
-    count = torch.as_tensor(num_classes, device=y.device)
+    count = torch.as_tensor(num_classes).to(y.device)
     is_class = (y >= 0) & (y < count) & (y == y.round())
     return ~(y.isnan() | torch.where(count > 0, is_class, y.isfinite()))
 

@@ -71,7 +71,7 @@ def test_a_benchmark_without_held_out_images_says_so(models):
 
 def test_a_model_without_images_is_not_evaluated(models):
     x = torch.zeros(0, 1, 28, 28)
-    with pytest.raises(ValueError, match="wanted images to evaluate"):
+    with pytest.raises(ValueError, match="wanted at least one batch of images"):
         ccvae_pyro.evaluate(models[0], [])
     with pytest.raises(ValueError, match="wanted images to edit"):
         edit_metrics(*models, x)
