@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from inspect import signature
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ccvae_pyro._plain_values import plain_float, plain_int, to_plain_scalar
 from ccvae_pyro.components import (
     BernoulliDecoder,
     ConditionalEncoder,
@@ -75,9 +77,9 @@ def celeba(
     """
     if labels is None:
         labels = _binaries(num_labels, label_prior, label_names, 0.5)
-    networks = _networks("celeba", likelihood_scale, channels)
-    config = {"preset": "celeba", "likelihood_scale": likelihood_scale, "channels": channels}
-    return _assemble(networks, labels, z_dim, config)
+    settings = _settings(likelihood_scale, channels)
+    networks = _networks("celeba", **settings)
+    return _assemble(networks, labels, z_dim, {"preset": "celeba", **settings})
 
 
 def mnist(
@@ -108,7 +110,9 @@ def mnist(
         torch.Size([1, 28, 28])
     """
     if labels is None:
-        labels = _binaries(num_labels, label_prior, label_names, 1 / max(num_labels, 2))
+        labels = _binaries(num_labels, label_prior, label_names)
+    if not isinstance(convolutions := to_plain_scalar(convolutions), bool):
+        raise ValueError(f"convolutions must be True or False, got {convolutions!r}")
     networks = _networks("mnist" if convolutions else "mlp")
     config = {"preset": "mnist", "convolutions": convolutions}
     return _assemble(networks, labels, z_dim, config)
@@ -143,25 +147,31 @@ def baseline(
     """
     if name not in _BASELINES:
         raise ValueError(f"wanted one of {', '.join(_BASELINES)}, got {name!r}")
-    settings = {"images": images, "likelihood_scale": likelihood_scale, "channels": channels}
-    networks = _networks(images, likelihood_scale, channels)
+    z_dim, settings = plain_int(z_dim, "z_dim", minimum=1), _settings(likelihood_scale, channels)
+    networks = _networks(images, **settings)
     model = _BASELINES[name](networks, tuple(labels), z_dim)
-    model.config = {"preset": name, "labels": to_plain(labels), "z_dim": z_dim, **settings}
+    shared = {"preset": name, "labels": to_plain(labels), "z_dim": z_dim, "images": images}
+    model.config = shared | settings
     return model
 
 
 def from_config(config: dict[str, Any]) -> ImageModel:
     """Builds a model again from the ``config`` that its preset gave it.
 
-    :raises ValueError: if the config names no preset.
+    :raises ValueError: if the config is not one that a preset gives.
     """
     arguments = dict(config)
     name = arguments.pop("preset", None)
     presets: dict[str, Callable[..., ImageModel]] = {"celeba": celeba, "mnist": mnist}
     presets |= {name: partial(baseline, name) for name in BASELINES}
-    if name not in presets:
+    if not isinstance(name, str) or name not in presets:
         raise ValueError(f"wanted a config with one of the presets {', '.join(presets)}")
-    return presets[name](**(arguments | {"labels": from_plain(arguments["labels"])}))
+    preset = presets[name]
+    if unknown := arguments.keys() - signature(preset).parameters.keys():
+        raise ValueError(f"{name} has no setting {', '.join(sorted(map(repr, unknown)))}")
+    if "labels" not in arguments:
+        raise ValueError("the config has no labels")
+    return preset(**(arguments | {"labels": from_plain(arguments["labels"])}))
 
 
 class _Networks(NamedTuple):
@@ -204,7 +214,7 @@ def _assemble(
 
     :raises ValueError: if ``z_dim`` leaves no style dimension.
     """
-    dim = sum(label.dim for label in labels)
+    z_dim, dim = plain_int(z_dim, "z_dim", minimum=1), sum(label.dim for label in labels)
     if not 0 < dim < z_dim:
         raise ValueError(
             f"z_dim must exceed the number of characteristics that the labels take, {dim}, to "
@@ -221,11 +231,32 @@ def _assemble(
     return ccvae
 
 
+def _settings(likelihood_scale: float, channels: int) -> dict[str, Any]:
+    """The settings of the networks of :func:`celeba` as plain values.
+
+    :raises ValueError: if one is not a positive number of its kind.
+    """
+    likelihood_scale = plain_float(likelihood_scale, "likelihood_scale")
+    if likelihood_scale <= 0:
+        raise ValueError(f"likelihood_scale must be positive, got {likelihood_scale}")
+    channels = plain_int(channels, "channels", minimum=1)
+    return {"likelihood_scale": likelihood_scale, "channels": channels}
+
+
 def _binaries(
-    num_labels: int, label_prior: Tensor | None, label_names: Sequence[str], prevalence: float
+    num_labels: int,
+    label_prior: Tensor | None,
+    label_names: Sequence[str],
+    prevalence: float | None = None,
 ) -> tuple[Label, ...]:
+    """Binary labels.
+
+    :param prevalence: of each label; by default that of one-hot classes.
+    """
+    num_labels = plain_int(num_labels, "num_labels", minimum=1)
     if label_prior is None:
-        label_prior = torch.full((num_labels,), prevalence)
+        label_prior = torch.full((num_labels,), prevalence or 1 / max(num_labels, 2))
+    label_prior = torch.as_tensor(label_prior)
     if label_prior.shape != (num_labels,):
         raise ValueError(f"label_prior must have shape ({num_labels},), got {label_prior.shape}")
     if label_names and len(label_names) != num_labels:
