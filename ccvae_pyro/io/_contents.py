@@ -73,10 +73,15 @@ def check_entries(contents: Any) -> None:
 
 
 def _check_labels(labels: Any, key: str) -> None:
-    if not isinstance(labels, list) or not all(
-        isinstance(label, dict) and isinstance(label.get("name"), str) for label in labels
-    ):
+    if not isinstance(labels, list) or not all(map(_is_description, labels)):
         raise ValueError(f"`{key}` is missing, or no list of labels")
+
+
+def _is_description(label: Any) -> bool:
+    if not isinstance(label, dict) or not isinstance(label.get("name"), str):
+        return False
+    classes = label.get("classes", ())
+    return isinstance(classes, list | tuple) and all(isinstance(each, str) for each in classes)
 
 
 def check_tensors(state: Mapping[str, Any], model: nn.Module) -> None:
@@ -124,6 +129,6 @@ def check_descriptions(saved: Sequence[Mapping[str, Any]], labels: Sequence[Labe
         classes = tuple(description.get("classes", label.classes))
         if classes != label.classes:
             raise ValueError(
-                f"the classes of its label {label.name!r} are {', '.join(map(str, classes))}, "
+                f"the classes of its label {label.name!r} are {', '.join(classes)}, "
                 f"the model's {', '.join(label.classes)}"
             )

@@ -13,7 +13,7 @@ from ccvae_pyro.models import ImageModel, from_config
 _NOT_COMPARED = frozenset(
     {
         "_parameters", "_buffers", "_modules", "_compiled_call_impl", "_backward_hooks",
-        "_backward_pre_hooks", "training", "config", "preprocessing", "autocast_dtype",
+        "_backward_pre_hooks", "_is_full_backward_hook", "training", "config", "preprocessing", "autocast_dtype",
     }
 )  # fmt: skip
 

@@ -49,11 +49,14 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
     with atomic_write(Path(path)) as part:
         try:
             torch.save(contents, part)
-            read(part)
-        except (RuntimeError, CheckpointError) as error:  # RuntimeError: torch, on a full disk
+        except RuntimeError as error:  # raised by torch when the disk is full
             raise OSError(
                 f"{path} cannot be written, is the disk full? ({str(error).splitlines()[0]})"
             ) from error
+        try:
+            read(part)
+        except CheckpointError as error:
+            raise OSError(f"{path} is not written: it could not be read again") from error
 
 
 def read(path: Path | str) -> dict[str, Any]:
@@ -115,8 +118,9 @@ def _rebuild(contents: dict[str, Any], path: Path | str) -> ImageModel:
     try:
         shapes = outline(config)
     except ValueError as error:
+        reason = f" ({error})" if config else ""
         raise CheckpointError(
-            f"{path} has no config of a preset of this version: pass the model as `model` ({error})"
+            f"{path} has no config of a preset of this version{reason}: pass the model as `model`"
         ) from error
     # Any size may stand in the config: it takes memory once the tensors in the file have it.
     state = {name: value for name, value in contents["model"].items() if not _is_expanded(value)}
