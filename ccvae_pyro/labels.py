@@ -12,6 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ccvae_pyro._plain_values import (
+    plain_float,
+    plain_floats,
+    plain_int,
+    plain_text,
+    plain_texts,
+)
+
 
 @dataclass(frozen=True)
 class Binary:
@@ -23,6 +31,7 @@ class Binary:
         uses. They can represent variation among the images for which the label is true.
     :param excludes: names of labels that cannot be true at the same time, such as hair colors for
         the label "Bald". Interventions that set this label to true set these to false.
+    :raises ValueError: if a value is not as described. Scalars of numpy and torch are converted.
     """
 
     name: str
@@ -30,6 +39,18 @@ class Binary:
     extra_dims: int = 0
     excludes: tuple[str, ...] = ()
     classes: ClassVar[tuple[str, ...]] = ("false", "true")
+
+    def __post_init__(self) -> None:
+        name = plain_text(self.name, "the name of a label")
+        prevalence = plain_float(self.prevalence, f"the prevalence of {name!r}")
+        if not 0 < prevalence < 1:
+            raise ValueError(
+                f"the prevalence of {name!r} must lie strictly between 0 and 1, got {prevalence}"
+            )
+        excludes = plain_texts(self.excludes, f"name of a label that {name!r} excludes")
+        if name in excludes:
+            raise ValueError(f"the label {name!r} cannot exclude itself")
+        _set(self, name=name, prevalence=prevalence, excludes=excludes)
 
     @property
     def dim(self) -> int:
@@ -47,6 +68,7 @@ class Categorical:
     :param extra_dims: the number of characteristics in addition to those that the classifier
         uses. It uses one for each nested dichotomy, one fewer than there are classes; see
         :class:`~ccvae_pyro.NestedCategorical`.
+    :raises ValueError: if a value is not as described. Scalars of numpy and torch are converted.
     """
 
     name: str
@@ -54,6 +76,19 @@ class Categorical:
     class_frequencies: tuple[float, ...] = ()
     extra_dims: int = 0
     excludes: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        name = plain_text(self.name, "the name of a label")
+        classes = plain_texts(self.classes, f"class name of {name!r}")
+        if len(classes) < 2:
+            raise ValueError(f"{name!r} needs at least two classes, got {len(classes)}")
+        frequencies = plain_floats(self.class_frequencies, f"class frequency of {name!r}")
+        if frequencies and (len(frequencies) != len(classes) or min(frequencies) <= 0):
+            raise ValueError(
+                f"{name!r} needs a positive frequency for each of {len(classes)} classes, got "
+                f"{len(frequencies)}: {frequencies}"
+            )
+        _set(self, name=name, classes=classes, class_frequencies=frequencies)
 
     @property
     def dim(self) -> int:
@@ -70,6 +105,7 @@ class Continuous:
     :param std: the standard deviation of its values, positive.
     :param extra_dims: the number of characteristics in addition to the one that the classifier
         uses.
+    :raises ValueError: if a value is not as described. Scalars of numpy and torch are converted.
     """
 
     name: str
@@ -79,16 +115,45 @@ class Continuous:
     classes: ClassVar[tuple[str, ...]] = ()
     excludes: ClassVar[tuple[str, ...]] = ()
 
+    def __post_init__(self) -> None:
+        name = plain_text(self.name, "the name of a label")
+        mean = plain_float(self.mean, f"the mean of {name!r}")
+        std = plain_float(self.std, f"the standard deviation of {name!r}")
+        if std <= 0:
+            raise ValueError(f"the standard deviation of {name!r} must be positive, got {std}")
+        _set(self, name=name, mean=mean, std=std)
+
     @property
     def dim(self) -> int:
         """The number of its characteristics."""
         return 1 + self.extra_dims
 
 
+def _set(label: Any, **values: Any) -> None:
+    """Sets the checked values of a label, which is frozen."""
+    extra_dims = plain_int(label.extra_dims, f"extra_dims of {values['name']!r}", minimum=0)
+    for field, value in {**values, "extra_dims": extra_dims}.items():
+        object.__setattr__(label, field, value)
+
+
 Label = Binary | Categorical | Continuous
 _KINDS: dict[str, type[Label]] = {
     "binary": Binary, "categorical": Categorical, "continuous": Continuous
 }  # fmt: skip
+
+
+def check_distinct(labels: Sequence[Label]) -> None:
+    """Checks that labels are descriptions with names of their own.
+
+    :raises ValueError: if one is not.
+    """
+    names: set[str] = set()
+    for label in labels:
+        if not isinstance(label, Label):
+            raise ValueError(f"wanted a Binary, a Categorical or a Continuous, got {label!r}")
+        if label.name in names:
+            raise ValueError(f"labels need names of their own, got several {label.name!r}")
+        names.add(label.name)
 
 
 def binaries(
@@ -115,18 +180,30 @@ def block_of(labels: Sequence[Label], index: int) -> slice:
 
 def to_plain(labels: Sequence[Label]) -> list[dict[str, Any]]:
     """Labels as plain values, for a checkpoint."""
-    names = {kind: name for name, kind in _KINDS.items()}
-    return [{"kind": names[type(label)], **asdict(label)} for label in labels]
+    return [{"kind": _kind_of(label), **asdict(label)} for label in labels]
+
+
+def _kind_of(label: Label) -> str:
+    return next(name for name, kind in _KINDS.items() if isinstance(label, kind))
 
 
 def from_plain(values: Sequence[dict[str, Any]]) -> tuple[Label, ...]:
-    """The labels from the plain values of :func:`to_plain`."""
-    labels = []
+    """The labels from the plain values of :func:`to_plain`.
+
+    :raises ValueError: if they are no such values.
+    """
+    if not isinstance(values, list | tuple) or not all(isinstance(each, dict) for each in values):
+        raise ValueError("labels must be a list of dicts")
+    labels: list[Label] = []
     for plain in values:
-        arguments: Any = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()
-        }
-        labels.append(_KINDS[arguments.pop("kind")](**arguments))
+        arguments: Any = dict(plain)
+        kind = arguments.pop("kind", None)
+        if not isinstance(kind, str) or kind not in _KINDS:
+            raise ValueError(f"wanted a label of the kinds {', '.join(_KINDS)}, got {kind!r}")
+        try:
+            labels.append(_KINDS[kind](**arguments))
+        except TypeError as error:  # a missing field, or an unknown one
+            raise ValueError(f"label {len(labels)}: {error}") from error
     return tuple(labels)
 
 

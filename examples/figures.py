@@ -12,7 +12,8 @@ from torch import Tensor
 import ccvae_pyro
 from ccvae_pyro import plotting
 from ccvae_pyro.data import Batches
-from ccvae_pyro.data.files import atomic_write, slugs
+from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.data.names import slugs
 from ccvae_pyro.evaluation import CategoricalMetrics, LabelMetrics
 from ccvae_pyro.labels import Binary, Categorical
 from ccvae_pyro.training import TrainingResult

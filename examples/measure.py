@@ -26,7 +26,8 @@ from tables import format_value, write_rows
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
-from ccvae_pyro.data.files import atomic_write, slugs
+from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.data.names import slugs
 from ccvae_pyro.evaluation import Benchmark, benchmark
 from ccvae_pyro.plotting import plot_change, spaced
 from ccvae_pyro.training.devices import pick_device

@@ -1,20 +1,23 @@
-"""Files: written atomically, opened only if they are regular files, and named by slugs."""
+"""Files: written atomically, and opened only if they are regular files."""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
-import unicodedata
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from secrets import token_hex
+from typing import Any, BinaryIO
 
-SLUG_LENGTH = 40
-# Names that Windows keeps for devices, whatever their suffix.
-RESERVED = {"con", "prn", "aux", "nul"}
-RESERVED |= {f"{device}{number}" for device in ("com", "lpt") for number in range(10)}
+try:
+    import fcntl
+except ImportError:  # Windows, which keeps files that are open from being removed
+    fcntl = None  # type: ignore[assignment]
+
+_TEMPORARY = re.compile(r"\..*\.part-[0-9a-f]{8}(\.[^.]*)?")
 
 
 @contextmanager
@@ -22,6 +25,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path, and moves the file there to ``path`` at the end of the block.
 
     If the block raises an error, the temporary file is removed and ``path`` is left as it was.
+    What a killed process left is removed by the next process that writes to the same folder.
     Missing parent folders are created.
 
     Example:
@@ -33,39 +37,18 @@ def atomic_write(path: Path) -> Iterator[Path]:
         'hello'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    _remove_abandoned(path.parent.resolve())
+    temporary = path.with_name(f".{path.stem}.part-{token_hex(4)}{path.suffix}")
     try:
-        yield temporary
-        with temporary.open("rb") as file:
+        # "x": a new file, which follows no link. It is open, and so locked, until it is whole.
+        with temporary.open("xb") as file:
+            with suppress(OSError):  # file systems without locks
+                _lock(file)
+            yield temporary
             os.fsync(file.fileno())  # otherwise a power cut could leave a truncated file
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def slugs(names: Iterable[str]) -> list[str]:
-    """A file name, without a suffix, for each name that a user chose.
-
-    Each is 1 to 40 ASCII letters, digits, underscores and hyphens, so it can neither leave its
-    folder nor be refused by a file system. No two are equal, also where the file system ignores
-    case: repeated ones are numbered.
-
-    Example:
-
-        >>> slugs(["hair", "Hair", "../../etc/passwd", "Größe in cm", "年齢", "CON"])
-        ['hair', 'Hair-2', 'etc-passwd', 'Groe-in-cm', 'unnamed', 'CON-2']
-    """
-    taken, unique = set(RESERVED), []
-    for name in names:
-        ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-        base = re.sub(r"[^A-Za-z0-9_]+", "-", ascii_name).strip("-")[:SLUG_LENGTH] or "unnamed"
-        slug, count = base, 1
-        while slug.lower() in taken:
-            count += 1
-            slug = f"{base[: SLUG_LENGTH - len(str(count)) - 1]}-{count}"
-        taken.add(slug.lower())
-        unique.append(slug)
-    return unique
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -91,3 +74,32 @@ def _check_regular(mode: int) -> None:
     kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
     if not stat.S_ISREG(mode):
         raise ValueError(f"it is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a regular file")
+
+
+@cache
+def _remove_abandoned(folder: Path) -> None:
+    """Removes the temporary files that no process writes to; once for each folder."""
+    with suppress(OSError):  # a folder that cannot be listed
+        for entry in os.scandir(folder):
+            is_file = entry.is_file(follow_symlinks=False)
+            if is_file and _TEMPORARY.fullmatch(entry.name) and _is_abandoned(entry.path):
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _is_abandoned(path: str) -> bool:
+    """Whether no process has locked a file."""
+    try:
+        with Path(path).open("rb+") as file:
+            _lock(file)
+    except OSError:
+        return False
+    return True
+
+
+def _lock(file: Any) -> None:
+    """Locks a file until it is closed, or its process ends.
+
+    :raises OSError: if another process has locked it, or the file system has no locks.
+    """
+    if fcntl:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

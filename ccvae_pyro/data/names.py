@@ -1,10 +1,16 @@
-"""Names that users chose, for people to see: on one line, and shortened where room is short."""
+"""Names that users chose: as people see them, and as names of files."""
 
 from __future__ import annotations
 
-from unicodedata import category
+import re
+from collections.abc import Iterable
+from unicodedata import category, normalize
 
 NAME_LENGTH = 32  # characters of a name in a figure
+SLUG_LENGTH = 40
+# Names that Windows keeps for devices, whatever their suffix.
+RESERVED = {"con", "prn", "aux", "nul"}
+RESERVED |= {f"{device}{number}" for device in ("com", "lpt") for number in range(10)}
 
 
 def one_line(text: str) -> str:
@@ -42,6 +48,31 @@ def shortened(text: str, length: int = NAME_LENGTH) -> str:
         return text
     tail = (length - 1) // 3
     return f"{text[: length - 1 - tail].rstrip()}…{text[-tail:].lstrip()}"
+
+
+def slugs(names: Iterable[str]) -> list[str]:
+    """A file name, without a suffix, for each name that a user chose.
+
+    Each is 1 to 40 ASCII letters, digits, underscores and hyphens, so it can neither leave its
+    folder nor be refused by a file system. No two are equal, also where the file system ignores
+    case: repeated ones are numbered.
+
+    Example:
+
+        >>> slugs(["hair", "Hair", "../../etc/passwd", "Größe in cm", "年齢", "CON"])
+        ['hair', 'Hair-2', 'etc-passwd', 'Groe-in-cm', 'unnamed', 'CON-2']
+    """
+    taken, unique = set(RESERVED), []
+    for name in names:
+        ascii_name = normalize("NFKD", name).encode("ascii", "ignore").decode()
+        base = re.sub(r"[^A-Za-z0-9_]+", "-", ascii_name).strip("-")[:SLUG_LENGTH] or "unnamed"
+        slug, count = base, 1
+        while slug.lower() in taken:
+            count += 1
+            slug = f"{base[: SLUG_LENGTH - len(str(count)) - 1]}-{count}"
+        taken.add(slug.lower())
+        unique.append(slug)
+    return unique
 
 
 def _printable(character: str) -> str:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ccvae_pyro.components import DiagonalClassifier, GaussianEncoder
 from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.io._contents import check_tensors
 from ccvae_pyro.labels import are_plain
 from ccvae_pyro.models import CCVAE, ImageModel
 from ccvae_pyro.networks import set_precision
@@ -38,7 +39,8 @@ def export_onnx(ccvae: ImageModel, folder: Path | str) -> None:
 
     :param ccvae: a model with binary labels of one characteristic each.
     :param folder: the folder of the files; it is created if needed.
-    :raises ValueError: if the model has other labels or components than these files can hold.
+    :raises ValueError: if the model has other labels or components than these files can hold, or
+        a parameter is not finite.
     :raises ImportError: if the packages that write ONNX are missing, or PyTorch is too old.
 
     Example:
@@ -103,6 +105,7 @@ def _check_model(model: ImageModel) -> None:
     for name, kind in wanted.items():
         if not isinstance(part := getattr(model, name), kind):
             raise ValueError(f"wanted a {kind.__name__} as {name}, got a {type(part).__name__}")
+    check_tensors(model.state_dict(), model)
 
 
 def _check_packages() -> None:

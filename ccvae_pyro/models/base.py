@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.errors import UnsupportedError
-from ccvae_pyro.labels import Label, index_of
+from ccvae_pyro.labels import Label, check_distinct, index_of
 from ccvae_pyro.models import _contract
 
 NUM_SAMPLES = 500  # for the moments of a distribution without a formula for them
@@ -41,6 +41,7 @@ class ImageModel(nn.Module):
 
     def __init__(self, labels: Sequence[Label]) -> None:
         super().__init__()
+        check_distinct(labels)
         self.labels = tuple(labels)
         self._has_checked_values = False
         self._last_batch = _contract.LastBatch()

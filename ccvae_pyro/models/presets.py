@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from inspect import signature
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ccvae_pyro._plain_values import plain_float, plain_int, to_plain_scalar
 from ccvae_pyro.components import (
     BernoulliDecoder,
     ConditionalEncoder,
@@ -22,8 +24,7 @@ from ccvae_pyro.components import (
     StandardNormal,
     label_modules,
 )
-from ccvae_pyro.components._descriptions import check_descriptions
-from ccvae_pyro.labels import Categorical, Label, binaries, from_plain, to_plain
+from ccvae_pyro.labels import Categorical, Label, binaries, check_distinct, from_plain, to_plain
 from ccvae_pyro.models.base import ImageModel
 from ccvae_pyro.models.baselines.cvae import CVAE
 from ccvae_pyro.models.baselines.diva import DIVA
@@ -42,7 +43,7 @@ from ccvae_pyro.networks import (
     encoder_mlp,
     mlp,
 )
-from ccvae_pyro.networks._sizes import check_sizes
+from ccvae_pyro.networks._sizes import check_positive
 
 HIDDEN = 256  # the number of features of an image that an encoder combines with labels
 
@@ -78,9 +79,9 @@ def celeba(
     """
     if labels is None:
         labels = _binaries(num_labels, label_prior, label_names, 0.5)
-    networks = _networks("celeba", likelihood_scale, channels)
-    config = {"preset": "celeba", "likelihood_scale": likelihood_scale, "channels": channels}
-    return _assemble(networks, labels, z_dim, config)
+    settings = _settings(likelihood_scale, channels)
+    networks = _networks("celeba", **settings)
+    return _assemble(networks, labels, z_dim, {"preset": "celeba", **settings})
 
 
 def mnist(
@@ -112,7 +113,9 @@ def mnist(
         torch.Size([1, 28, 28])
     """
     if labels is None:
-        labels = _binaries(num_labels, label_prior, label_names, 1 / max(num_labels, 2))
+        labels = _binaries(num_labels, label_prior, label_names)
+    if not isinstance(convolutions := to_plain_scalar(convolutions), bool):
+        raise ValueError(f"convolutions must be True or False, got {convolutions!r}")
     networks = _networks("mnist" if convolutions else "mlp")
     config = {"preset": "mnist", "convolutions": convolutions}
     return _assemble(networks, labels, z_dim, config)
@@ -148,30 +151,35 @@ def baseline(
     """
     if name not in _BASELINES:
         raise ValueError(f"wanted one of {', '.join(_BASELINES)}, got {name!r}")
-    check_sizes(z_dim=z_dim)
-    check_descriptions(labels)
+    check_distinct(labels)
     if not labels and name != "vae":
         raise ValueError(f"{name} is a model of labels, got none")
-    settings = {"images": images, "likelihood_scale": likelihood_scale, "channels": channels}
-    networks = _networks(images, likelihood_scale, channels)
+    z_dim, settings = plain_int(z_dim, "z_dim", minimum=1), _settings(likelihood_scale, channels)
+    networks = _networks(images, **settings)
     model = _BASELINES[name](networks, tuple(labels), z_dim)
     model.image_shape = networks.image_shape
-    model.config = {"preset": name, "labels": to_plain(labels), "z_dim": z_dim, **settings}
+    shared = {"preset": name, "labels": to_plain(labels), "z_dim": z_dim, "images": images}
+    model.config = shared | settings
     return model
 
 
 def from_config(config: dict[str, Any]) -> ImageModel:
     """Builds a model again from the ``config`` that its preset gave it.
 
-    :raises ValueError: if the config names no preset.
+    :raises ValueError: if the config is not one that a preset gives.
     """
     arguments = dict(config)
     name = arguments.pop("preset", None)
     presets: dict[str, Callable[..., ImageModel]] = {"celeba": celeba, "mnist": mnist}
     presets |= {name: partial(baseline, name) for name in BASELINES}
-    if name not in presets:
+    if not isinstance(name, str) or name not in presets:
         raise ValueError(f"wanted a config with one of the presets {', '.join(presets)}")
-    return presets[name](**(arguments | {"labels": from_plain(arguments["labels"])}))
+    preset = presets[name]
+    if unknown := arguments.keys() - signature(preset).parameters.keys():
+        raise ValueError(f"{name} has no setting {', '.join(sorted(map(repr, unknown)))}")
+    if "labels" not in arguments:
+        raise ValueError("the config has no labels")
+    return preset(**(arguments | {"labels": from_plain(arguments["labels"])}))
 
 
 class _Networks(NamedTuple):
@@ -193,7 +201,6 @@ def _networks(images: str, likelihood_scale: float = 1.0, channels: int = 3) -> 
     :param images: ``"celeba"``, ``"mnist"`` or ``"mlp"``.
     :raises ValueError: if it is none of these.
     """
-    check_sizes(channels=channels)
     if images == "celeba":
         return _Networks(
             (channels, 64, 64),
@@ -218,9 +225,8 @@ def _assemble(
 
     :raises ValueError: if ``z_dim`` leaves no style dimension.
     """
-    check_sizes(z_dim=z_dim)
-    check_descriptions(labels)
-    dim = sum(label.dim for label in labels)
+    check_distinct(labels)
+    z_dim, dim = plain_int(z_dim, "z_dim", minimum=1), sum(label.dim for label in labels)
     if not 0 < dim < z_dim:
         raise ValueError(
             f"z_dim must exceed the number of characteristics that the labels take, {dim}, to "
@@ -238,12 +244,31 @@ def _assemble(
     return ccvae
 
 
+def _settings(likelihood_scale: float, channels: int) -> dict[str, Any]:
+    """The settings of the networks of :func:`celeba` as plain values.
+
+    :raises ValueError: if one is not a positive number of its kind.
+    """
+    likelihood_scale = plain_float(likelihood_scale, "likelihood_scale")
+    check_positive(likelihood_scale=likelihood_scale)
+    channels = plain_int(channels, "channels", minimum=1)
+    return {"likelihood_scale": likelihood_scale, "channels": channels}
+
+
 def _binaries(
-    num_labels: int, label_prior: Tensor | None, label_names: Sequence[str], prevalence: float
+    num_labels: int,
+    label_prior: Tensor | None,
+    label_names: Sequence[str],
+    prevalence: float | None = None,
 ) -> tuple[Label, ...]:
-    check_sizes(num_labels=num_labels)
+    """Binary labels.
+
+    :param prevalence: of each label; by default that of one-hot classes.
+    """
+    num_labels = plain_int(num_labels, "num_labels", minimum=1)
     if label_prior is None:
-        label_prior = torch.full((num_labels,), prevalence)
+        label_prior = torch.full((num_labels,), prevalence or 1 / max(num_labels, 2))
+    label_prior = torch.as_tensor(label_prior)
     if label_prior.shape != (num_labels,):
         raise ValueError(f"label_prior must have shape ({num_labels},), got {label_prior.shape}")
     if label_names and len(label_names) != num_labels:

@@ -1,13 +1,13 @@
-"""Files that are written atomically, and their names."""
+"""Files that are written atomically."""
 
-import re
+import fcntl
+import os
+import subprocess
+import sys
 
 import pytest
 
-from ccvae_pyro.data import atomic_write
-from ccvae_pyro.data.files import slugs
-
-UNNAMED = ["unnamed", "unnamed-2", "unnamed-3", "unnamed-4"]
+from ccvae_pyro.data import atomic_write, files
 
 
 def test_an_error_leaves_the_file_as_it_was(tmp_path):
@@ -33,26 +33,66 @@ def test_parent_folders_are_created_and_the_file_replaced(tmp_path):
     assert path.read_text() == "second"
 
 
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["Wearing_Hat", "hair"], ["Wearing_Hat", "hair"]),
-        (["hair", "Hair", "HAIR"], ["hair", "Hair-2", "HAIR-3"]),
-        (["a b", "a/b", "a-b-2", "a?b"], ["a-b", "a-b-2", "a-b-2-2", "a-b-3"]),
-        (["x/../../../../home/pwned", "..", ".", "/", "~"], ["x-home-pwned", *UNNAMED]),
-        (["C:\\Windows\\x", "-rf", "a\x00b\n"], ["C-Windows-x", "rf", "a-b"]),
-        (["CON", "nul", "Com1", "LPT9.png", "console"],
-         ["CON-2", "nul-2", "Com1-2", "LPT9-png", "console"]),
-        (["Größe", "日本語", "", "\udce9"], ["Groe", *UNNAMED[:3]]),
-        (["x" * 10_000] * 3, ["x" * 40, "x" * 38 + "-2", "x" * 38 + "-3"]),
-    ],
-)  # fmt: skip
-def test_a_name_becomes_the_name_of_a_file_in_any_file_system(names, expected):
-    assert slugs(names) == expected
+WRITE_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from ccvae_pyro.data.files import atomic_write
+with atomic_write(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print("writing", flush=True)
+    time.sleep(600)
+"""
+WRITE = """
+import sys
+from pathlib import Path
+from ccvae_pyro.data.files import atomic_write
+with atomic_write(Path(sys.argv[1])) as temporary:
+    temporary.write_text("whole")
+"""
 
 
-def test_no_two_of_many_names_share_a_file():
-    names = [chr(i) for i in range(300)] + ["a" * i for i in range(300)]
-    made = slugs(names)
-    assert len({name.lower() for name in made}) == len(names)
-    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name) for name in made)
+def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path):
+    path = tmp_path / "a.txt"
+    command = [sys.executable, "-c", WRITE_AND_WAIT, str(path)]
+    writers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        for writer in writers:
+            assert writer.stdout.readline() == "writing\n"
+        left = set(tmp_path.iterdir())
+        writers[0].kill()
+        writers[0].wait()
+        subprocess.run([sys.executable, "-c", WRITE, str(path)], check=True)
+        now = set(tmp_path.iterdir())
+        assert path.read_text() == "whole"
+        assert len(left) == 2
+        assert len(now & left) == 1  # of the second writer
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
+
+
+def test_a_link_at_the_temporary_path_is_not_followed(tmp_path, monkeypatch):
+    victim = tmp_path / "victim.txt"
+    victim.write_text("precious")
+    monkeypatch.setattr(files, "token_hex", lambda size: "0" * 2 * size)
+    (tmp_path / ".a.part-00000000.txt").symlink_to(victim)
+    with pytest.raises(FileExistsError), files.atomic_write(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert victim.read_text() == "precious"
+
+
+def test_the_handle_that_is_synchronized_can_write(tmp_path, monkeypatch):
+    # Windows refuses to synchronize a file through a handle that can only read.
+    modes = []
+    monkeypatch.setattr(files.os, "fsync", lambda fd: modes.append(fcntl.fcntl(fd, fcntl.F_GETFL)))
+    with files.atomic_write(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert [mode & os.O_ACCMODE for mode in modes] == [os.O_WRONLY]
+
+
+def test_a_file_has_the_permissions_of_a_new_one(tmp_path):
+    (tmp_path / "plain.txt").write_text("")
+    with files.atomic_write(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "plain.txt").stat().st_mode
