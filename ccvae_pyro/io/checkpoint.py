@@ -38,11 +38,12 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
     :raises OSError: if the file cannot be written.
     """
     config = model.config if is_described_by_config(model) else None
-    entries = {"config": config, "labels": to_plain(model.labels), "model": model.state_dict()}
+    state = model.state_dict()
+    entries = {"config": config, "labels": to_plain(model.labels), "model": state}
     if taken := sorted(entries.keys() & values.keys()):
         raise ValueError(f"the entry {taken[0]!r} of a checkpoint is that of the model")
     try:
-        check_tensors(entries["model"], model)
+        check_tensors(state, model)
     except ValueError as error:
         raise ValueError(f"{path} is not written: {error}") from error
     contents = {key: storable(value, key) for key, value in (entries | values).items()}
@@ -77,8 +78,8 @@ def read(path: Path | str) -> dict[str, Any]:
         check_entries(contents)
     except ValueError as error:
         raise CheckpointError(f"{path} is not a checkpoint of a model: {error}") from error
-    read_contents: dict[str, Any] = contents
-    return read_contents
+    checked: dict[str, Any] = contents
+    return checked
 
 
 def _check_sums(path: Path | str) -> None:
