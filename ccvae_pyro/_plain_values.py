@@ -59,8 +59,8 @@ def plain_int(value: Any, what: str, minimum: int) -> int:
     :raises ValueError: if it is no such number.
     """
     number = to_plain_scalar(value)
-    is_whole = isinstance(number, Integral) and not isinstance(number, bool)
-    if is_whole and int(number) >= minimum:
+    is_int = isinstance(number, Integral) and not isinstance(number, bool)
+    if is_int and int(number) >= minimum:
         return int(number)
     raise ValueError(f"{what} must be a whole number of at least {minimum}, got {_shown(value)}")
 

@@ -57,7 +57,8 @@ class NestedClassifier(nn.Module):
 
     def __init__(self, signs: Tensor) -> None:
         super().__init__()
-        if not (signs.numel() and ((signs > 0).any(0) & (signs < 0).any(0)).all()):
+        has_both = (signs > 0).any(0) & (signs < 0).any(0)
+        if not signs.numel() or not (signs.is_meta or has_both.all()):
             raise ValueError(
                 f"wanted a sign matrix with 1 and -1 in each column, got {signs.tolist()}"
             )

@@ -42,7 +42,8 @@ class CategoricalLabelPrior(nn.Module):
 
     def __init__(self, class_frequencies: Tensor) -> None:
         super().__init__()
-        if not ((class_frequencies > 0) & class_frequencies.isfinite()).all():
+        is_valid = (class_frequencies > 0) & class_frequencies.isfinite()
+        if not class_frequencies.is_meta and not is_valid.all():
             raise ValueError(f"class frequencies must be positive, got {class_frequencies}")
         self.class_frequencies: Tensor
         self.register_buffer("class_frequencies", class_frequencies / class_frequencies.sum())

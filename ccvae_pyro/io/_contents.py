@@ -107,7 +107,7 @@ def check_tensors(state: Mapping[str, Any], model: nn.Module) -> None:
 
 
 def _kind(tensor: Tensor) -> tuple[Any, ...]:
-    """What a tensor is beside its precision."""
+    """What a tensor is apart from its precision, which loading converts."""
     kind = (tensor.is_floating_point(), tensor.is_complex())
     return (*kind, tensor.layout, tensor.is_quantized)
 

@@ -12,9 +12,9 @@ from ccvae_pyro.models import ImageModel, from_config
 # Attributes that the state dict holds, or that do not change what a model computes.
 _NOT_COMPARED = frozenset(
     {
-        "_parameters", "_buffers", "_modules", "_compiled_call_impl", "_backward_hooks",
-        "_backward_pre_hooks", "_is_full_backward_hook", "training", "config",
-        "preprocessing", "autocast_dtype", "_last_batch", "_has_checked_values",
+        "_parameters", "_buffers", "_modules", "training", "config", "preprocessing",
+        "autocast_dtype", "_compiled_call_impl", "_backward_hooks", "_backward_pre_hooks",
+        "_is_full_backward_hook", "_last_batch", "_has_checked_values",
     }
 )  # fmt: skip
 

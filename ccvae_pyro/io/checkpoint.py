@@ -85,8 +85,8 @@ def read(path: Path | str) -> dict[str, Any]:
         check_entries(contents)
     except ValueError as error:
         raise CheckpointError(f"{path} is not a checkpoint of a model: {error}") from error
-    read_contents: dict[str, Any] = contents
-    return read_contents
+    checked: dict[str, Any] = contents
+    return checked
 
 
 def _check_sums(path: Path | str) -> None:

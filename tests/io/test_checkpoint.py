@@ -38,7 +38,8 @@ def test_how_images_are_prepared_is_kept(mnist, tmp_path):
     mnist.preprocessing = Preprocessing(28, 1, "pad", crop=40, white=4095)
     ccvae_pyro.save(tmp_path / "a.pt", mnist)
     assert ccvae_pyro.load(tmp_path / "a.pt").preprocessing == mnist.preprocessing
-    ccvae_pyro.save(tmp_path / "a.pt", mnist, preprocessing={"size": 28, "resize": "stretch"})
+    contents = ccvae_pyro.io.read(tmp_path / "a.pt")
+    torch.save(contents | {"preprocessing": {"size": 28, "resize": "stretch"}}, tmp_path / "a.pt")
     with pytest.raises(CheckpointError, match=r"a\.pt has a preprocessing .*stretch"):
         ccvae_pyro.load(tmp_path / "a.pt")
 
@@ -146,16 +147,31 @@ def test_scalars_of_numpy_are_saved_as_plain_values_and_arrays_as_tensors(tmp_pa
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ccvae_pyro.mnist(z_dim=12.5), "z_dim must be a whole number of at least 1, got 12.5"),
-        (lambda: ccvae_pyro.mnist(z_dim="12"), "z_dim must be a whole number of at least 1, got '12'"),
-        (lambda: ccvae_pyro.mnist(num_labels=0), "num_labels must be a whole number of at least 1, got 0"),
+        (
+            lambda: ccvae_pyro.mnist(z_dim=12.5),
+            "z_dim must be .* of at least 1, got 12.5",
+        ),
+        (
+            lambda: ccvae_pyro.mnist(z_dim="12"),
+            "z_dim must be .* of at least 1, got '12'",
+        ),
+        (
+            lambda: ccvae_pyro.mnist(num_labels=0),
+            "num_labels must be .* of at least 1, got 0",
+        ),
         (lambda: ccvae_pyro.mnist(convolutions="no"), "convolutions must be True or False"),
-        (lambda: ccvae_pyro.celeba(channels=0), "channels must be a whole number of at least 1, got 0"),
+        (
+            lambda: ccvae_pyro.celeba(channels=0),
+            "channels must be .* of at least 1, got 0",
+        ),
         (
             lambda: ccvae_pyro.celeba(likelihood_scale=0),
-            "likelihood_scale must be positive, got 0",
+            "likelihood_scale must be positive and finite, got 0",
         ),
-        (lambda: models.baseline("vae", [Binary("a")], 0), "z_dim must be a whole number of at least 1"),
+        (
+            lambda: models.baseline("vae", [Binary("a")], 0),
+            "z_dim must be .* of at least 1",
+        ),
     ],
 )
 def test_an_argument_of_a_preset_that_no_model_can_have_is_an_error(make, message):

@@ -125,6 +125,13 @@ def test_a_model_that_the_files_cannot_hold_is_refused(make, message, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_parameter_that_is_not_finite_is_an_error_that_names_it(ccvae, tmp_path):
+    ccvae.classifier.bias.data[1] = torch.nan
+    with pytest.raises(ValueError, match=r"the parameter classifier\.bias is not finite"):
+        export_onnx(ccvae, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_missing_package_is_named_with_the_command_to_install_it(ccvae, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"onnx and onnxscript .*'ccvae-pyro\[export\]'"):
