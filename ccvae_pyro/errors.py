@@ -11,6 +11,14 @@ class CheckpointError(CCVAEError, ValueError):
     """A checkpoint that cannot be read, or that belongs to another model."""
 
 
+class RunError(CCVAEError, ValueError):
+    """A folder of a run that holds another run, or in which another process trains."""
+
+
+class PeerError(CCVAEError, RuntimeError):
+    """The error of another process that trains the same model."""
+
+
 class UnsupportedError(CCVAEError, ValueError):
     """An operation that a model has no part for, such as to edit with a plain VAE."""
 
