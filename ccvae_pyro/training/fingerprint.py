@@ -45,16 +45,15 @@ def check_fingerprint(before: Any, now: dict[str, Any], path: Path) -> None:
     if before.get("labels") != now["labels"]:
         difference = _difference_of_labels(before.get("labels"), now["labels"])
     elif before.get("num_images") != now["num_images"]:
-        difference = f"{before.get('num_images')} images, not on {now['num_images']}"
+        difference = f"on {before.get('num_images')} images, not on {now['num_images']}"
     elif before.get("images") != now["images"]:
-        difference = "other images"
+        difference = "on other images"
     elif before.get("label_values") != now["label_values"]:
-        difference = "other values of the labels"
+        difference = "on other values of the labels"
     else:
-        difference = "other splits of the images"
+        difference = "on other splits of the images"
     raise CheckpointError(
-        f"{path} was trained on {difference}: resume it with its own data, or choose another "
-        "folder"
+        f"{path} was trained {difference}: resume it with its own data, or choose another folder"
     )
 
 
@@ -66,10 +65,10 @@ def _digest(array: np.ndarray) -> str:
 def _difference_of_labels(before: Any, now: list[list[str]]) -> str:
     before = before if isinstance(before, list) else []
     if len(before) != len(now):
-        return f"{len(before)} labels, not on {len(now)}"
+        return f"with {len(before)} labels, not with {len(now)}"
     column = next(i for i, (a, b) in enumerate(zip(before, now, strict=True)) if a != b)
     was, is_now = _described(before[column]), _described(now[column])
-    return f"label {column + 1} as {was}, not as {is_now}"
+    return f"with {was} as label {column + 1}, not {is_now}"
 
 
 def _described(label: Any) -> str:

@@ -170,14 +170,15 @@ def _is_by_parameter(value: Any) -> bool:
 
 def _is_random_state(value: Any) -> bool:
     """Whether a value has what :func:`_rng_state` returns; a generator of its own tries it."""
-    for state in value if isinstance(value, list) else [value]:
+    states = value if isinstance(value, list) else [value]
+    for state in states:
         if not _is_dict(state, str, Tensor) or "cpu" not in state:
             return False
         try:
             torch.Generator().set_state(state["cpu"])
         except (RuntimeError, TypeError):
             return False
-    return True
+    return len(states) > 0
 
 
 def _is_dict(value: Any, key: Any, kind: Any) -> bool:

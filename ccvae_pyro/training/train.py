@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 import pyro
 import torch
+from pyro import poutine
 from pyro.infer import SVI
 from pyro.optim import PyroLRScheduler
 from torch import Tensor
@@ -39,8 +39,8 @@ NUM_RECONSTRUCTIONS = 10  # validation images whose reconstructions the result h
 # On an accelerator, or with several processes, the loss is read after so many steps only: reading
 # it makes the host wait.
 STEPS_PER_READ = 20
-# The first line of what torch.distributions says of a parameter that it cannot take, such as NaN.
-_INVALID_PARAMETER = re.compile(r"Expected parameter (\w+) .*? of distribution (\w+)")
+# What torch.distributions says of a mean that is NaN, or of a scale of zero.
+_INVALID = "Expected parameter "
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ def _train_epoch(run: _Run, step: Callable[..., Any], prepare_step: Callable[[],
         disable=not is_main,
     ) as bar:
         for batch in batches.epoch(state.epoch + 1, start=state.step):
-            with _validation(batches, state.step), _not_finite_as_such(run, state.step + 1):
+            with _validation(batches, state.step), _not_finite_as_such(run, batch):
                 loss = loss + step(*batch)
             state.step += 1
             prepare_step()
@@ -285,19 +285,31 @@ def _is_time_to_read(loss: Any, step: int, num_steps: int) -> bool:
 
 
 @contextmanager
-def _not_finite_as_such(run: _Run, batch: int) -> Iterator[None]:
+def _not_finite_as_such(run: _Run, batch: tuple[Tensor, ...]) -> Iterator[None]:
     """Raises what follows from a value that is not finite as the error of a loss that is not.
 
-    Pyro and PyTorch describe some of them by the tensors that they met, on dozens of lines.
+    Pyro and PyTorch notice such a value at many places, and may describe it by the whole tensor.
+
+    :param batch: the images, and the labels if there are any, that the block works on.
     """
     try:
         yield
     except (ValueError, ArithmeticError, RuntimeError, IndexError) as error:
-        epoch = run.state.epoch + 1
-        check_finite(run.model, epoch, batch)
-        if found := _INVALID_PARAMETER.match(str(error)):
-            raise not_finite(f"nan by the {found[1]} of a {found[2]}", epoch, batch) from None
+        epoch, number = run.state.epoch + 1, min(run.state.step + 1, len(run.batches))
+        check_finite(run.model, epoch, number)
+        if str(error).startswith(_INVALID) or not _samples_finite(run.svi, batch):
+            raise not_finite("nan", epoch, number) from None
         raise
+
+
+@torch.no_grad()
+def _samples_finite(svi: SVI, batch: tuple[Tensor, ...]) -> bool:
+    """Whether the guide samples finite values, as far as it comes."""
+    with pyro.validation_enabled(False), poutine.trace() as tracing, suppress(Exception):
+        svi.guide(*batch)
+    sites = tracing.trace.nodes.values()
+    sampled = [s["value"] for s in sites if s["type"] == "sample" and not s["is_observed"]]
+    return all(bool(value.isfinite().all()) for value in sampled if isinstance(value, Tensor))
 
 
 def _read(loss: Any, run: _Run, is_due: bool) -> tuple[bool, bool]:
@@ -323,10 +335,12 @@ def _end_epoch(run: _Run, is_last: bool) -> None:
     if distributed.rank() == 0:
         if _num_validation_images(batches):
             # The checkpoint is saved: nothing is lost by an interruption.
-            with run.interrupts.at_once(), _not_finite_as_such(run, state.step):
-                record |= _metrics(run.model, batches)
+            with run.interrupts.at_once():
+                batch = next(batches.held_out("valid"))
+                with _not_finite_as_such(run, batch):
+                    record |= _metrics(run.model, batches)
                 if is_last or epoch.bit_count() == 1:  # 1, 2, 4, 8, ...: most changes come first
-                    _reconstruct(run.model, batches, state, epoch)
+                    _reconstruct(run.model, batch[0], state, epoch)
         record["seconds"] = round(state.seconds, 3)
         state.history.append({"epoch": epoch, **record})
         tqdm.write(f"epoch {epoch}: " + ", ".join(f"{k} {v:.4g}" for k, v in record.items()))
@@ -343,8 +357,7 @@ def _metrics(model: ImageModel, batches: Batches) -> dict[str, float]:
     return metrics
 
 
-def _reconstruct(model: ImageModel, batches: Batches, state: RunState, epoch: int) -> None:
-    images, _ = next(batches.held_out("valid"))
+def _reconstruct(model: ImageModel, images: Tensor, state: RunState, epoch: int) -> None:
     with suppress(UnsupportedError):
         reconstructed = reconstruct(model, images[:NUM_RECONSTRUCTIONS])
         state.reconstructions[epoch] = _to_uint8(reconstructed)
