@@ -6,6 +6,7 @@ size 1. :class:`~torch.nn.parallel.DistributedDataParallel` sums the gradients.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
 import os
@@ -66,6 +67,8 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
         with _known_to_others(store):
             yield device
     finally:
+        # DistributedDataParallel is a part of reference cycles, and holds the group.
+        gc.collect()
         dist.destroy_process_group()
 
 
