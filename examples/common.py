@@ -135,8 +135,8 @@ def prepare_folder(args: argparse.Namespace, config: dict[str, Any]) -> None:
     :raises ValueError: if a run there was begun with other options, or must not be overwritten.
     """
     check_folder(args.out, resume=args.resume, overwrite=args.overwrite)
-    if args.resume and (before := read_config(args.out)):
-        refuse_other_config(args.out, before, config)
+    if args.resume and (args.out / "checkpoint.pt").exists():
+        refuse_other_config(args.out, read_config(args.out), config)
     if args.overwrite:
         remove_results(args.out)
     write_json(args.out / "config.json", config)
