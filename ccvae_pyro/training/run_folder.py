@@ -64,6 +64,7 @@ def lock_folder(out: Path) -> Iterator[None]:
     file = _open_locked(path, out)
     _held.add(path)
     try:
+        _remove_unfinished(out)
         yield
     finally:
         _held.remove(path)
@@ -74,6 +75,14 @@ def lock_folder(out: Path) -> Iterator[None]:
         file.close()
         with suppress(OSError):
             out.rmdir()
+
+
+def _remove_unfinished(out: Path) -> None:
+    """Removes what a killed process had not written to its end: nobody else writes now."""
+    for name in (CHECKPOINT, HISTORY):
+        stem, _, suffix = name.partition(".")
+        for path in out.glob(f".{stem}.*.{suffix}"):
+            path.unlink(missing_ok=True)
 
 
 def _open_locked(path: Path, out: Path) -> TextIO:

@@ -67,12 +67,20 @@ def test_the_same_seed_gives_the_same_numbers(finished, avatars_root, tmp_path):
 def test_a_killed_run_resumes_to_the_same_end(finished, avatars_root, tmp_path):
     rng = random.Random(0)
     resumed = options(avatars_root, tmp_path / "run", "--attributes", "4", "--resume")
-    for _ in range(2):
+    resumed += ["--checkpoint-minutes", "0.0001"]  # after each step
+    path = tmp_path / "run" / "checkpoint.pt"
+    for _ in range(3):
         process = subprocess.Popen(
             [sys.executable, EXAMPLE, *resumed], stderr=subprocess.DEVNULL, start_new_session=True
         )
-        time.sleep(rng.uniform(4, 12))
-        os.killpg(process.pid, signal.SIGKILL)
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        while (
+            process.poll() is None and (path.stat().st_mtime_ns if path.exists() else 0) == before
+        ):
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.1))
+        if process.poll() is None:  # not already at its end
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     result = run(avatars_root, tmp_path / "run", "--attributes", "4", "--resume")
     assert result.returncode == 0, result.stderr

@@ -47,6 +47,17 @@ def test_a_killed_process_leaves_no_lock(holder, tmp_path):
         assert f"process {os.getpid()} on " in (tmp_path / "run" / "run.lock").read_text()
 
 
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    kept = [tmp_path / name for name in ("checkpoint.pt", "history.csv", ".notes.pt", "aim")]
+    for path in kept:
+        path.touch()
+    (tmp_path / ".checkpoint.123.pt").touch()
+    (tmp_path / ".history.77.csv").symlink_to(tmp_path / "aim")
+    with lock_folder(tmp_path):
+        pass
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
 def test_a_process_may_lock_a_folder_again_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "kept").mkdir()
