@@ -9,6 +9,8 @@ from ccvae_pyro.errors import (
     CCVAEError,
     CheckpointError,
     NotFactorizedError,
+    PeerError,
+    RunError,
     UnsupportedError,
 )
 from ccvae_pyro.evaluation.evaluate import evaluate
@@ -52,6 +54,8 @@ __all__ = [
     "LabelVector",
     "NestedCategorical",
     "NotFactorizedError",
+    "PeerError",
+    "RunError",
     "TiltedNormal",
     "UnsupportedError",
     "celeba",

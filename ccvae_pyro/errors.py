@@ -21,6 +21,14 @@ class BatchError(CCVAEError, ValueError):
         super().__init__(_first_line(reason))
 
 
+class RunError(CCVAEError, ValueError):
+    """A folder of a run that holds another run, or in which another process trains."""
+
+
+class PeerError(CCVAEError, RuntimeError):
+    """The error of another process that trains the same model."""
+
+
 class UnsupportedError(CCVAEError, ValueError):
     """An operation that a model has no part for, such as to edit with a plain VAE."""
 

@@ -83,9 +83,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="number of images (default: 1000)",
     )
-    add("--empty", type=float, default=0.3, metavar="FRACTION",
+    add("--empty", type=options.fraction, default=0.3, metavar="FRACTION",
         help="fraction of empty cells (default: 0.3)")  # fmt: skip
-    add("--seed", type=int, default=0, help="random seed of the faces (default: 0)")
+    add("--seed", type=options.count, default=0, help="random seed of the faces (default: 0)")
     add("--cache", type=Path, default=Path("data"), help="cache of the avatars (default: data)")
     return parser.parse_args(arguments)
 

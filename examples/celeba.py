@@ -97,11 +97,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--download", action="store_true", help="let torchvision download CelebA to --root first")
     add("--num-images", type=options.positive, metavar="N",
         help="number of avatars (default: 12000), or of CelebA's images (default: all)")
-    add("--avatar-seed", type=int, default=0, metavar="N",
+    add("--avatar-seed", type=options.count, default=0, metavar="N",
         help="random seed of the avatars (default: 0)")
     add("--attributes", nargs="+", default=["18"], metavar="A",
         help="names of the attributes, or how many of the most visible ones (default: 18)")
-    add("--label-fraction", type=float, default=1.0, metavar="F",
+    add("--label-fraction", type=options.fraction, default=1.0, metavar="F",
         help="fraction of the training labels that are known (default: 1)")
     add("--missing", choices=["rows", "entries"], default="rows",
         help="whether --label-fraction hides all labels of an image, or single labels "

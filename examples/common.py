@@ -6,17 +6,30 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import _console  # noqa: F401 -- first: it sets what the others see
 import pyro
 import torch
-from outcome import NOT_IN_CONFIG, check_config, conclude
+from outcome import (
+    NOT_IN_CONFIG,
+    Predict,
+    conclude,
+    read_config,
+    refuse_other_config,
+    remove_results,
+    write_json,
+)
 from pyro.infer import SVI, Trace_ELBO
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
+from ccvae_pyro.errors import CCVAEError
 from ccvae_pyro.training import TrainingResult, distributed, pick_device, pick_precision
+from ccvae_pyro.training.interrupts import SIGTERM_CODE, sigterm_exits
+from ccvae_pyro.training.run_folder import check_folder, lock_folder
 
 # The default weight of each objective; docs/objective.md has the measurements behind them.
 CLASSIFICATION_WEIGHT = {"exact": 300.0, "paper": 0.0, "paper-true-gradient": 0.0}
@@ -25,16 +38,30 @@ CLASSIFICATION_WEIGHT = {"exact": 300.0, "paper": 0.0, "paper-true-gradient": 0.
 def guarded(
     run: Callable[[argparse.Namespace], None], args: argparse.Namespace, name: str, again: str
 ) -> int:
-    """Runs an example; prints an error of the user as one line, without a traceback."""
+    """Runs an example; prints an error of the user as one line, without a traceback.
+
+    :returns: the exit code: 0; 2 after an error; 130 after Ctrl-C, and 143 after SIGTERM.
+    """
     try:
-        run(args)
+        with sigterm_exits():
+            run(args)
     except KeyboardInterrupt:
         say(f"\nstopped; resume with {again}")
         return 130
-    except (ValueError, OSError, ImportError, FloatingPointError) as error:
-        say(f"{name}: error: {error}")
+    except SystemExit as stop:
+        if stop.code != SIGTERM_CODE:
+            raise
+        say(f"\nstopped by SIGTERM; resume with {again}")
+        return SIGTERM_CODE
+    except (ValueError, OSError, ImportError, FloatingPointError, CCVAEError) as error:
+        say(f"{name}: error: {first_line(error)}")
         return 2
     return 0
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error: PyTorch's have tensors and shapes on further lines."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def say(message: str) -> None:
@@ -47,14 +74,16 @@ def fit(
     args: argparse.Namespace,
     load: Callable[[argparse.Namespace], LabeledImages],
     make_model: Callable[[argparse.Namespace, LabeledImages], ccvae_pyro.CCVAE],
-) -> tuple[ccvae_pyro.CCVAE, LabeledImages] | None:
-    """Loads the data, trains, evaluates and plots; returns the model and its data.
+    predict: Predict | None = None,
+) -> None:
+    """Loads the data, trains, evaluates and plots.
 
-    Under ``torchrun`` the process of rank 0 does; the others take part in the training only and
-    return None.
+    Under ``torchrun`` the process of rank 0 does; the others take part in the training only.
+
+    :param predict: writes predictions of the trained model, before figures are drawn.
     """
     with distributed.process_group(pick_device(args.device)) as device:
-        return fit_on(args, load, make_model, device)
+        fit_on(args, load, make_model, device, predict)
 
 
 def fit_on(
@@ -62,8 +91,12 @@ def fit_on(
     load: Callable[[argparse.Namespace], LabeledImages],
     make_model: Callable[[argparse.Namespace, LabeledImages], ccvae_pyro.CCVAE],
     device: torch.device,
-) -> tuple[ccvae_pyro.CCVAE, LabeledImages] | None:
+    predict: Predict | None = None,
+) -> None:
     """As :func:`fit`, in one of the processes that train the model."""
+    with distributed.raising_together():  # before the data are decoded, which may take long
+        if distributed.rank() == 0:
+            check_folder(args.out, resume=args.resume, overwrite=args.overwrite)
     precision = pick_precision(args.precision, device)
     pyro.set_rng_seed(args.seed)
     with distributed.local_main_process_first():
@@ -85,13 +118,29 @@ def fit_on(
     ccvae_pyro.set_precision(ccvae, precision)
     if args.compile:
         ccvae_pyro.compile_networks(ccvae)
-    if distributed.rank() == 0:
-        check_config(args.out / "config.json", config, args.resume)
-    result = train(args, ccvae, batches, args.out, resume=args.resume)
-    if distributed.rank():
-        return None
-    conclude(args, ccvae, batches, result, config)
-    return ccvae, data
+    with ExitStack() as stack:
+        with distributed.raising_together():
+            if distributed.rank() == 0:
+                stack.enter_context(lock_folder(args.out))
+                prepare_folder(args, config)
+        result = train(args, ccvae, batches, args.out, resume=args.resume, settings_to_keep=config)
+        if distributed.rank() == 0:
+            conclude(args, ccvae, batches, result, config, predict)
+
+
+def prepare_folder(args: argparse.Namespace, config: dict[str, Any]) -> None:
+    """Checks that the run may go on in its folder; writes its config there.
+
+    The config in the checkpoint is the one that counts; that of the file is for people to read.
+
+    :raises ValueError: if a run there was begun with other options, or must not be overwritten.
+    """
+    check_folder(args.out, resume=args.resume, overwrite=args.overwrite)
+    if args.resume and (args.out / "checkpoint.pt").exists():
+        refuse_other_config(args.out, read_config(args.out), config)
+    if args.overwrite:
+        remove_results(args.out)
+    write_json(args.out / "config.json", config)
 
 
 def train(
@@ -101,8 +150,12 @@ def train(
     out: Path,
     *,
     resume: bool,
+    settings_to_keep: dict[str, Any] | None = None,
 ) -> TrainingResult:
-    """Trains a model with the objective, the learning rate and the epochs of the settings."""
+    """Trains a model with the objective, the learning rate and the epochs of the settings.
+
+    :param settings_to_keep: what the checkpoint keeps of them.
+    """
     adam, objective = ccvae_pyro.make_adam(settings.learning_rate), make_objective(settings)
     svi = SVI(ccvae.model, ccvae.guide, adam, loss=objective)
     return ccvae_pyro.train(
@@ -114,14 +167,22 @@ def train(
         decay_fraction=settings.decay_fraction,
         final_weight=settings.final_weight,
         resume=resume,
+        overwrite=settings.overwrite,
+        checkpoint_minutes=settings.checkpoint_minutes,
+        settings=settings_to_keep,
     )
 
 
 def set_weight(args: argparse.Namespace, batches: Batches) -> None:
-    """Sets the default classification weight: inversely to the share of labels in a batch."""
+    """Sets the default classification weight: inversely to the share of labels in a batch.
+
+    :raises ValueError: if the weight is to be annealed, and is zero.
+    """
     if args.classification_weight is None:
         share = batches.label_fraction or 1.0
         args.classification_weight = CLASSIFICATION_WEIGHT[args.objective] / share
+    if args.final_weight is not None and not args.classification_weight:
+        raise ValueError("--final-weight needs a positive --classification-weight, got 0")
 
 
 def make_objective(args: argparse.Namespace) -> Trace_ELBO:

@@ -211,7 +211,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--attributes", nargs="+", type=options.positive, default=[18], metavar="N",
         help="numbers of attributes of avatars (default: 18)")
     labels = parser.add_mutually_exclusive_group().add_argument
-    labels("--label-fractions", nargs="+", type=float, default=[1.0], metavar="F",
+    labels("--label-fractions", nargs="+", type=options.fraction, default=[1.0], metavar="F",
            help="shares of known labels (default: 1)")
     labels("--num-labels", nargs="+", type=options.positive, metavar="N",
            help="numbers of known labels with classes, the same number for each class")
@@ -221,18 +221,21 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--networks", choices=["conv", "mlp"], default="conv",
         help="whether networks of 28x28 images have convolutions; M2 decodes an image for each "
         "class, and is faster without (default: conv)")
-    add("--classification-weights", nargs="+", type=float, default=[None], metavar="W",
+    add("--classification-weights", nargs="+", type=options.nonnegative, default=[None],
+        metavar="W",
         help="coefficients of the additional term log q(y|x) (default: as celeba.py or mnist.py)")
-    add("--consistency-weights", nargs="+", type=float, default=[0.0], metavar="W",
+    add("--consistency-weights", nargs="+", type=options.nonnegative, default=[0.0], metavar="W",
         help="with exact, coefficients of the label-consistency term (default: 0)")
-    add("--likelihood-scales", nargs="+", type=float, default=[None], metavar="B",
+    add("--likelihood-scales", nargs="+", type=options.positive_number, default=[None],
+        metavar="B",
         help="scales of the Laplace likelihood (default: as celeba.py)")
     add("--batch-size", type=options.positive, default=50, metavar="N",
         help="images in a batch (default: 50)")
     options.add_decay_fraction(add)
     add("--epochs", type=options.positive, default=20, metavar="N",
         help="epochs of training each model (default: 20)")
-    add("--seeds", nargs="+", type=int, default=[0], metavar="N", help="random seeds (default: 0)")
+    add("--seeds", nargs="+", type=options.count, default=[0],
+        metavar="N", help="random seeds (default: 0)")
     add("--out", type=Path, default=Path("runs/compare"),
         help="folder for models, table and figures (default: runs/compare)")
     args = parser.parse_args(arguments)

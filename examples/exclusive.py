@@ -95,11 +95,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--root", type=Path, default=Path("data"), help="cache of avatars (default: data)")
     add("--num-images", type=options.positive, default=12_000, metavar="N",
         help="number of faces (default: 12000)")
-    add("--label-fractions", nargs="+", type=float, default=[0.01, 0.1, 1.0], metavar="F",
+    add("--label-fractions", nargs="+", type=options.fraction, default=[0.01, 0.1, 1.0],
+        metavar="F",
         help="shares of training images with known color (default: .01 .1 1)")
     add("--epochs", type=options.positive, default=10, metavar="N",
         help="epochs of training each model (default: 10)")
-    add("--seeds", nargs="+", type=int, default=[0, 1], metavar="N",
+    add("--seeds", nargs="+", type=options.count, default=[0, 1], metavar="N",
         help="random seeds (default: 0 1)")
     add("--out", type=Path, default=Path("runs/exclusive"),
         help="folder for models and table (default: runs/exclusive)")

@@ -81,7 +81,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="numbers of labels, the same number for each class (default: 100 600 1000 3000)")
     add("--epochs", type=options.positive, metavar="N",
         help="epochs of training (default: as mnist.py)")
-    add("--seeds", nargs="+", type=int, default=[0, 1], metavar="N",
+    add("--seeds", nargs="+", type=options.count, default=[0, 1], metavar="N",
         help="random seeds (default: 0 1)")
     add("--out", type=Path, default=Path("runs/few_labels"),
         help="folder for runs and table (default: runs/few_labels)")

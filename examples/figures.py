@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -37,62 +38,93 @@ CATEGORICAL_CAPTIONS = {
 }
 
 
+# Draws a figure when it is called.
+Draw = Callable[[], Figure]
+
+
 def draw(
     ccvae: ccvae_pyro.CCVAE,
     batches: Batches,
     result: TrainingResult,
     per_label: Mapping[str, LabelMetrics],
     folder: Path,
-) -> dict[str, Path]:
-    """Draws every figure, of held-out images; returns the files by their captions."""
-    x, y = next(batches.held_out("test"))
-    y = ccvae_pyro.impute(ccvae, x, y)
-    reconstructions = result.reconstructions
-    num_reconstructed = len(next(iter(reconstructions.values())))
-    reconstructed = next(batches.held_out("valid"))[0][:num_reconstructed]
-    figures = {
-        "history": plotting.plot_history(result.history),
-        "reconstructions": plotting.plot_reconstructions(reconstructed, reconstructions),
-        "samples": plotting.plot_samples(ccvae, labels_to_generate(ccvae, y)),
-        "edits": plotting.plot_edits(ccvae, x[:NUM_IMAGES], ccvae.label_names),
-        "interpolations": plotting.plot_interpolations(ccvae, x[:NUM_PAIRS], x[-NUM_PAIRS:]),
+) -> tuple[dict[str, Path], list[str]]:
+    """Draws every figure that there are held-out images for.
+
+    :returns: the files by their captions, and a line for each figure that could not be drawn.
+    """
+    captions = dict(CAPTIONS)
+    figures: dict[str, Draw] = {"history": partial(plotting.plot_history, result.history)}
+    if result.reconstructions:
+        figures["reconstructions"] = partial(draw_reconstructions, batches, result)
+    splits = batches.data.splits
+    if split := next((name for name in ("test", "valid") if len(splits[name])), None):
+        x, y = next(batches.held_out(split))
+        figures |= figures_of_images(ccvae, x, ccvae_pyro.impute(ccvae, x, y), per_label)
+        categorical = [label for label in ccvae.labels if isinstance(label, Categorical)]
+        for label, slug in zip(categorical, slugs(each.name for each in categorical), strict=True):
+            drawn = figures_of_classes(ccvae, x, label, per_label.get(label.name))
+            for key, draw_figure in drawn.items():
+                figures[f"{key}_{slug}"] = draw_figure
+                captions[f"{key}_{slug}"] = CATEGORICAL_CAPTIONS[key].format(label.name)
+    files, failures = {}, []
+    for name, draw_figure in figures.items():
+        try:
+            with atomic_write(folder / f"{name}.png") as part:
+                draw_figure().savefig(part, dpi=110)
+            files[captions[name]] = folder / f"{name}.png"
+        except Exception as error:  # a figure is not worth the report and the other figures
+            reason = str(error).partition("\n")[0]
+            failures.append(f"the figure {name!r} is left out: {type(error).__name__}: {reason}")
+    return files, failures
+
+
+def figures_of_images(
+    ccvae: ccvae_pyro.CCVAE, x: Tensor, y: Tensor, per_label: Mapping[str, LabelMetrics]
+) -> dict[str, Draw]:
+    """The figures of images and of all labels but the categorical ones, which have their own."""
+    figures: dict[str, Draw] = {
+        "samples": lambda: plotting.plot_samples(ccvae, labels_to_generate(ccvae, y)),
+        "edits": lambda: plotting.plot_edits(ccvae, x[:NUM_IMAGES], ccvae.label_names),
+        "interpolations": lambda: plotting.plot_interpolations(
+            ccvae, x[:NUM_PAIRS], x[-NUM_PAIRS:]
+        ),
     }
-    # Each categorical label has figures of its own.
     walked = [label.name for label in ccvae.labels if not isinstance(label, Categorical)]
     if walked:
-        figures["walk"] = plotting.plot_walk(ccvae, x[0], walked)
+        figures["walk"] = lambda: plotting.plot_walk(ccvae, x[0], walked)
     binary = [label.name for label in ccvae.labels if isinstance(label, Binary)]
     if binary:
-        figures["confusion"] = plotting.plot_confusion(per_label)
-        figures["variations"] = plotting.plot_variations(ccvae, x[0], binary)
+        if per_label:
+            figures["confusion"] = lambda: plotting.plot_confusion(per_label)
+        figures["variations"] = lambda: plotting.plot_variations(ccvae, x[0], binary)
         *others, strongest = most_visible(ccvae, x[:NUM_IMAGES], binary)
-        figures["swaps"] = draw_swaps(ccvae, x, y, strongest)
+        figures["swaps"] = lambda: draw_swaps(ccvae, x, y, strongest)
         if others:
-            figures["walk_2d"] = plotting.plot_walk_2d(ccvae, x[0], (others[0], strongest))
-    captions = dict(CAPTIONS)
-    categorical = [label for label in ccvae.labels if isinstance(label, Categorical)]
-    names = slugs(label.name for label in categorical)
-    for label, name in zip(categorical, names, strict=True):
-        for key, figure in draw_classes(ccvae, x, label, per_label[label.name]).items():
-            figures[f"{key}_{name}"] = figure
-            captions[f"{key}_{name}"] = CATEGORICAL_CAPTIONS[key].format(label.name)
-    files = {}
-    for name, figure in figures.items():
-        files[captions[name]] = folder / f"{name}.png"
-        with atomic_write(folder / f"{name}.png") as part:
-            figure.savefig(part, dpi=110)
-    return files
+            pair = (others[0], strongest)
+            figures["walk_2d"] = lambda: plotting.plot_walk_2d(ccvae, x[0], pair)
+    return figures
 
 
-def draw_classes(
-    ccvae: ccvae_pyro.CCVAE, x: Tensor, label: Categorical, metrics: LabelMetrics
-) -> dict[str, Figure]:
-    """The figures of a categorical label, by their captions' keys."""
-    figures = {"classes": plotting.plot_class_walk(ccvae, x[0], label.name)}
+def figures_of_classes(
+    ccvae: ccvae_pyro.CCVAE, x: Tensor, label: Categorical, metrics: LabelMetrics | None
+) -> dict[str, Draw]:
+    """The figures of a categorical label, by the keys of their captions."""
+    figures: dict[str, Draw] = {
+        "classes": lambda: plotting.plot_class_walk(ccvae, x[0], label.name)
+    }
     # The confusion matrix is empty if the label is missing for all test images.
     if isinstance(metrics, CategoricalMetrics) and metrics.confusion:
-        figures["confusion"] = plotting.plot_class_confusion(label, metrics.confusion)
+        confusion = metrics.confusion
+        figures["confusion"] = lambda: plotting.plot_class_confusion(label, confusion)
     return figures
+
+
+def draw_reconstructions(batches: Batches, result: TrainingResult) -> Figure:
+    """Validation images, and their reconstructions after several epochs."""
+    num_images = len(next(iter(result.reconstructions.values())))
+    x, _ = next(batches.held_out("valid"))
+    return plotting.plot_reconstructions(x[:num_images], result.reconstructions)
 
 
 def draw_swaps(ccvae: ccvae_pyro.CCVAE, x: Tensor, y: Tensor, label: str) -> Figure:

@@ -35,14 +35,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Loads the data, trains, evaluates, plots, and imputes the missing labels."""
-    fitted = common.fit(args, load, make_model)
-    if fitted is None:
-        return
-    ccvae, data = fitted
-    values, confidence = predict_all(ccvae, data, args.batch_size)
-    calibrate(confidence, values, data)
-    num_imputed = write_imputed(args.labels, args.out, data, values, confidence)
-    print(f"{num_imputed} missing labels are imputed in {args.out / 'imputed.csv'}")
+
+    def impute(ccvae: ccvae_pyro.CCVAE, data: LabeledImages) -> None:
+        values, confidence = predict_all(ccvae, data, args.batch_size)
+        calibrate(confidence, values, data)
+        num_imputed = write_imputed(args.labels, args.out, data, values, confidence)
+        print(f"{num_imputed} missing labels are imputed in {args.out / 'imputed.csv'}")
+
+    common.fit(args, load, make_model, predict=impute)
 
 
 def load(args: argparse.Namespace) -> LabeledImages:
@@ -123,7 +123,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "that of the fewest bits that hold all values)")
     # fmt: on
     options.add_objective_options(parser, z_dim="27 more than the labels take")
-    parser.add_argument("--extra-dims", type=int, default=0, metavar="D",
+    parser.add_argument("--extra-dims", type=options.count, default=0, metavar="D",
                         help="additional characteristics of each label (default: 0)")
     options.add_training_options(parser, "runs/folder", epochs="30", batch_size="50")
     return options.fill_in(parser.parse_args(arguments), epochs=30, batch_size=50)

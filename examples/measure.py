@@ -10,7 +10,6 @@ labels. Test images are used. An oracle classifier, independent of the models, i
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
     """Benchmarks each model, then writes tables and figures."""
     args.out = args.out or args.runs[0] / "measured"
     device = pick_device(args.device)
-    config = json.loads((args.runs[0] / "config.json").read_text())
+    config = outcome.read_config(args.runs[0])
     data = load_data(config, args.root)
     path = args.oracle or args.out / "oracle.pt"
     settings = settings_for(config["data"], "classifier")

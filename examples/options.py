@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,15 +51,15 @@ def add_objective_options(
         help="the ELBO with its label terms computed exactly; the paper's estimate, with the "
         "gradient of the authors' code (z detached in q(y|z_c)); or the paper's estimate with its "
         "true gradient (default: exact)")
-    add("--classification-weight", type=float, metavar="W",
+    add("--classification-weight", type=nonnegative, metavar="W",
         help=f"coefficient of an additional log q(y|x) (default: {weight})")
-    add("--final-weight", type=float, metavar="W",
+    add("--final-weight", type=positive_number, metavar="W",
         help="value of that coefficient after the first half of the steps "
         f"(default: {final_weight})")
-    add("--consistency-weight", type=float, metavar="W",
+    add("--consistency-weight", type=nonnegative, metavar="W",
         help="coefficient of the label-consistency term, log q(y|x) of generated images; only "
         f"with exact; makes a step 1.3 times as long (default: {consistency_weight})")
-    add("--likelihood-scale", type=float, metavar="B",
+    add("--likelihood-scale", type=positive_number, metavar="B",
         help="scale of the Laplace likelihood of a pixel (default: 0.5 with exact, else the "
         "paper's 1)")
     add("--num-label-samples", type=positive, default=100, metavar="K",
@@ -84,18 +85,19 @@ def add_training_options(
     :param shift: the default of ``--shift``, in words.
     :param warp: the default of ``--warp``, in words.
     """
-    add = parser.add_argument_group("training").add_argument
+    group = parser.add_argument_group("training")
+    add = group.add_argument
     add("--epochs", type=positive, metavar="N",
         help=f"passes over the training images (default: {epochs})")
     add("--batch-size", type=positive, metavar="N",
         help=f"images per step (default: {batch_size})")
-    add("--learning-rate", type=float, metavar="LR",
+    add("--learning-rate", type=positive_number, metavar="LR",
         help="of Adam; ten times that for conditional prior and classifier "
         f"(default: {learning_rate})")
     add_decay_fraction(add)
     add("--shift", type=count, metavar="N",
         help=f"augmentation: random shifts of up to N pixels (default: {shift})")
-    add("--warp", type=float, metavar="FRACTION",
+    add("--warp", type=fraction, metavar="FRACTION",
         help="augmentation: random rotation, scaling and shear by up to this fraction "
         f"(default: {warp})")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
@@ -103,10 +105,15 @@ def add_training_options(
         help="of the networks; log-densities are always float32 (default: auto, the faster one)")
     add("--compile", action="store_true",
         help="compile the networks, which takes about a minute; on a CPU it needs a C++ compiler")
-    add("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
+    add("--seed", type=count, default=0, help="the same seed gives the same run (default: 0)")
     add("--out", type=Path, default=Path(out),
         help=f"folder for checkpoint, metrics and figures (default: {out})")
-    add("--resume", action="store_true", help="resume from the checkpoint in --out, if it exists")
+    existing = group.add_mutually_exclusive_group().add_argument
+    existing("--resume", action="store_true",
+             help="resume from the checkpoint in --out, if it exists")
+    existing("--overwrite", action="store_true", help="replace the run in --out, if there is one")
+    add("--checkpoint-minutes", type=positive_number, default=10.0, metavar="M",
+        help="save a checkpoint every M minutes, as well as after each epoch (default: 10)")
 
 
 def add_decay_fraction(add: Callable) -> None:
@@ -114,7 +121,7 @@ def add_decay_fraction(add: Callable) -> None:
 
     :param add: ``add_argument`` of a parser or of a group of options.
     """
-    add("--decay-fraction", type=float, default=0.5, metavar="FRACTION",
+    add("--decay-fraction", type=fraction, default=0.5, metavar="FRACTION",
         help="fraction of the steps, at the end, over which the learning rate falls linearly to "
         "zero (default: 0.5)")
 # fmt: on
@@ -147,3 +154,33 @@ def count(text: str, least: int = 0) -> int:
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     return count(text, least=1)
+
+
+def number(text: str, least: float = 0.0, most: float = math.inf) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (least <= value <= most and math.isfinite(value)):
+        wanted = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+        raise argparse.ArgumentTypeError(f"wanted a number {wanted}, got {text}")
+    return value
+
+
+def nonnegative(text: str) -> float:
+    """A finite number of at least 0."""
+    return number(text)
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1."""
+    return number(text, most=1.0)
+
+
+def positive_number(text: str) -> float:
+    """A finite number above 0."""
+    value = number(text, least=-math.inf)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"wanted a number above 0, got {text}")
+    return value

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +14,21 @@ import pyro
 from figures import draw
 
 import ccvae_pyro
-from ccvae_pyro.data import Batches
+from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.data.files import atomic_write
-from ccvae_pyro.evaluation import label_metrics
-from ccvae_pyro.io import migrate_config
+from ccvae_pyro.evaluation import LabelMetrics, label_metrics
+from ccvae_pyro.io import checkpoint, migrate_config
 from ccvae_pyro.plotting import write_report
 from ccvae_pyro.training import TrainingResult
 
 # Options that do not affect the result, and may differ when a run is resumed.
-NOT_IN_CONFIG = ("out", "resume", "root", "labels", "download", "compile", "cache")
+NOT_IN_CONFIG = ("out", "resume", "overwrite", "checkpoint_minutes")
+NOT_IN_CONFIG += ("root", "labels", "download", "compile", "cache")
+# What a run leaves in its folder beside its checkpoint and its history.
+RESULTS = ("metrics.json", "report.html", "imputed.csv", "confidence.csv")
 
-
-# Options that earlier versions did not have, with the values that they amounted to.
-BEFORE = {"resize": "squash"}
+# Writes the predictions of a trained model for its data.
+Predict = Callable[[ccvae_pyro.CCVAE, LabeledImages], None]
 
 
 def conclude(
@@ -33,21 +37,40 @@ def conclude(
     batches: Batches,
     result: TrainingResult,
     config: dict[str, Any],
+    predict: Predict | None = None,
 ) -> None:
-    """Evaluates a trained model on the test images; writes metrics, figures and the report."""
+    """Evaluates a trained model on the test images; writes metrics, figures and the report.
+
+    :param predict: writes predictions; called before figures, which matter less.
+    """
     pyro.set_rng_seed(args.seed)  # so that a resumed run gives the same numbers
+    config = config | {"epochs": len(result.history)}  # those of a resumed run may be more
+    metrics, per_label = measure(ccvae, batches)
+    metrics |= {"seconds_per_epoch": result.seconds / len(result.history), "config": config}
+    write_json(args.out / "metrics.json", metrics)
+    if predict is not None:
+        predict(ccvae, batches.data)
+    figures, failures = draw(ccvae, batches, result, per_label, args.out / "figures")
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    title = f"{args.out.name}: {len(ccvae.labels)} labels, {config['epochs']} epochs"
+    write_report(args.out / "report.html", title, metrics, figures, config)
+    report(metrics, args.out)
+
+
+def measure(
+    ccvae: ccvae_pyro.CCVAE, batches: Batches
+) -> tuple[dict[str, Any], dict[str, LabelMetrics]]:
+    """The metrics of a model on the test images as plain values, and those of each label."""
+    if not len(batches.data.splits["test"]):
+        print("there are no test images: the metrics are without them")
+        return {}, {}
     exact = ccvae_pyro.ExactCCVAE_ELBO()  # the same bound for all objectives
     evaluation = ccvae_pyro.evaluate(ccvae, batches.held_out("test"), exact)
     bayes = ccvae_pyro.with_bayes_classifier(ccvae)
     metrics = evaluation.to_dict()
     metrics["by_bayes_rule"] = label_metrics(bayes, batches.held_out("test")).means()
-    metrics |= {"seconds_per_epoch": result.seconds / len(result.history), "config": config}
-    write_json(args.out / "metrics.json", metrics)
-    folder = args.out / "figures"
-    figures = draw(ccvae, batches, result, evaluation.per_label, folder)
-    title = f"{args.out.name}: {len(ccvae.labels)} labels, {args.epochs} epochs"
-    write_report(args.out / "report.html", title, metrics, figures, config)
-    report(metrics, args.out)
+    return metrics, evaluation.per_label
 
 
 def report(metrics: dict[str, Any], out: Path) -> None:
@@ -62,30 +85,59 @@ def report(metrics: dict[str, Any], out: Path) -> None:
     }
     known = [(name, metrics.get(key, math.nan)) for key, name in names.items()]
     values = [f"{name} {value:.3f}" for name, value in known if not math.isnan(value)]
-    print(f"test images: {', '.join(values)}, bound {metrics['bound']:.1f} nats")
-    by_bayes_rule = metrics["by_bayes_rule"]["accuracy"]
+    if "bound" in metrics:
+        print(f"test images: {', '.join(values)}, bound {metrics['bound']:.1f} nats")
+    by_bayes_rule = metrics.get("by_bayes_rule", {}).get("accuracy", math.nan)
     if not math.isnan(by_bayes_rule):
         print(f"labels predicted by Bayes' rule from the priors: accuracy {by_bayes_rule:.3f}")
     print(f"report: {out / 'report.html'}, metrics: {out / 'metrics.json'}")
 
 
-def check_config(path: Path, config: dict[str, Any], resume: bool) -> None:
-    """Writes the config of a run; checks that a resumed run has the config of its first part.
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config of the run in a folder, empty if there is none.
 
-    The number of epochs may differ.
+    A checkpoint has that of its run; before version 0.2 only ``config.json`` had.
+    """
+    path = folder / "checkpoint.pt"
+    config = checkpoint.read(path).get("settings") if path.exists() else None
+    if not config and (folder / "config.json").exists():
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return migrate_config(config or {})
+
+
+def refuse_other_config(folder: Path, before: dict[str, Any], config: dict[str, Any]) -> None:
+    """Checks that a resumed run has the config of its first part.
+
+    The number of epochs may differ, and options may be new.
 
     :raises ValueError: if another option differs.
     """
-    if resume and path.exists():
-        before = migrate_config(json.loads(path.read_text()))
-        for key in (before.keys() | config.keys()) - {"epochs"}:
-            if before.get(key, BEFORE.get(key)) != config.get(key, BEFORE.get(key)):
-                option = f"--{key.replace('_', '-')}"
-                raise ValueError(
-                    f"{path.parent} was trained with {option} {before.get(key)}, not "
-                    f"{config.get(key)}: resume it with the former, or choose another --out"
-                )
+    for key in before.keys() - {"epochs"}:
+        if before[key] != config.get(key):
+            option = f"--{key.replace('_', '-')}"
+            raise ValueError(
+                f"{folder} was trained with {option} {before[key]}, not {config.get(key)}: resume "
+                "it with the former, or choose another --out"
+            )
+
+
+def check_config(path: Path, config: dict[str, Any]) -> None:
+    """Writes the config of a comparison; checks that a resumed one has that of its first part.
+
+    :raises ValueError: if an option other than the number of epochs differs.
+    """
+    if path.exists():
+        before = migrate_config(json.loads(path.read_text(encoding="utf-8")))
+        refuse_other_config(path.parent, before, config)
     write_json(path, config)
+
+
+def remove_results(folder: Path) -> None:
+    """Removes the results of a run that is overwritten, so that none is taken for a new one."""
+    for name in RESULTS:
+        (folder / name).unlink(missing_ok=True)
+    for figure in (folder / "figures").glob("*.png"):
+        figure.unlink()
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

@@ -56,7 +56,7 @@ def pack(trained: Path, packed: Path) -> None:
     """Saves the model without the state of its training, in half precision."""
     model = ccvae_pyro.load(trained / "checkpoint.pt")
     ccvae_pyro.save(packed / "checkpoint.pt", model.half())
-    shutil.copyfile(trained / "config.json", packed / "config.json")
+    outcome.write_json(packed / "config.json", outcome.read_config(trained))
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

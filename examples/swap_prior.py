@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
     data = load_avatars(args.root, args.num_images).select(args.attributes)
     batches = Batches(data, args.batch_size, seed=args.seed)
     config = {k: v for k, v in vars(args).items() if k not in ("out", "root", "priors")}
-    check_config(args.out / "config.json", config, resume=True)
+    check_config(args.out / "config.json", config)
     x, y = data.batch(data.splits["test"])
     oracle = load_oracle(args.out / "oracle.pt", data, celeba.parse([]), args.oracle_epochs)
     rows, images = [], [x[:NUM_IMAGES]]
@@ -148,7 +148,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="epochs of training the independent classifier (default: 5)")
     add("--batch-size", type=options.positive, default=50, metavar="N",
         help="images in a batch (default: 50)")
-    add("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
+    add("--seed", type=options.count, default=0,
+        help="the same seed gives the same run (default: 0)")
     add("--out", type=Path, default=Path("runs/swap_prior"),
         help="folder for models, table and figure (default: runs/swap_prior)")
     return parser.parse_args(arguments)

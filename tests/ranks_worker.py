@@ -3,6 +3,7 @@
 python -m torch.distributed.run --nproc-per-node 2 tests/ranks_worker.py OUT paper 2
 """
 
+import argparse
 import os
 import signal
 import sys
@@ -17,8 +18,11 @@ import ccvae_pyro
 from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO, JointAdam
 from ccvae_pyro.data import Batches, LabeledImages, hide_labels
 from ccvae_pyro.distributions import _tilted_quadrature as tilted_grid
+from ccvae_pyro.io import checkpoint
 from ccvae_pyro.labels import binaries
 from ccvae_pyro.training import distributed
+
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
 OBJECTIVES = {"paper": CCVAE_ELBO(5), "exact": ExactCCVAE_ELBO(3.0)}
 
@@ -61,39 +65,62 @@ def no_noise():
     )
 
 
-def train(out, objective, num_epochs, signal_name=None):
+def train(out, objective, num_epochs, event=None):
     """Trains, or resumes the training if the folder has a checkpoint.
 
-    :param signal_name: a signal that the process of rank 1 sends to itself in its second epoch.
+    :param event: a signal that the process of rank 1 sends to itself in its second epoch, or a
+        failure: see :func:`fail`.
     """
     pyro.set_rng_seed(0)
     torch.set_default_dtype(torch.float64)
     shares = {"rank": distributed.rank(), "world_size": distributed.world_size()}
-    batches = DoubleBatches(make_data(objective), 10, min_labeled_fraction=0.0, **shares)
+    with distributed.local_main_process_first():
+        data = make_data(objective)
+        if event == f"unreadable-{distributed.rank()}":
+            raise ValueError("face.jpg cannot be read as an image\nand a second line")
+    batches = DoubleBatches(data, 10, min_labeled_fraction=0.0, **shares)
     ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5).double()
     svi = SVI(ccvae.model, ccvae.guide, JointAdam({"lr": 1e-3}), loss=OBJECTIVES[objective])
-    if signal_name is not None and distributed.rank() == 1:
-        _send_signal_in_second_epoch(batches, signal_name)
+    if event == "full-disk" and distributed.rank() == 0:
+        checkpoint.save = _no_space
+    if event == "batch" or hasattr(signal, event or ""):
+        _in_second_epoch(batches, event)
     return ccvae_pyro.train(ccvae, svi, batches, num_epochs, Path(out), resume=True)
 
 
-def _send_signal_in_second_epoch(batches, signal_name):
+def _no_space(path, *args, **values):
+    raise OSError(28, "No space left on device", str(path))
+
+
+def _in_second_epoch(batches, event):
+    """Lets something happen to the process of rank 1 within its second epoch."""
     epoch = batches.epoch
 
     def interrupted(number, start=0):
         for i, batch in enumerate(epoch(number, start)):
-            if (number, i) == (2, 2):
-                os.kill(os.getpid(), getattr(signal, signal_name))
+            if (number, i) == (2, 2) and distributed.rank() == 1:
+                if event == "batch":
+                    raise OSError(5, "Input/output error", "images.npy")
+                os.kill(os.getpid(), getattr(signal, event))
             yield batch
 
     batches.epoch = interrupted
 
 
-if __name__ == "__main__":
+def run(args):
+    """Trains, in one of the processes."""
     with distributed.process_group(torch.device("cpu")):
         no_noise()
-        out, objective, num_epochs, *signal_name = sys.argv[1:]
-        train(out, objective, int(num_epochs), *signal_name)
+        out, objective, num_epochs, *event = args.words
+        train(out, objective, int(num_epochs), *event)
+
+
+if __name__ == "__main__":
+    import common
+
+    args = argparse.Namespace(words=sys.argv[1:])
+    if code := common.guarded(run, args, "ranks_worker.py", "the same command"):
+        sys.exit(code)
     # A thread of the process group that is left when the interpreter exits may abort the process.
     threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
     assert not any("gloo" in name for name in threads), threads

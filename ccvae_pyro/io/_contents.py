@@ -26,7 +26,7 @@ def storable(value: Any, key: str) -> Any:
         value = _as_tensor(value)
     elif isinstance(value, np.generic):
         value = value.item()
-    if type(value) in (*_PLAIN, Tensor, nn.Parameter):
+    if isinstance(value, Tensor) or type(value) in _PLAIN:
         return value
     if isinstance(value, dict):
         return {storable(k, key): storable(each, f"{key}.{k}") for k, each in value.items()}

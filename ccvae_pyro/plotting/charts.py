@@ -23,7 +23,8 @@ MAX_ANNOTATED = 20  # labels; the cells of larger heat maps have no numbers
 def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
     """Loss, accuracies and reconstruction error by epoch.
 
-    :param history: the record of each epoch, from :func:`~ccvae_pyro.train`.
+    :param history: the record of each epoch, from :func:`~ccvae_pyro.train`; without validation
+        images it has no metrics.
     """
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     epochs = [record["epoch"] for record in history]
@@ -34,12 +35,11 @@ def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
     ]
     for axes, (title, curves) in zip(figure.subplots(1, 3), panels, strict=True):
         for name, color in curves.items():
-            values = [record[name] for record in history]
+            values = [record.get(name, np.nan) for record in history]
             axes.plot(epochs, values, "o-", color=color, markersize=3, label=spaced(name))
         if "accuracy" in curves:
-            axes.axhline(
-                history[-1]["majority_accuracy"], color="gray", ls=":", label="majority class"
-            )
+            majority = history[-1].get("majority_accuracy", np.nan)
+            axes.axhline(majority, color="gray", ls=":", label="majority class")
             axes.legend(frameon=False)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epoch")

@@ -6,6 +6,7 @@ size 1. :class:`~torch.nn.parallel.DistributedDataParallel` sums the gradients.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
 import os
@@ -18,7 +19,10 @@ import torch
 import torch.distributed as dist
 from pyro.infer import ELBO, SVI
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
+
+from ccvae_pyro.errors import PeerError
 
 # The other processes wait this long for the first one to prepare the data or to evaluate.
 TIMEOUT = timedelta(hours=1)
@@ -40,6 +44,9 @@ def world_size() -> int:
 def process_group(device: torch.device) -> Iterator[torch.device]:
     """Initializes the process group if ``torchrun`` started this process; gives its device.
 
+    If a process leaves the block by an error, the others, whose next exchange with it fails, raise
+    a :exc:`PeerError` with its message.
+
     :param device: the device to train on; for a CUDA device without an index, each process takes
         the one of its local rank.
     """
@@ -53,22 +60,82 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     # DistributedDataParallel imports this module later. Its functions would then keep the process
     # group as a default argument, whose threads outlive the group and may abort at exit.
     importlib.import_module("torch.distributed.nn.functional")
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    store, own_rank, size = next(rendezvous("env://"))
+    dist.init_process_group(backend, store=store, rank=own_rank, world_size=size, timeout=TIMEOUT)
     try:
-        yield device
+        with _known_to_others(store):
+            yield device
     finally:
+        # DistributedDataParallel is a part of reference cycles, and holds the group.
+        gc.collect()
         dist.destroy_process_group()
 
 
 @contextmanager
+def _known_to_others(store: Any) -> Iterator[None]:
+    """Leaves the message of the first error with the store, and raises it in other processes."""
+    key = f"error-{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
+    try:
+        yield
+    except PeerError:
+        raise
+    except BaseException as error:
+        is_follow_up = isinstance(error, RuntimeError) and store.check([key])
+        if is_follow_up:  # the connection to the process that failed was closed
+            raise PeerError(store.get(key).decode()) from error
+        if not store.check([key]):
+            store.set(key, _message(error, rank()))
+        raise
+
+
+@contextmanager
+def raising_together() -> Iterator[None]:
+    """Runs a block in every process: if it raises an error in one, all of them raise.
+
+    That process raises its error, and the others a :exc:`PeerError` with its message, rather than
+    to wait for a process that has ended. The block itself must not exchange anything.
+    """
+    error = None
+    try:
+        yield
+    except Exception as raised:
+        error = raised
+    _exchange(error)
+
+
+@contextmanager
 def local_main_process_first() -> Iterator[None]:
-    """Runs the block in the process of local rank 0 first, and in the others after it."""
+    """Runs the block in the process of local rank 0 first, and in the others after it.
+
+    If it raises an error in one process, all of them raise: see :func:`raising_together`.
+    """
     is_main = int(os.environ.get("LOCAL_RANK", 0)) == 0
-    if world_size() > 1 and not is_main:
-        dist.barrier()
-    yield
-    if world_size() > 1 and is_main:
-        dist.barrier()
+    if not is_main:
+        _exchange(None)
+    error = None
+    try:
+        yield
+    except Exception as raised:
+        error = raised
+    if is_main:
+        _exchange(error)
+    _exchange(error)
+
+
+def _exchange(error: Exception | None) -> None:
+    """Waits for all processes; raises the error of this one, or else that of another."""
+    messages = all_gather(None if error is None else _message(error, rank()))
+    if error is not None:
+        raise error
+    for message in messages:
+        if message is not None:
+            raise PeerError(message)
+
+
+def _message(error: BaseException, of_rank: int) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return f"{lines[0]} (in the process of rank {of_rank})"
 
 
 def all_reduce_sum(*values: Tensor | float) -> list[float]:

@@ -1,38 +1,46 @@
-"""The training loop: Pyro's SVI over batches, with a checkpoint after each epoch."""
+"""The training loop: Pyro's SVI over batches, with checkpoints."""
 
 from __future__ import annotations
 
 import math
+import operator
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyro
 import torch
+from pyro import poutine
 from pyro.infer import SVI
+from pyro.optim import PyroLRScheduler
 from torch import Tensor
 from tqdm import tqdm
 
 from ccvae_pyro.data import Batches
-from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation import evaluate
 from ccvae_pyro.interventions import reconstruct
 from ccvae_pyro.models import ImageModel
 from ccvae_pyro.training import distributed
-from ccvae_pyro.training._interrupts import deferred_interrupt
+from ccvae_pyro.training.fingerprint import fingerprint
+from ccvae_pyro.training.interrupts import Interrupts, deferred_interrupt, interruption
+from ccvae_pyro.training.logging import HistoryLog
 from ccvae_pyro.training.optimizers import make_schedule
-from ccvae_pyro.training.resume import RunState, resume_run, save_run
+from ccvae_pyro.training.resume import RunState, check_finite, not_finite, resume_run, save_run
+from ccvae_pyro.training.run_folder import CHECKPOINT, check_folder, lock_folder
 from ccvae_pyro.training.step import make_step
 
 NUM_RECONSTRUCTIONS = 10  # validation images whose reconstructions the result holds
 # On an accelerator, or with several processes, the loss is read after so many steps only: reading
 # it makes the host wait.
 STEPS_PER_READ = 20
+# What torch.distributions says of a mean that is NaN, or of a scale of zero.
+_INVALID = "Expected parameter "
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,8 @@ class TrainingResult:
     """What :func:`train` returns; the same is in the checkpoint.
 
     :param history: a record for each epoch: ``epoch``, the ``loss`` per training image, the
-        metrics of :func:`~ccvae_pyro.evaluate` on the validation images, and the ``seconds`` that
-        its steps took.
+        metrics of :func:`~ccvae_pyro.evaluate` on the validation images, if there are any, and the
+        ``seconds`` that its steps took.
     :param reconstructions: by epoch, reconstructions of the first validation images, uint8 of
         shape ``(num_images, channels, height, width)``; after epochs 1, 2, 4, 8, ... and the last.
     """
@@ -60,23 +68,33 @@ def train(
     svi: SVI,
     batches: Batches,
     num_epochs: int,
-    out: Path,
+    out: Path | str,
     *,
     decay_fraction: float = 0.0,
     final_weight: float | None = None,
     resume: bool = False,
+    overwrite: bool = False,
+    checkpoint_minutes: float = 10.0,
+    settings: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
     """Trains a model; writes ``checkpoint.pt`` and ``history.csv`` to ``out`` after each epoch.
 
+    A checkpoint is also written every few minutes, and before validation images are evaluated.
+
     The first Ctrl-C finishes the current step, saves a checkpoint and raises
-    :exc:`KeyboardInterrupt`. Under ``torchrun``, each process trains on its share of every batch,
-    and the process of rank 0 writes the files: see :mod:`ccvae_pyro.training.distributed`.
+    :exc:`KeyboardInterrupt`. So does SIGTERM, by which clusters and containers stop a job, but it
+    raises :exc:`SystemExit` with the exit code 143. Under ``torchrun``, each process trains on its
+    share of every batch, and the process of rank 0 writes the files: see
+    :mod:`ccvae_pyro.training.distributed`.
+
+    A scheduler of Pyro, such as :func:`pyro.optim.ExponentialLR`, takes a step after each epoch;
+    ``ReduceLROnPlateau`` goes by the training loss.
 
     :param model: the model to train.
     :param svi: Pyro's SVI of this model, its guide, an optimizer and an objective.
-    :param batches: the training images, and the validation images to evaluate on.
-    :param num_epochs: how many passes over the training images to take in all.
-    :param out: the folder of the checkpoint.
+    :param batches: the training images, and the validation images, if any, to evaluate on.
+    :param num_epochs: how many passes over the training images to take in all, at least one.
+    :param out: the folder of the checkpoint. While one process trains there, others may not.
     :param decay_fraction: the fraction of the steps, at the end, over which the learning rate
         falls linearly to zero. Small batches learn fast at a high learning rate, but the
         parameters then keep its noise.
@@ -86,68 +104,134 @@ def train(
         unlabeled images contribute.
     :param resume: go on from ``out/checkpoint.pt`` if it exists, even in the middle of an epoch.
         On a CPU the parameters are the same as those of an uninterrupted run, bit for bit.
-    :raises ValueError: if ``decay_fraction`` is not in [0, 1], or a weight to anneal not positive.
+    :param overwrite: begin anew even if ``out`` holds a run, which is lost.
+    :param checkpoint_minutes: the time between checkpoints within an epoch, in minutes.
+    :param settings: plain values to keep in the checkpoint, as its entry ``settings``.
+    :raises ValueError: if ``num_epochs`` is not a whole number of at least 1, or
+        ``decay_fraction`` not in [0, 1], or a weight to anneal not positive, or both
+        ``decay_fraction`` and a scheduler are to set the learning rate.
     :raises ValueError: if the batches are shared by another number of processes than there are.
+    :raises RunError: if ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given, or
+        another process trains there.
     :raises FloatingPointError: if the loss is not finite; the last checkpoint is kept.
-    :raises ValueError: if the images of a resumed run were prepared in another way.
-    :raises CheckpointError: if the checkpoint is unreadable or belongs to another model.
+    :raises CheckpointError: if the checkpoint is unreadable, lacks an entry, or belongs to another
+        model, other data or another optimizer. Model and optimizer are left as they were.
     """
     if batches.world_size != distributed.world_size():
         raise ValueError(
             f"wanted batches shared by {distributed.world_size()} processes, the world size, got "
             f"{batches.world_size}"
         )
+    num_epochs = _at_least_one(num_epochs)
+    if decay_fraction and isinstance(svi.optim, PyroLRScheduler):
+        raise ValueError(
+            "a scheduler sets the learning rate: wanted decay_fraction=0 with it, got "
+            f"{decay_fraction}"
+        )
+    if not checkpoint_minutes > 0:
+        raise ValueError(f"checkpoint_minutes must be positive, got {checkpoint_minutes}")
     schedule = make_schedule(svi, decay_fraction, final_weight)
-    path, state = out / "checkpoint.pt", RunState()
+    out = Path(out)
+    path, state = out / CHECKPOINT, RunState()
+    about = {"data": fingerprint(batches.data), "settings": dict(settings or {})}
 
     def prepare_step() -> None:
         schedule((state.epoch + state.step / len(batches)) / num_epochs)
 
-    # The caller's parameter store stays as it is.
-    with pyro.get_param_store().scope(), deferred_interrupt() as interrupts:
+    with ExitStack() as stack:
+        with distributed.raising_together():
+            if distributed.rank() == 0:
+                stack.enter_context(lock_folder(out))
+                check_folder(out, resume=resume, overwrite=overwrite)
+        stack.enter_context(_without_warnings_of_nan())
+        stack.enter_context(pyro.get_param_store().scope())  # the caller's stays as it is
+        interrupts = stack.enter_context(deferred_interrupt())
+        log = stack.enter_context(HistoryLog(out))
         if distributed.rank():
             pyro.set_rng_seed(torch.initial_seed() + distributed.rank())
-        prepared = batches.data.preprocessing
-        model.preprocessing = prepared or model.preprocessing
-        if resume and path.exists():
-            state = resume_run(path, model, svi)
-            _check_preprocessing(path, model.preprocessing, prepared)
+        model.preprocessing = batches.data.preprocessing or model.preprocessing
+        with distributed.raising_together():
+            if resume and path.exists():
+                state = resume_run(path, model, svi, len(batches), about["data"])
+        _check_same_progress(state)
+
+        def save() -> None:
+            save_run(path, model, svi, state, about)
+            with distributed.raising_together():
+                if distributed.rank() == 0:
+                    log.write(state.history)
+
+        if (
+            state.epoch < num_epochs
+            and distributed.rank() == 0
+            and not _num_validation_images(batches)
+        ):
+            tqdm.write("there are no validation images: only the training loss is reported")
         prepare_step()
         step = make_step(model, svi)
+        run = _Run(model, svi, batches, state, interrupts, save, 60 * checkpoint_minutes)
         while state.epoch < num_epochs:
-            is_interrupted = _train_epoch(step, batches, state, interrupts, prepare_step)
-            if not is_interrupted:
-                _end_epoch(model, batches, state, is_last=state.epoch + 1 == num_epochs)
-            save_run(path, model, svi, state)
-            if is_interrupted:
-                raise KeyboardInterrupt
+            _train_epoch(run, step, prepare_step)
+            _end_epoch(run, is_last=state.epoch + 1 == num_epochs)
+            save()
+        interrupts.raise_received()
     return TrainingResult(state.history, state.reconstructions)
 
 
-def _check_preprocessing(
-    path: Path, before: Preprocessing | None, now: Preprocessing | None
-) -> None:
-    """Checks that a run is resumed on images that are prepared as they were."""
-    if now is not None and before != now:
+def _at_least_one(num_epochs: Any) -> int:
+    try:
+        number = operator.index(num_epochs)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"num_epochs must be a whole number of at least 1, got {num_epochs!r}")
+    return number
+
+
+def _check_same_progress(state: RunState) -> None:
+    """Checks that all processes resume at the same step."""
+    progress = distributed.all_gather((state.epoch, state.step))
+    if len(set(progress)) > 1:
         raise ValueError(
-            f"{path} was trained on images with {before}, and cannot be resumed on images with "
-            f"{now}"
+            "all processes must read the same checkpoint, got (epoch, step) "
+            f"{', '.join(map(str, progress))}"
         )
 
 
-def _train_epoch(
-    step: Callable[..., Any],
-    batches: Batches,
-    state: RunState,
-    interrupts: list[int],
-    prepare_step: Callable[[], None],
-) -> bool:
-    """Takes the remaining steps of an epoch, or those until Ctrl-C; returns whether it came.
+@contextmanager
+def _without_warnings_of_nan() -> Iterator[None]:
+    """Hides Pyro's warnings of a loss that is not finite, which is an error here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Encountered (NaN|inf)")
+        yield
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the parts of a run share.
+
+    :param save: writes a checkpoint.
+    :param seconds_per_save: the time after which it does within an epoch.
+    """
+
+    model: ImageModel
+    svi: SVI
+    batches: Batches
+    state: RunState
+    interrupts: Interrupts
+    save: Callable[[], None]
+    seconds_per_save: float
+
+
+def _train_epoch(run: _Run, step: Callable[..., Any], prepare_step: Callable[[], None]) -> None:
+    """Takes the remaining steps of an epoch and saves a checkpoint, before anything is measured.
 
     :param prepare_step: called after each step, for the next.
     :raises FloatingPointError: if the loss is not finite.
+    :raises KeyboardInterrupt: after Ctrl-C, when a checkpoint is saved.
+    :raises SystemExit: likewise, after SIGTERM.
     """
-    number, start, is_interrupted = state.epoch + 1, time.perf_counter(), False
+    state, batches, start = run.state, run.batches, time.perf_counter()
     is_main = distributed.rank() == 0
     loss: Any = state.loss if is_main else 0.0
     last = state.history[-1] if state.history else {}
@@ -155,26 +239,39 @@ def _train_epoch(
     with tqdm(
         total=len(batches),
         initial=state.step,
-        desc=f"epoch {number}",
+        desc=f"epoch {state.epoch + 1}",
         unit="batch",
         disable=not is_main,
     ) as bar:
-        for batch in batches.epoch(number, start=state.step):
-            with _validation(batches, state.step):
+        for batch in batches.epoch(state.epoch + 1, start=state.step):
+            with _validation(batches, state.step), _not_finite_as_such(run, batch):
                 loss = loss + step(*batch)
             state.step += 1
             prepare_step()
             bar.update()
             if not _is_time_to_read(loss, state.step, len(batches)):
                 continue
-            state.loss, is_interrupted = _read(loss, interrupts, state)
+            is_due = time.perf_counter() - start >= run.seconds_per_save
+            is_interrupted, is_due = _read(loss, run, is_due)
             num_images = min(state.step * batches.batch_size, batches.num_images)
             shown["loss"] = f"{state.loss / num_images:.1f}"
             bar.set_postfix(shown, refresh=False)
+            is_last = state.step == len(batches)
+            if is_last:
+                _step_scheduler(run.svi.optim, state.loss / batches.num_images)
+            if is_last or is_due or is_interrupted:
+                state.seconds += time.perf_counter() - start
+                run.save()
+                start = time.perf_counter()
             if is_interrupted:
-                break
-    state.seconds += time.perf_counter() - start
-    return is_interrupted
+                raise interruption(*run.interrupts.received[:1])
+
+
+def _step_scheduler(optim: Any, loss: float) -> None:
+    """Tells the optimizer, if it is a scheduler of Pyro, that an epoch is complete."""
+    if isinstance(optim, PyroLRScheduler):
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
+        optim.step(*[loss] * (optim.pt_scheduler_constructor is plateau))
 
 
 def _validation(batches: Batches, step: int) -> AbstractContextManager[None]:
@@ -188,33 +285,83 @@ def _is_time_to_read(loss: Any, step: int, num_steps: int) -> bool:
     return is_free or step % STEPS_PER_READ == 0 or step == num_steps
 
 
-def _read(loss: Any, interrupts: list[int], state: RunState) -> tuple[float, bool]:
-    """The loss summed over all processes, and whether one of them was interrupted."""
-    total, num_interrupts = distributed.all_reduce_sum(loss, len(interrupts))
+@contextmanager
+def _not_finite_as_such(run: _Run, batch: tuple[Tensor, ...]) -> Iterator[None]:
+    """Raises what follows from a value that is not finite as the error of a loss that is not.
+
+    Pyro and PyTorch notice such a value at many places, and may describe it by the whole tensor.
+
+    :param batch: the images, and the labels if there are any, that the block works on.
+    """
+    try:
+        yield
+    except (ValueError, ArithmeticError, RuntimeError, IndexError) as error:
+        epoch, number = run.state.epoch + 1, min(run.state.step + 1, len(run.batches))
+        check_finite(run.model, epoch, number)
+        if str(error).startswith(_INVALID) or not _samples_finite(run.svi, batch):
+            raise not_finite("nan", epoch, number) from None
+        raise
+
+
+@torch.no_grad()
+def _samples_finite(svi: SVI, batch: tuple[Tensor, ...]) -> bool:
+    """Whether the guide samples finite values, as far as it comes."""
+    with pyro.validation_enabled(False), poutine.trace() as tracing, suppress(Exception):
+        svi.guide(*batch)
+    sites = tracing.trace.nodes.values()
+    sampled = [s["value"] for s in sites if s["type"] == "sample" and not s["is_observed"]]
+    return all(bool(value.isfinite().all()) for value in sampled if isinstance(value, Tensor))
+
+
+def _read(loss: Any, run: _Run, is_due: bool) -> tuple[bool, bool]:
+    """Reads the loss summed over all processes.
+
+    :param is_due: whether it is time for a checkpoint; all processes do as that of rank 0.
+    :returns: whether a process was interrupted, and whether it is time for a checkpoint.
+    """
+    is_due = is_due and distributed.rank() == 0
+    total, num_interrupts, num_due = distributed.all_reduce_sum(
+        loss, len(run.interrupts.received), is_due
+    )
     if not math.isfinite(total):
-        raise FloatingPointError(
-            f"the loss became {total} in epoch {state.epoch + 1}, batch {state.step}: a lower "
-            "learning rate may help; the last checkpoint is kept"
-        )
-    return total, num_interrupts > 0
+        raise not_finite(total, run.state.epoch + 1, run.state.step)
+    run.state.loss = total
+    return num_interrupts > 0, num_due > 0
 
 
-def _end_epoch(model: ImageModel, batches: Batches, state: RunState, is_last: bool) -> None:
+def _end_epoch(run: _Run, is_last: bool) -> None:
     """Evaluates the model on the validation images and adds the epoch to the history."""
-    epoch, loss, seconds = state.epoch + 1, state.loss, round(state.seconds, 3)
+    state, batches = run.state, run.batches
+    epoch, record = state.epoch + 1, {"loss": state.loss / batches.num_images}
+    if distributed.rank() == 0:
+        if _num_validation_images(batches):
+            # The checkpoint is saved: nothing is lost by an interruption.
+            with run.interrupts.at_once():
+                batch = next(batches.held_out("valid"))
+                with _not_finite_as_such(run, batch):
+                    record |= _metrics(run.model, batches)
+                if is_last or epoch.bit_count() == 1:  # 1, 2, 4, 8, ...: most changes come first
+                    _reconstruct(run.model, batch[0], state, epoch)
+        record["seconds"] = round(state.seconds, 3)
+        state.history.append({"epoch": epoch, **record})
+        tqdm.write(f"epoch {epoch}: " + ", ".join(f"{k} {v:.4g}" for k, v in record.items()))
     state.epoch, state.step, state.loss, state.seconds = epoch, 0, 0.0, 0.0
-    if distributed.rank():
-        return
+
+
+def _num_validation_images(batches: Batches) -> int:
+    return len(batches.data.splits.get("valid", ()))
+
+
+def _metrics(model: ImageModel, batches: Batches) -> dict[str, float]:
     metrics = evaluate(model, batches.held_out("valid")).to_dict()
     del metrics["per_label"]
-    record = {"epoch": epoch, "loss": loss / batches.num_images, **metrics, "seconds": seconds}
-    state.history.append(record)
-    tqdm.write(f"epoch {epoch}: " + ", ".join(f"{k} {v:.4g}" for k, v in list(record.items())[1:]))
-    if is_last or epoch.bit_count() == 1:  # 1, 2, 4, 8, ...: most changes in the first epochs
-        images, _ = next(batches.held_out("valid"))
-        with suppress(UnsupportedError):
-            reconstructed = reconstruct(model, images[:NUM_RECONSTRUCTIONS])
-            state.reconstructions[epoch] = _to_uint8(reconstructed)
+    return metrics
+
+
+def _reconstruct(model: ImageModel, images: Tensor, state: RunState, epoch: int) -> None:
+    with suppress(UnsupportedError):
+        reconstructed = reconstruct(model, images[:NUM_RECONSTRUCTIONS])
+        state.reconstructions[epoch] = _to_uint8(reconstructed)
 
 
 def _to_uint8(images: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Several processes train the same parameters as one."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,26 @@ def test_ctrl_c_in_one_process_stops_all_when_they_read_the_loss(tmp_path):
     assert (saved["epoch"], saved["step"], len(saved["rng"])) == (1, 5, 2)
     train(tmp_path / "two", "exact", 3)
     assert_close(parameters(tmp_path / "two"), parameters(tmp_path / "one"), rtol=0, atol=1e-11)
+
+
+FAILURES = {
+    "unreadable-0": "face.jpg cannot be read as an image",
+    "unreadable-1": "face.jpg cannot be read as an image (in the process of rank 1)",
+    "full-disk": "[Errno 28] No space left on device: ",
+    "batch": "[Errno 5] Input/output error: 'images.npy' (in the process of rank 1)",
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_an_error_in_one_process_is_one_line_and_ends_all(tmp_path, failure):
+    began = time.monotonic()
+    finished = start(tmp_path, "exact", 100, failure)
+    assert finished.returncode != 0
+    said = [line for line in finished.stderr.splitlines() if "ranks_worker.py: error: " in line]
+    assert len(said) == 1
+    assert f"ranks_worker.py: error: {FAILURES[failure]}" in said[0]
+    assert "[rank" not in finished.stderr  # the traceback of a process
+    assert time.monotonic() - began < 60  # most of it to start: the others would wait for an hour
 
 
 def test_a_single_process_has_rank_0_in_a_world_of_size_1():

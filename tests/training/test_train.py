@@ -1,70 +1,38 @@
 """Training, checkpoints, resuming."""
 
 import csv
-import os
-import signal
+import sys
+import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from helpers import assert_same_states
 from pyro.infer import SVI
-from pyro.optim import Adam, ClippedAdam
+from pyro.optim import SGD, ClippedAdam, ExponentialLR, ReduceLROnPlateau
+from small_runs import (
+    SPLITS,
+    interrupt_after,
+    make_data,
+    parameters,
+    press_ctrl_c,
+    send_sigterm,
+    start,
+)
 
 import ccvae_pyro
-from ccvae_pyro import ExactCCVAE_ELBO
-from ccvae_pyro.data import Batches, LabeledImages, Preprocessing, hide_labels
+from ccvae_pyro.data import Preprocessing
+from ccvae_pyro.errors import CheckpointError, RunError
 from ccvae_pyro.io import checkpoint
-from ccvae_pyro.labels import binaries
-
-NAMES = ("Bald", "Beard", "Wearing_Hat")
 
 
 @pytest.fixture
 def data():
-    rng = np.random.default_rng(0)
-    rows = np.arange(60)
-    images = rng.integers(0, 256, (60, 28, 28, 1), dtype=np.uint8)
-    labels = rng.integers(0, 2, (60, 3)).astype(np.float32)
-    return LabeledImages(
-        images,
-        labels,
-        binaries(NAMES),
-        {"train": rows[:40], "valid": rows[40:50], "test": rows[50:]},
-    )
-
-
-def start(data, seed=0, label_fraction=0.5):
-    """A small model, its SVI and its batches: four an epoch, half of the images labeled."""
-    torch.set_default_dtype(torch.float32)
-    pyro.set_rng_seed(seed)
-    ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5, label_names=NAMES)
-    objective = ExactCCVAE_ELBO(classification_weight=1.0)
-    svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": 1e-3}), loss=objective)
-    return ccvae, svi, Batches(hide_labels(data, label_fraction), 10, seed=seed)
-
-
-def parameters(path):
-    return checkpoint.read(path / "checkpoint.pt")["model"]
-
-
-def interrupt_after(svi, num_steps, action):
-    """Calls a function with the loss at the end of a step, whose loss it returns."""
-    step, taken = svi.step, []
-
-    def counted(*batch):
-        loss = step(*batch)
-        taken.append(loss)
-        return action(loss) if len(taken) == num_steps else loss
-
-    svi.step = counted
-
-
-def press_ctrl_c(loss):
-    os.kill(os.getpid(), signal.SIGINT)
-    return loss
+    return make_data()
 
 
 def test_training_lowers_the_loss_and_leaves_its_history(data, tmp_path):
@@ -168,6 +136,159 @@ def test_the_learning_rate_of_the_users_optimizer_is_kept_without_decay(data, tm
     assert rates == {1e-3 * 0.5**4}
 
 
+def test_sigterm_saves_and_exits_with_its_code(data, tmp_path):
+    ccvae_pyro.train(*start(data), 2, tmp_path / "undisturbed")
+    ccvae, svi, batches = start(data)
+    interrupt_after(svi, 3, send_sigterm)
+    with pytest.raises(SystemExit) as stopped:
+        ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path / "stopped")
+    assert stopped.value.code == 143
+    assert checkpoint.read(tmp_path / "stopped" / "checkpoint.pt")["step"] == 3
+    ccvae_pyro.train(*start(data), 2, tmp_path / "stopped", resume=True)
+    assert_same_states(parameters(tmp_path / "stopped"), parameters(tmp_path / "undisturbed"))
+
+
+@pytest.mark.parametrize(
+    ("error", "action"), [(KeyboardInterrupt, press_ctrl_c), (ValueError, None)]
+)
+def test_an_epoch_is_saved_before_it_is_evaluated(data, tmp_path, monkeypatch, error, action):
+    ccvae_pyro.train(*start(data), 2, tmp_path / "undisturbed")
+
+    def fail(*args):
+        if action is not None:
+            action(None)
+            pytest.fail("the signal did not interrupt the evaluation")
+        raise ValueError("no metric")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["ccvae_pyro.training.train"], "evaluate", fail)
+        with pytest.raises(error):
+            ccvae_pyro.train(*start(data), 2, tmp_path / "run")
+    saved = checkpoint.read(tmp_path / "run" / "checkpoint.pt")
+    assert (saved["epoch"], saved["step"], saved["history"]) == (0, 4, [])
+    result = ccvae_pyro.train(*start(data), 2, tmp_path / "run", resume=True)
+    assert [record["epoch"] for record in result.history] == [1, 2]
+    assert_same_states(parameters(tmp_path / "run"), parameters(tmp_path / "undisturbed"))
+
+
+def test_a_checkpoint_is_saved_every_few_minutes(data, tmp_path):
+    ccvae, svi, batches = start(data)
+    saved = []
+
+    def look(loss):
+        saved.append((tmp_path / "checkpoint.pt").exists())
+        time.sleep(0.02)
+        return loss
+
+    step = svi.step
+    svi.step = lambda *batch: look(step(*batch))
+    ccvae_pyro.train(ccvae, svi, batches, 1, tmp_path, checkpoint_minutes=0.01 / 60)
+    assert saved == [False, True, True, True]
+
+
+def test_a_run_that_is_killed_within_every_epoch_advances(data, tmp_path):
+    ccvae_pyro.train(*start(data), 1, tmp_path / "undisturbed")
+
+    def kill(loss):
+        raise MemoryError  # nothing is saved any more
+
+    options = {"resume": True, "checkpoint_minutes": 1e-9}
+    for num_saved in (1, 2, 3):
+        ccvae, svi, batches = start(data)
+        interrupt_after(svi, 2, kill)
+        with pytest.raises(MemoryError):
+            ccvae_pyro.train(ccvae, svi, batches, 1, tmp_path / "run", **options)
+        assert checkpoint.read(tmp_path / "run" / "checkpoint.pt")["step"] == num_saved
+    ccvae_pyro.train(*start(data), 1, tmp_path / "run", resume=True)
+    assert_same_states(parameters(tmp_path / "run"), parameters(tmp_path / "undisturbed"))
+
+
+@pytest.mark.parametrize("num_epochs", [1, 2], ids=["finished", "unfinished"])
+def test_a_run_is_neither_lost_nor_mixed_with_another(data, tmp_path, num_epochs):
+    ccvae_pyro.train(*start(data), 1, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
+    with pytest.raises(RunError, match=r"holds a run: resume it \(--resume, resume=True\), overw"):
+        ccvae_pyro.train(*start(data), num_epochs, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.*")} == before
+    with pytest.raises(ValueError, match="either resumed or overwritten, got both"):
+        ccvae_pyro.train(*start(data), 1, tmp_path, resume=True, overwrite=True)
+    (tmp_path / "checkpoint.pt").rename(tmp_path / "moved.pt")
+    with pytest.raises(RunError, match="the history of a run without its checkpoint"):
+        ccvae_pyro.train(*start(data), 1, tmp_path, resume=True)
+
+
+def test_a_run_is_overwritten_if_that_is_wanted(data, tmp_path):
+    ccvae_pyro.train(*start(data), 2, tmp_path)
+    result = ccvae_pyro.train(*start(data, seed=1), 1, tmp_path, overwrite=True)
+    assert len(result.history) == 1
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("splits", [("train", "test"), ("train",)])
+@pytest.mark.parametrize("is_listed", [True, False], ids=["empty", "absent"])
+def test_without_validation_images_a_run_has_its_loss_only(tmp_path, capsys, splits, is_listed):
+    given = {name: rows for name, rows in SPLITS.items() if name in splits}
+    empty = {name: SPLITS["train"][:0] for name in SPLITS if name not in splits}
+    data = make_data(splits=given | empty if is_listed else given)
+    result = ccvae_pyro.train(*start(data), 2, str(tmp_path / "run"))
+    assert [record.keys() for record in result.history] == [{"epoch", "loss", "seconds"}] * 2
+    assert result.reconstructions == {}
+    assert capsys.readouterr().out.count("there are no validation images") == 1
+    assert (tmp_path / "run" / "history.csv").exists()
+
+
+@pytest.mark.parametrize("num_epochs", [0, -1, 1.5, "3", None])
+def test_a_number_of_epochs_below_one_is_refused(data, tmp_path, num_epochs):
+    message = f"whole number of at least 1, got {num_epochs!r}"
+    with pytest.raises(ValueError, match=message):
+        ccvae_pyro.train(*start(data), num_epochs, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def rates_of(optimizer):
+    groups = [s.optimizer.param_groups[0] for s in optimizer.optim_objs.values()]
+    return {group["lr"] for group in groups}
+
+
+def exponential():
+    return ExponentialLR({"optimizer": torch.optim.Adam, "optim_args": {"lr": 1e-3}, "gamma": 0.5})
+
+
+def test_a_scheduler_takes_a_step_after_each_epoch(data, tmp_path):
+    ccvae, svi, batches = start(data, optimizer=exponential())
+    ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path / "undisturbed")
+    assert rates_of(svi.optim) == {1e-3 / 8}
+
+    ccvae, svi, batches = start(data, optimizer=exponential())
+    interrupt_after(svi, 8, press_ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path / "stopped")
+    ccvae, svi, batches = start(data, optimizer=exponential())
+    ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path / "stopped", resume=True)
+    assert rates_of(svi.optim) == {1e-3 / 8}
+    assert_same_states(parameters(tmp_path / "stopped"), parameters(tmp_path / "undisturbed"))
+    with pytest.raises(ValueError, match=r"wanted decay_fraction=0 with it, got 0\.5"):
+        ccvae_pyro.train(*start(data, optimizer=exponential()), 3, tmp_path, decay_fraction=0.5)
+
+
+def test_a_plateau_of_the_training_loss_lowers_the_rate(data, tmp_path):
+    options = {"optimizer": torch.optim.SGD, "optim_args": {"lr": 1e-12}}
+    scheduler = ReduceLROnPlateau(options | {"factor": 0.1, "patience": 0, "threshold": 1.0})
+    ccvae, svi, batches = start(data, optimizer=scheduler)
+    ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path)
+    assert [*rates_of(scheduler)] == pytest.approx([1e-14])
+
+
+@pytest.mark.parametrize("make_optimizer", [ClippedAdam, SGD], ids=["ClippedAdam", "SGD"])
+def test_a_run_is_resumed_with_its_own_optimizer(data, tmp_path, make_optimizer):
+    ccvae_pyro.train(*start(data), 1, tmp_path)
+    ccvae, svi, batches = start(data, optimizer=make_optimizer({"lr": 1e-3}))
+    with pytest.raises(
+        CheckpointError, match=r"the optimizer Adam, not (ClippedAdam|SGD): resume"
+    ):
+        ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, resume=True)
+
+
 def test_resuming_a_finished_run_changes_nothing(data, tmp_path):
     ccvae_pyro.train(*start(data), 2, tmp_path)
     before = (tmp_path / "checkpoint.pt").read_bytes()
@@ -187,6 +308,67 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(data, tmp
     with pytest.raises(FloatingPointError, match="nan in epoch 2, batch 3"):
         ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path)
     assert checkpoint.read(tmp_path / "checkpoint.pt")["epoch"] == 1
+
+
+def set_parameters(ccvae, value, loss):
+    for parameter in ccvae.parameters():
+        parameter.data.fill_(value)
+    return loss
+
+
+@pytest.mark.parametrize(("value", "num_steps"), [(np.nan, 6), (np.nan, 8), (1e30, 6)])
+def test_parameters_that_are_not_finite_are_one_line(data, tmp_path, value, num_steps):
+    ccvae, svi, batches = start(data)
+    interrupt_after(svi, num_steps, partial(set_parameters, ccvae, value))
+    with pytest.raises(FloatingPointError) as raised:
+        ccvae_pyro.train(ccvae, svi, batches, 3, tmp_path)
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith("the loss became ")
+    assert line.endswith(": a lower learning rate may help; the last checkpoint is kept")
+    assert all(value.isfinite().all() for value in parameters(tmp_path).values())
+    assert checkpoint.read(tmp_path / "checkpoint.pt")["epoch"] == 1
+
+
+@pytest.mark.parametrize("learning_rate", [1e2, 1e6, 1e30])
+@pytest.mark.parametrize("objective", [ccvae_pyro.ExactCCVAE_ELBO(), ccvae_pyro.CCVAE_ELBO(5)])
+def test_a_learning_rate_that_is_too_high_is_one_line(data, tmp_path, learning_rate, objective):
+    ccvae, _, batches = start(data)
+    adam = ccvae_pyro.make_adam(learning_rate)
+    svi = SVI(ccvae.model, ccvae.guide, adam, loss=objective)
+    with pytest.raises(
+        FloatingPointError, match=r"^the loss became .* the last checkpoint is kept$"
+    ):
+        ccvae_pyro.train(ccvae, svi, batches, 30, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def shared_scale_of_zero(ccvae):
+    ccvae.style_prior.scale.zero_()
+
+
+def likelihood_scale_of_zero(ccvae):
+    ccvae.decoder.forward = lambda z: dist.Laplace(z.sum() * torch.ones(1, 28, 28), 0).to_event(3)
+
+
+@pytest.mark.parametrize("change", [shared_scale_of_zero, likelihood_scale_of_zero])
+def test_a_scale_of_zero_is_one_line(data, tmp_path, change):
+    ccvae, svi, batches = start(data)
+    change(ccvae)
+    with pytest.raises(
+        FloatingPointError, match=r"^the loss became nan in epoch 1, batch 1: a low"
+    ):
+        ccvae_pyro.train(ccvae, svi, batches, 1, tmp_path)
+
+
+def test_an_error_of_another_cause_is_raised_as_it_is(data, tmp_path):
+    ccvae, svi, batches = start(data)
+
+    def fail(*batch):
+        raise ValueError("a part of the user's does not like the batch")
+
+    svi.step = fail
+    with pytest.raises(ValueError, match="a part of the user's does not like the batch"):
+        ccvae_pyro.train(ccvae, svi, batches, 1, tmp_path)
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(data, tmp_path, monkeypatch):
