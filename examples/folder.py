@@ -3,9 +3,10 @@
     python examples/folder.py --root photos --labels labels.csv --epochs 20 --out runs/photos
 
 The first column of the CSV has file names, and each other column a label: binary, categorical or
-continuous. An empty cell is a missing label. Besides metrics and figures, --out has imputed.csv,
-with predictions in the empty cells, and confidence.csv, with their probabilities; for a continuous
-label that is the standard deviation, calibrated on the validation images.
+continuous. Cells are separated by commas, semicolons or tabs. A cell that is empty, or says NA,
+N/A, NaN, None, null, ? or -, is a missing label. Besides metrics and figures, --out has
+imputed.csv, with predictions in the missing cells, and confidence.csv, with their probabilities;
+for a continuous label that is the standard deviation, calibrated on the validation images.
 """
 
 from __future__ import annotations
@@ -41,7 +42,15 @@ def run(args: argparse.Namespace) -> None:
     ccvae, data = fitted
     values, confidence = predict_all(ccvae, data, args.batch_size)
     calibrate(confidence, values, data)
-    num_imputed = write_imputed(args.labels, args.out, data, values, confidence)
+    num_imputed = write_imputed(
+        args.labels,
+        args.out,
+        data,
+        values,
+        confidence,
+        missing_values=args.missing_values,
+        keep_values=args.keep_values,
+    )
     print(f"{num_imputed} missing labels are imputed in {args.out / 'imputed.csv'}")
 
 
@@ -57,6 +66,8 @@ def load(args: argparse.Namespace) -> LabeledImages:
         stratify=args.stratify,
         seed=args.seed,
         skip_unreadable=args.skip_unreadable,
+        missing_values=args.missing_values,
+        keep_values=args.keep_values,
     )
     if distributed.rank() == 0:
         print(*describe(data.label_types, data.labels), sep="\n")
@@ -114,6 +125,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="random split, stratified by the classes of this label")
     add("--skip-unreadable", action="store_true",
         help="leave out images that are missing or cannot be read, and report their number")
+    add("--missing-values", nargs="+", default=[], metavar="CELL",
+        help="cells that are missing labels, besides empty ones, NA, N/A, NaN, None, null, ? and -, "
+        "for example -9 unknown")
+    add("--keep-values", nargs="+", default=[], metavar="CELL",
+        help="cells of this list that are values, for example None, if it is a class")
     # fmt: on
     options.add_objective_options(parser, z_dim="27 more than the labels take")
     parser.add_argument("--extra-dims", type=int, default=0, metavar="D",

@@ -22,6 +22,7 @@ class LabeledImages:
     :param labels: float32, NaN where missing, shape ``(num_images, num_labels)``.
     :param label_types: the type of each column of ``labels``.
     :param splits: the rows of the splits ``"train"``, ``"valid"`` and ``"test"``.
+    :param files: the name of each image's file in the table of labels; empty if it has none.
     :raises ValueError: if a label has a value that its type does not allow; names row and label.
     """
 
@@ -29,6 +30,7 @@ class LabeledImages:
     labels: np.ndarray
     label_types: tuple[Label, ...]
     splits: dict[str, np.ndarray]
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_labels(torch.from_numpy(np.array(self.labels)), self.label_types)

@@ -52,7 +52,8 @@ def load_image_folder(
     rows = np.flatnonzero(is_readable)
     splits = stratified_splits(rows, labels[rows], seed) if stratify else random_splits(rows, seed)
     label_types = (Categorical("class", tuple(files_of_class)),)
-    return LabeledImages(images, labels[:, None].astype(np.float32), label_types, splits)
+    values = labels[:, None].astype(np.float32)
+    return LabeledImages(images, values, label_types, splits, files=tuple(names))
 
 
 def find_class_folders(root: Path) -> list[Path]:
