@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> None:
         data,
         values,
         confidence,
-        missing_values=args.missing_values,
-        keep_values=args.keep_values,
+        missing_values=args.missing_values or (),
+        keep_values=args.keep_values or (),
     )
     print(f"{num_imputed} missing labels are imputed in {args.out / 'imputed.csv'}")
 
@@ -66,8 +66,8 @@ def load(args: argparse.Namespace) -> LabeledImages:
         stratify=args.stratify,
         seed=args.seed,
         skip_unreadable=args.skip_unreadable,
-        missing_values=args.missing_values,
-        keep_values=args.keep_values,
+        missing_values=args.missing_values or (),
+        keep_values=args.keep_values or (),
     )
     if distributed.rank() == 0:
         print(*describe(data.label_types, data.labels), sep="\n")
@@ -125,10 +125,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="random split, stratified by the classes of this label")
     add("--skip-unreadable", action="store_true",
         help="leave out images that are missing or cannot be read, and report their number")
-    add("--missing-values", nargs="+", default=[], metavar="CELL",
-        help="cells that are missing labels, besides empty ones, NA, N/A, NaN, None, null, ? and -, "
-        "for example -9 unknown")
-    add("--keep-values", nargs="+", default=[], metavar="CELL",
+    add("--missing-values", nargs="+", metavar="CELL",
+        help="cells that are missing labels, besides empty ones, NA, N/A, NaN, None, null, ? and "
+        "-; for example -9 unknown")
+    add("--keep-values", nargs="+", metavar="CELL",
         help="cells of this list that are values, for example None, if it is a class")
     # fmt: on
     options.add_objective_options(parser, z_dim="27 more than the labels take")

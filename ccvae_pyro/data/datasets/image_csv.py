@@ -130,7 +130,7 @@ def _print_missing(table: LabelTable) -> None:
 
 def _check_header(root: Path, table: LabelTable) -> None:
     """Raises an error if the first line of the CSV is an image and no header."""
-    if (name := table.cells.columns[0]) and (root / file_name(name)).is_file():
+    if (name := table.cells.columns[0]) and _is_file(root / file_name(name)):
         raise ValueError(
             f"{table.path} has no header: wanted names of columns in its first line, "
             f"got the file '{shown(name)}'"
@@ -153,12 +153,16 @@ def _check_distinct(root: Path, table: LabelTable) -> None:
 
 
 def _is_same(first: Path, second: Path) -> bool:
-    return first.exists() and second.exists() and first.samefile(second)
+    return _is_file(first) and _is_file(second) and first.samefile(second)
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113, as Path.is_file raises if a name is too long
 
 
 def _check_files(root: Path, table: LabelTable) -> None:
     """Raises an error if an image is missing, before any is decoded."""
-    missing = [row for row, file in enumerate(table.files) if not (root / file).is_file()]
+    missing = [row for row, file in enumerate(table.files) if not _is_file(root / file)]
     if missing:
         line, file = table.cells.index[missing[0]], table.files[missing[0]]
         others = f", nor are {len(missing) - 1} more of its {len(table.files)} files"
@@ -170,6 +174,7 @@ def _check_files(root: Path, table: LabelTable) -> None:
 
 def _similar_name(path: Path) -> str:
     """Proposes a file whose name differs in case, or in how its accents are encoded."""
-    files = path.parent.iterdir() if path.parent.is_dir() else ()
+    is_folder = os.path.isdir(path.parent)  # noqa: PTH112, as above
+    files = sorted(path.parent.iterdir()) if is_folder else ()
     similar = (file.name for file in files if meaning(file.name) == meaning(path.name))
     return next((f": did you mean {shown(name)}?" for name in similar), "")

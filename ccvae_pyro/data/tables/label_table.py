@@ -85,8 +85,9 @@ def read_table(
         raise FileNotFoundError(f"the CSV of labels, {path}, does not exist")
     written, dialect = read_csv(path)
     header = [" ".join(cell.split()) for cell in written.iloc[0].dropna()]
-    _check_header(path, header)
     written = written.iloc[1:]
+    files = written.iloc[:, 0].map(file_name)
+    _check_header(path, header, files)
     num_cells = written.count(axis=1)
     if len(wrong := written.index[num_cells != len(header)]):
         line = wrong[0]
@@ -94,14 +95,16 @@ def read_table(
             f"{path}, line {line}: {num_cells[line]} cells, where the header has {len(header)}"
         )
     written = written.iloc[:, : len(header)].set_axis(header, axis="columns")
-    files = written.iloc[:, 0].map(file_name)
-    _check_files(path, header[0], files)
+    if (files == "").any():
+        line = files.index[files == ""][0]
+        raise ValueError(f"{path}, line {line}: the name of the file is empty")
+    check_distinct(path, files, files.index.tolist())
     labels = written.iloc[:, 1:]
     labels = labels.mask(labels.isin(spellings), "")
     decimal = "."
     if dialect.delimiter != ",":
         labels, decimal = with_points(path, labels)
-    cells = pd.concat([files, labels], axis="columns")
+    cells = pd.concat([files.rename(header[0]), labels], axis="columns")
     return LabelTable(path, cells, written, dialect, decimal)
 
 
@@ -125,7 +128,13 @@ def find_partition(table: LabelTable, partition: str | Path) -> tuple[list[str],
     return splits.tolist(), name
 
 
-def _check_header(path: Path, header: list[str]) -> None:
+def _check_header(path: Path, header: list[str], files: Iterable[str]) -> None:
+    suffix = PurePath(file_name(header[0])).suffix.lower()
+    if suffix and suffix in {PurePath(file).suffix.lower() for file in files}:
+        raise ValueError(
+            f"{path} has no header: wanted names of columns in its first line, "
+            f"got the file '{shown(header[0])}'"
+        )
     if len(header) < 2:
         raise ValueError(
             f"{path} has no label: wanted a file name and then labels, separated by commas, "
@@ -140,17 +149,3 @@ def _check_header(path: Path, header: list[str]) -> None:
             raise ValueError(
                 f"{path}: columns {first} and {number} are both called '{shown(name)}'"
             )
-
-
-def _check_files(path: Path, header: str, files: pd.Series[str]) -> None:
-    suffix = PurePath(file_name(header)).suffix.lower()
-    if suffix and suffix in {PurePath(file).suffix.lower() for file in files}:
-        raise ValueError(
-            f"{path} has no header: wanted names of columns in its first line, "
-            f"got the file '{shown(header)}'"
-        )
-    if (files == "").any():
-        raise ValueError(
-            f"{path}, line {files.index[files == ''][0]}: the name of the file is empty"
-        )
-    check_distinct(path, files, files.index.tolist())

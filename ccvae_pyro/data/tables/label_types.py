@@ -248,7 +248,8 @@ def _check_precision(table: LabelTable, name: str, values: np.ndarray) -> None:
 
 def _float32(cell: str) -> float | None:
     value = number(cell)
-    return value if value is not None and abs(value) <= np.finfo(np.float32).max else None
+    largest = float(np.finfo(np.float32).max)
+    return value if value is not None and abs(value) <= largest else None
 
 
 def _map(cells: pd.Series[str], function: Callable[[str], object]) -> pd.Series[Any]:
@@ -257,5 +258,5 @@ def _map(cells: pd.Series[str], function: Callable[[str], object]) -> pd.Series[
 
 
 def _sort_key(class_name: str) -> tuple[bool, float, str]:
-    value = number(class_name)
+    value = number(class_name) if class_name.isdecimal() else plain_number(class_name)
     return value is None, value or 0.0, class_name
