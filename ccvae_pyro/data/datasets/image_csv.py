@@ -121,8 +121,9 @@ def _find_stratum(stratify: str, label_types: Sequence[Label]) -> int:
 
 def _print_missing(table: LabelTable) -> None:
     """Prints what is taken for missing, once in a distributed run."""
-    if table.missing and os.environ.get("RANK", "0") == "0":
-        counts = ", ".join(f"{cell} ({count})" for cell, count in table.missing.most_common())
+    missing = table.missing
+    if missing and os.environ.get("RANK", "0") == "0":
+        counts = ", ".join(f"{cell} ({count})" for cell, count in missing.most_common())
         print(
             f"{table.path}: taken for missing: {shown(counts, 400)}; keep-values makes it a value"
         )

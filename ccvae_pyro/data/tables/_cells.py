@@ -108,8 +108,8 @@ def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str
             yield line, [cell.strip() for cell in row]
     except csv.Error as error:
         raise ValueError(
-            f"{path}, line {line + 1} cannot be read as CSV ({error}): a quotation mark is closed "
-            "before the next delimiter, and is doubled within a cell"
+            f"{path}, line {line + 1} cannot be read as CSV ({shown(str(error))}): check its "
+            "quotation marks, which are doubled within a quoted cell"
         ) from error
 
 

@@ -128,7 +128,7 @@ def _spelling(table: LabelTable, label: Label, values: np.ndarray) -> Callable[[
 
 
 def _rounded(value: float, num_decimals: int) -> str:
-    text = f"{value:.{num_decimals}f}"
+    text = f"{round(value, num_decimals) + 0.0:.{num_decimals}f}"  # which is never -0
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

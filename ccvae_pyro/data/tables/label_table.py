@@ -56,8 +56,11 @@ class LabelTable:
     @property
     def missing(self) -> Counter[str]:
         """How often each spelling of a missing value occurs, blank cells aside."""
-        written = self.written.iloc[:, 1:]
-        return Counter(written[(self.cells.iloc[:, 1:] == "") & (written != "")].stack().dropna())
+        counts: Counter[str] = Counter()
+        for name in self.names:
+            counts.update(self.written[name][self.cells[name] == ""].tolist())
+        del counts[""]
+        return counts
 
     def error(self, line: int, name: str, reason: str) -> ValueError:
         """An error that quotes the cell of column ``name`` in a line."""

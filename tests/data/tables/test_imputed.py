@@ -83,9 +83,7 @@ def test_predictions_follow_the_files_if_the_rows_were_reordered_while_training(
 
 
 def test_what_a_changed_csv_shares_with_the_data_is_filled_in(tmp_path, data, capsys):
-    text = (
-        CSV.replace("a.png,red,,YES,30\n", "").replace("c.png,black", "./c.png,") + "e.png,,,,\n"
-    )
+    text = CSV.replace("a.png,red,,YES,30\n", "").replace("c.png,black", "./c.png,")
     text, num_filled = impute(tmp_path, data, text + "e.png,,,,\n")
     assert num_filled == 5
     assert text.splitlines()[1:] == [
