@@ -151,11 +151,15 @@ def test_numbers_that_float32_cannot_tell_apart_are_an_error(tmp_path, cells, me
         read_as(tmp_path, cells, "continuous")
 
 
-@pytest.mark.parametrize("cells", [["1970", "2024", "1999.5"], ["16777217"] * 3, ["0.1", "0.7"]])
+@pytest.mark.parametrize(
+    "cells",
+    [["1970", "2024", "1999.5"], ["16777217"] * 3, ["0.1", "0.7"], ["nan", "nan"]],
+    ids=["years", "constant", "fractions", "all missing"],
+)
 def test_numbers_that_float32_tells_apart_are_read(tmp_path, cells):
     label, values = read_as(tmp_path, cells, "continuous")
     assert label == Continuous("x")
-    assert values == [np.float32(cell) for cell in cells]
+    assert np.array_equal(values, np.array(cells, dtype=np.float32), equal_nan=True)
 
 
 def test_a_number_beyond_float32_is_an_error(tmp_path):
