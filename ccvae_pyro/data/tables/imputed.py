@@ -31,8 +31,8 @@ def write_imputed(
 
     The first is the CSV of labels with its missing cells filled in, spelled like the other cells
     of the column, with the same delimiter, line ends and decimal mark. The second has numbers in
-    the same cells and is empty elsewhere: the probability of the predicted class, or the standard
-    deviation of a continuous label. Rows without a readable image are not filled in.
+    the same cells and is empty elsewhere: the probability of the predicted class, or the
+    standard deviation of a continuous label. Rows without a readable image are not filled in.
 
     Rows are found by the names of their files. If the CSV has other rows or columns than when
     ``data`` was loaded, what both have is filled in, and a line is printed. If it cannot be read
