@@ -3,9 +3,10 @@
     python examples/folder.py --root photos --labels labels.csv --epochs 20 --out runs/photos
 
 The first column of the CSV has file names, and each other column a label: binary, categorical or
-continuous. An empty cell is a missing label. Besides metrics and figures, --out has imputed.csv,
-with predictions in the empty cells, and confidence.csv, with their probabilities; for a continuous
-label that is the standard deviation, calibrated on the validation images.
+continuous. Cells are separated by commas, semicolons or tabs. A cell that is empty, or says NA,
+N/A, NaN, None, null, ? or -, is a missing label. Besides metrics and figures, --out has
+imputed.csv, with predictions in the missing cells, and confidence.csv, with their probabilities;
+for a continuous label that is the standard deviation, calibrated on the validation images.
 """
 
 from __future__ import annotations
@@ -39,7 +40,15 @@ def run(args: argparse.Namespace) -> None:
     def impute(ccvae: ccvae_pyro.CCVAE, data: LabeledImages) -> None:
         values, confidence = predict_all(ccvae, data, args.batch_size)
         calibrate(confidence, values, data)
-        num_imputed = write_imputed(args.labels, args.out, data, values, confidence)
+        num_imputed = write_imputed(
+            args.labels,
+            args.out,
+            data,
+            values,
+            confidence,
+            missing_values=args.missing_values or (),
+            keep_values=args.keep_values or (),
+        )
         print(f"{num_imputed} missing labels are imputed in {args.out / 'imputed.csv'}")
 
     common.fit(args, load, make_model, predict=impute)
@@ -60,6 +69,8 @@ def load(args: argparse.Namespace) -> LabeledImages:
         resize=args.resize,
         white=args.white,
         cache=args.cache,
+        missing_values=args.missing_values or (),
+        keep_values=args.keep_values or (),
     )
     if distributed.rank() == 0:
         print(*describe(data.label_types, data.labels), sep="\n")
@@ -121,6 +132,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--white", type=float, metavar="VALUE",
         help="value of white in images of more than 8 bits, such as 4095 for 12 bits (default: "
         "that of the fewest bits that hold all values)")
+    add("--missing-values", nargs="+", metavar="CELL",
+        help="cells that are missing labels, besides empty ones, NA, N/A, NaN, None, null, ? and "
+        "-; for example -9 unknown")
+    add("--keep-values", nargs="+", metavar="CELL",
+        help="cells of this list that are values, for example None, if it is a class")
     # fmt: on
     options.add_objective_options(parser, z_dim="27 more than the labels take")
     parser.add_argument("--extra-dims", type=options.count, default=0, metavar="D",

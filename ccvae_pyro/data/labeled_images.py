@@ -25,6 +25,7 @@ class LabeledImages:
     :param label_types: the type of each column of ``labels``.
     :param splits: the rows of the splits ``"train"``, ``"valid"`` and ``"test"``.
     :param preprocessing: how the images were prepared; None where that is unknown.
+    :param files: the name of each image's file in the table of labels; empty if it has none.
     :raises ValueError: if an array has another type or shape, if splits share a row, or if a label
         has a value that its type does not allow; names row and label.
     """
@@ -34,11 +35,17 @@ class LabeledImages:
     label_types: tuple[Label, ...]
     splits: dict[str, np.ndarray]
     preprocessing: Preprocessing | None = None
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_images(self.images)
         _check_shape(self.labels, len(self.images), self.label_types)
         _check_splits(self.splits, len(self.images))
+        if self.files and len(self.files) != len(self.images):
+            raise ValueError(
+                f"wanted a file name for each of {len(self.images)} images, or none, got "
+                f"{len(self.files)}"
+            )
         if self.labels.dtype.kind != "f":
             object.__setattr__(self, "labels", self.labels.astype(np.float32))
         check_labels(torch.from_numpy(np.array(self.labels)), self.label_types)

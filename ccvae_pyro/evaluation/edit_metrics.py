@@ -13,11 +13,11 @@ from itertools import combinations, zip_longest
 
 import numpy as np
 import torch
-from sklearn.metrics import f1_score, r2_score
+from sklearn.metrics import f1_score
 from torch import Tensor
 
 from ccvae_pyro.distributions._seed import seeded
-from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
+from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known, r_squared
 from ccvae_pyro.interventions import classify, edit, reconstruct, sample_variations, swap
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of, num_outcomes
 from ccvae_pyro.models import ImageModel, evaluation
@@ -199,7 +199,7 @@ def _accuracy(
     target = np.repeat(values, len(outcomes[0]))
     outcome = torch.cat(list(outcomes)).numpy()
     if isinstance(label, Continuous):
-        return {"r_squared": float(r2_score(target, outcome[:, 0]))}
+        return {"r_squared": r_squared(target, outcome[:, 0])}
     predicted = outcome.argmax(1) if isinstance(label, Categorical) else outcome[:, 0] > 0.5
     average = "binary" if isinstance(label, Binary) else "macro"
     return {

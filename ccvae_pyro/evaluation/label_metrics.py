@@ -66,6 +66,9 @@ class BinaryMetrics:
 class CategoricalMetrics:
     """Metrics of a categorical label. Classes without images are left out of the means.
 
+    The balanced accuracy, the average precision and the AUROC are NaN if all images are of one
+    class.
+
     :param accuracy: the share of images for which the most probable class is the true one.
     :param balanced_accuracy: the mean of the classes' recalls.
     :param majority_accuracy: the accuracy of always predicting the most frequent class.
@@ -89,7 +92,7 @@ class CategoricalMetrics:
 class ContinuousMetrics:
     """Metrics of a continuous label.
 
-    :param r_squared: the coefficient of determination.
+    :param r_squared: the coefficient of determination; NaN if all images have the same value.
     :param mean_absolute_error: of the predicted mean, in the label's unit.
     :param baseline_mean_absolute_error: the error of always predicting the mean.
     """
@@ -227,7 +230,7 @@ def categorical_metrics(y: np.ndarray, probability: np.ndarray) -> CategoricalMe
     has_several = len(present) > 1
     return CategoricalMetrics(
         accuracy=float(accuracy_score(y, predicted)),
-        balanced_accuracy=_macro_recall(y, predicted),
+        balanced_accuracy=balanced_accuracy(y, predicted),
         majority_accuracy=float(counts.max() / len(y)),
         average_precision=float(average_precision_score(*one_vs_rest)) if has_several else np.nan,
         auroc=float(roc_auc_score(*one_vs_rest)) if has_several else np.nan,
@@ -247,7 +250,7 @@ def continuous_metrics(y: np.ndarray, mean: np.ndarray) -> ContinuousMetrics:
     if len(y) == 0:
         return ContinuousMetrics(*[np.nan] * 3)
     return ContinuousMetrics(
-        r_squared=float(r2_score(y, mean)) if len(y) > 1 else np.nan,
+        r_squared=r_squared(y, mean),
         mean_absolute_error=float(mean_absolute_error(y, mean)),
         baseline_mean_absolute_error=float(np.abs(y - y.mean()).mean()),
     )
@@ -255,18 +258,23 @@ def continuous_metrics(y: np.ndarray, mean: np.ndarray) -> ContinuousMetrics:
 
 def balanced_accuracy(y: np.ndarray, predicted: np.ndarray) -> float:
     """The mean recall of the values in ``y``; NaN if there is only one."""
-    return _macro_recall(y, predicted) if len(np.unique(y)) > 1 else np.nan
+    present = np.unique(y)
+    if len(present) < 2:
+        return np.nan
+    # balanced_accuracy_score warns where a predicted class has no image.
+    return float(recall_score(y, predicted, labels=present, average="macro"))
+
+
+def r_squared(y: np.ndarray, predicted: np.ndarray) -> float:
+    """The coefficient of determination; NaN if all values in ``y`` are the same."""
+    # scikit-learn has 1 or 0 for these, whether or not they are predicted.
+    return float(r2_score(y, predicted)) if len(np.unique(y)) > 1 else np.nan
 
 
 def mean_of_known(values: Sequence[float]) -> float:
     """The mean of the values that are not NaN; NaN if all are."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else np.nan
-
-
-def _macro_recall(y: np.ndarray, predicted: np.ndarray) -> float:
-    # balanced_accuracy_score warns where a predicted class has no image.
-    return float(recall_score(y, predicted, labels=np.unique(y), average="macro"))
 
 
 def _calibration_error(y: np.ndarray, probability: np.ndarray, **task: Any) -> float:

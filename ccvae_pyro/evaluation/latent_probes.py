@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from ccvae_pyro.evaluation.label_metrics import balanced_accuracy
+from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, r_squared
 from ccvae_pyro.labels import Continuous
 from ccvae_pyro.models import ImageModel, evaluation
 
@@ -95,5 +94,5 @@ def _score(z: Sequence[np.ndarray], y: Sequence[np.ndarray], is_continuous: bool
         return np.nan
     kind = LinearRegression() if is_continuous else LogisticRegression(class_weight="balanced")
     probe = make_pipeline(StandardScaler(), kind).fit(z_train, y_train)
-    score = r2_score if is_continuous else balanced_accuracy
+    score = r_squared if is_continuous else balanced_accuracy
     return float(score(y_test, probe.predict(z_test)))

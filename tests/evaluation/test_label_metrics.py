@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, r2_score
 
 from ccvae_pyro.evaluation.label_metrics import (
     balanced_accuracy,
     binary_metrics,
     categorical_metrics,
     continuous_metrics,
+    r_squared,
 )
 
 
@@ -69,3 +70,23 @@ def test_balanced_accuracy_is_that_of_scikit_learn():
     y, predicted = rng.integers(0, 3, (2, 50))
     assert balanced_accuracy(y, predicted) == pytest.approx(balanced_accuracy_score(y, predicted))
     assert np.isnan(balanced_accuracy(np.ones(3), np.ones(3)))
+
+
+@pytest.mark.parametrize("predicted", [[7.0, 7.0, 7.0], [7.0, 6.0, 8.0]], ids=["right", "wrong"])
+def test_a_continuous_label_with_one_value_has_no_r_squared(predicted):
+    metrics = continuous_metrics(np.full(3, 7.0), np.array(predicted))
+    assert np.isnan(metrics.r_squared)
+    assert metrics.mean_absolute_error == pytest.approx(np.abs(np.array(predicted) - 7).mean())
+
+
+def test_a_categorical_label_with_one_class_has_no_balanced_accuracy():
+    metrics = categorical_metrics(np.array([1, 1]), np.eye(3)[[1, 2]])
+    assert metrics.accuracy == 0.5
+    missing = metrics.balanced_accuracy, metrics.auroc, metrics.average_precision
+    assert np.isnan(missing).all()
+
+
+def test_r_squared_is_that_of_scikit_learn():
+    y, predicted = np.random.default_rng(0).normal(size=(2, 50))
+    assert r_squared(y, predicted) == pytest.approx(r2_score(y, predicted))
+    assert np.isnan(r_squared(np.ones(1), np.ones(1)))

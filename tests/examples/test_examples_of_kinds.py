@@ -66,7 +66,25 @@ def test_every_empty_cell_is_filled_in_and_no_other_is_touched(folder, finished)
     assert f"{num_filled} missing labels are imputed in" in said
 
 
+def test_a_csv_of_excel_is_trained_on_and_filled_in(folder, tmp_path):
+    text = (folder / "labels.csv").read_text().replace(",", ";").replace(".", ",")
+    text = text.replace(",jpg", ".jpg").replace(";;", ";NA;").replace(";yes", ";None")
+    path = tmp_path / "labels.csv"
+    path.write_text("\ufeff" + text + ";;;\n;;;\n", encoding="utf-8", newline="\r\n")
+    options = ["--root", folder, "--labels", path, "--epochs", 1, "--out", tmp_path / "run"]
+    result = run_example("folder.py", *options, "--keep-values", "None")
+    assert result.returncode == 0, result.stderr
+    assert "labels.csv: taken for missing: NA (" in result.stdout
+    filled = (tmp_path / "run" / "imputed.csv").read_bytes().decode()
+    assert filled.startswith("\ufefffile;hair;glasses;lean\r\n")
+    assert filled.count("\n") == text.count("\n")
+    cells = [line.split(";") for line in filled.splitlines()[1:]]
+    assert {row[2] for row in cells} == {"None", "no"}
+    assert all(abs(float(row[3].replace(",", "."))) < 90 for row in cells)  # degrees
+
+
 BAD_INPUT = {
+    "kept": (["--keep-values", "none"], "keep_values has 'none', which is not taken for missing"),
     "kind": (["--kinds", "hair=colour"], "wanted LABEL=binary, LABEL=categorical or LABEL=cont"),
     "label": (["--kinds", "hairs=binary"], "is called 'hairs': did you mean hair?"),
     "number": (["--kinds", "hair=continuous"], "which is not a number"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from ccvae_pyro.data.cache import load_images
 from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.data.splits import partition_splits, random_splits, stratified_splits
+from ccvae_pyro.data.tables._cells import shown
+from ccvae_pyro.data.tables._file_names import file_name
+from ccvae_pyro.data.tables._values import meaning
 from ccvae_pyro.data.tables.label_table import LabelTable, find_partition, read_table
 from ccvae_pyro.data.tables.label_types import read_label
 from ccvae_pyro.labels import Label, index_of
@@ -30,12 +34,16 @@ def load_image_csv(
     seed: int = 0,
     skip_unreadable: bool = False,
     cache: Path | str | None = None,
+    missing_values: Iterable[str] = (),
+    keep_values: Iterable[str] = (),
 ) -> LabeledImages:
     """Images of any sizes with labels from a CSV, decoded once and cached.
 
-    The CSV has a header. Its first column holds the names of files in ``root``. Each other column
-    is a label, and an empty cell is a missing label. The type of each label is guessed from its
-    values; :func:`~ccvae_pyro.data.describe` shows the result.
+    The CSV has a header, and commas, semicolons or tabs between its cells. Its first column holds
+    the names of files in ``root``. Each other column is a label, and a cell that is empty, ``NA``
+    or the like is a missing label; what was taken for missing is printed, unless it was empty. The
+    type of each label is guessed from its values; :func:`~ccvae_pyro.data.describe` shows the
+    result.
 
     :param root: the folder of the images.
     :param labels: the CSV.
@@ -54,10 +62,14 @@ def load_image_csv(
     :param skip_unreadable: leave out images that are missing or unreadable, and print how many.
     :param cache: the folder of the decoded images, by default ``root/ccvae_cache``, or in the
         cache folder of the user if ``root`` cannot be written.
+    :param missing_values: cells that are missing labels, besides empty ones, pandas' list, ``?``
+        and ``-``.
+    :param keep_values: cells that are values, although they are in that list.
     :raises FileNotFoundError: if the folder, the CSV, the partition or an image does not exist.
     :raises ValueError: if a table or an image is invalid; names the line or the file.
     """
-    root, table = Path(root), read_table(Path(labels))
+    root = Path(root)
+    table = read_table(Path(labels), missing_values=missing_values, keep_values=keep_values)
     if not root.is_dir():
         raise FileNotFoundError(f"the folder of images, {root}, does not exist")
     if partition is not None and stratify is not None:
@@ -68,6 +80,9 @@ def load_image_csv(
         (None, None) if partition is None else find_partition(table, partition)
     )
     found_types, values = _read_labels(table, partition_column, label_types or {})
+    _check_header(root, table)
+    _check_distinct(root, table)
+    _print_missing(table)
     classes = None if stratify is None else values[:, _find_stratum(stratify, found_types)]
     if not skip_unreadable:
         _check_files(root, table)
@@ -85,7 +100,9 @@ def load_image_csv(
         splits = stratified_splits(rows, classes[rows], seed)
     else:
         splits = random_splits(rows, seed)
-    return LabeledImages(images, values, found_types, splits, preprocessing)
+    return LabeledImages(
+        images, values, found_types, splits, preprocessing, files=tuple(table.files)
+    )
 
 
 def _read_labels(
@@ -117,12 +134,63 @@ def _find_stratum(stratify: str, label_types: Sequence[Label]) -> int:
     return column
 
 
+def _print_missing(table: LabelTable) -> None:
+    """Prints what is taken for missing, once in a distributed run."""
+    missing = table.missing
+    if missing and os.environ.get("RANK", "0") == "0":
+        counts = ", ".join(f"{cell} ({count})" for cell, count in missing.most_common())
+        print(
+            f"{table.path}: taken for missing: {shown(counts, 400)}; keep-values makes it a value"
+        )
+
+
+def _check_header(root: Path, table: LabelTable) -> None:
+    """Raises an error if the first line of the CSV is an image and no header."""
+    if (name := table.cells.columns[0]) and _is_file(root / file_name(name)):
+        raise ValueError(
+            f"{table.path} has no header: wanted names of columns in its first line, "
+            f"got the file '{shown(name)}'"
+        )
+
+
+def _check_distinct(root: Path, table: LabelTable) -> None:
+    """Raises an error if two rows have one file: in two splits it would be learned and tested.
+
+    Names may differ where one is absolute, or where the file system ignores case.
+    """
+    line_of_path: dict[str, int] = {}
+    for line, file in zip(table.cells.index.tolist(), table.files, strict=True):
+        key = os.path.abspath(root / file).casefold()  # noqa: PTH100, as it follows no links
+        first = line_of_path.setdefault(key, line)
+        if first < line and _is_same(root / str(table.cells.iloc[:, 0].at[first]), root / file):
+            raise ValueError(
+                f"{table.path}: lines {first} and {line} are one file, {shown(str(root / file))}"
+            )
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    return _is_file(first) and _is_file(second) and first.samefile(second)
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113, as Path.is_file raises if a name is too long
+
+
 def _check_files(root: Path, table: LabelTable) -> None:
     """Raises an error if an image is missing, before any is decoded."""
-    missing = [row for row, file in enumerate(table.files) if not (root / file).is_file()]
+    missing = [row for row, file in enumerate(table.files) if not _is_file(root / file)]
     if missing:
         line, file = table.cells.index[missing[0]], table.files[missing[0]]
         others = f", nor are {len(missing) - 1} more of its {len(table.files)} files"
         raise FileNotFoundError(
-            f"{table.path}, line {line}: {file} is not in {root}{others * (len(missing) > 1)}"
+            f"{table.path}, line {line}: {shown(file)} is not in {root}"
+            f"{others * (len(missing) > 1)}{_similar_name(root / file)}"
         )
+
+
+def _similar_name(path: Path) -> str:
+    """Proposes a file whose name differs in case, or in how its accents are encoded."""
+    is_folder = os.path.isdir(path.parent)  # noqa: PTH112, as above
+    files = sorted(path.parent.iterdir()) if is_folder else ()
+    similar = (file.name for file in files if meaning(file.name) == meaning(path.name))
+    return next((f": did you mean {shown(name)}?" for name in similar), "")

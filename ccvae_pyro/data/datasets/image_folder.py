@@ -66,7 +66,7 @@ def load_image_folder(
     splits = stratified_splits(rows, labels[rows], seed) if stratify else random_splits(rows, seed)
     label_types = (Categorical("class", tuple(files_of_class)),)
     values = labels[:, None].astype(np.float32)
-    return LabeledImages(images, values, label_types, splits, preprocessing)
+    return LabeledImages(images, values, label_types, splits, preprocessing, files=tuple(names))
 
 
 def find_class_folders(root: Path) -> list[Path]:

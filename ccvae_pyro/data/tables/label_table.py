@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pandas as pd
 
-from ccvae_pyro.data.tables._cells import read_cells
+from ccvae_pyro.data.tables._cells import Dialect, read_csv, shown
+from ccvae_pyro.data.tables._decimals import with_points
+from ccvae_pyro.data.tables._file_names import check_distinct, file_name
 from ccvae_pyro.data.tables.celeba_lists import SPLIT_OF_CELL, WANTED_SPLIT, read_partition
+from ccvae_pyro.data.tables.missing_values import missing_spellings
 from ccvae_pyro.labels import index_of
 
 
@@ -17,12 +22,19 @@ class LabelTable:
     """The cells of a CSV of labels as text.
 
     :param path: the CSV.
-    :param cells: one row per image. The first column holds the names of the image files, each
-        other column the values of a label, empty where missing. The index holds line numbers.
+    :param cells: one row per image. The first column holds the names of the image files, in one
+        spelling (``a/b.png`` for ``./a//b.png``), each other column the values of a label, with a
+        point as decimal mark, empty where missing. The index holds line numbers.
+    :param written: the same cells as they are in the file.
+    :param dialect: how the file is written.
+    :param decimal: the decimal mark of its numbers, a point or a comma.
     """
 
     path: Path
     cells: pd.DataFrame
+    written: pd.DataFrame
+    dialect: Dialect
+    decimal: str
 
     @property
     def files(self) -> list[str]:
@@ -39,42 +51,66 @@ class LabelTable:
 
         :raises ValueError: if there is no such column; suggests the nearest names.
         """
-        return self.names[index_of(name, self.names, f"column of {self.path}")]
+        is_number = name.isdecimal() and name not in self.names  # as a command line has it
+        what = f"column of {self.path}"
+        return self.names[index_of(int(name) if is_number else name, self.names, what)]
+
+    @property
+    def missing(self) -> Counter[str]:
+        """How often each spelling of a missing value occurs, blank cells aside."""
+        counts: Counter[str] = Counter()
+        for name in self.names:
+            counts.update(self.written[name][self.cells[name] == ""].tolist())
+        del counts[""]
+        return counts
 
     def error(self, line: int, name: str, reason: str) -> ValueError:
         """An error that quotes the cell of column ``name`` in a line."""
-        cell = self.cells.at[line, name]
-        return ValueError(f"{self.path}, line {line}: {name} is {cell!r}, {reason}")
+        cell = shown(str(self.written.at[line, name]))
+        return ValueError(f"{self.path}, line {line}: {shown(name)} is '{cell}', {reason}")
 
 
-def read_table(path: Path) -> LabelTable:
-    """Reads a CSV whose first column holds file names. Empty cells and NaN are missing values.
+def read_table(
+    path: Path, *, missing_values: Iterable[str] = (), keep_values: Iterable[str] = ()
+) -> LabelTable:
+    """Reads a CSV whose first column holds file names, and each other column a label.
 
+    Its delimiter is a comma, a semicolon or a tab. Numbers may have a decimal comma, unless that
+    is the delimiter.
+
+    :param missing_values: cells that are missing values, besides blank ones and those in
+        :data:`~ccvae_pyro.data.tables.missing_values.MISSING_VALUES`.
+    :param keep_values: cells that are not, although they are in that list.
     :raises FileNotFoundError: if there is no such file.
-    :raises ValueError: if two columns have the same name, a line has too few or too many cells, or
-        a file has two rows; names the column or line.
+    :raises ValueError: if there is no header, two columns have the same name, a line has too few
+        or too many cells, or a file has two rows; names the column or line.
     """
-    if not path.is_file():
+    spellings = missing_spellings(missing_values, keep_values)
+    if not path.exists():
         raise FileNotFoundError(f"the CSV of labels, {path}, does not exist")
-    cells = read_cells(path, is_csv=True)
-    header = cells.iloc[0].dropna().tolist()
-    _check_header(path, header)
-    cells = cells.iloc[1:]
-    num_cells = cells.count(axis=1)
-    if len(wrong := cells.index[num_cells != len(header)]):
+    written, dialect = read_csv(path)
+    header = [" ".join(cell.split()) for cell in written.iloc[0].dropna()]
+    written = written.iloc[1:]
+    files = written.iloc[:, 0].map(file_name)
+    _check_header(path, header, files)
+    num_cells = written.count(axis=1)
+    if len(wrong := written.index[num_cells != len(header)]):
         line = wrong[0]
         raise ValueError(
             f"{path}, line {line}: {num_cells[line]} cells, where the header has {len(header)}"
         )
-    files = cells[0]
-    if files.duplicated().any():
-        file = files[files.duplicated()].iloc[0]
-        first, second, *_ = files.index[files == file]
-        raise ValueError(f"{path}: {file} has two rows, lines {first} and {second}")
-    labels = cells.iloc[:, 1 : len(header)]
-    is_nan = labels.apply(lambda column: column.str.lower() == "nan")
-    cells = pd.concat([files, labels.mask(is_nan, "")], axis="columns")
-    return LabelTable(path, cells.set_axis(header, axis="columns"))
+    written = written.iloc[:, : len(header)].set_axis(header, axis="columns")
+    if (files == "").any():
+        line = files.index[files == ""][0]
+        raise ValueError(f"{path}, line {line}: the name of the file is empty")
+    check_distinct(path, files, files.index.tolist())
+    labels = written.iloc[:, 1:]
+    labels = labels.mask(labels.isin(spellings), "")
+    decimal = "."
+    if dialect.delimiter != ",":
+        labels, decimal = with_points(path, labels)
+    cells = pd.concat([files.rename(header[0]), labels], axis="columns")
+    return LabelTable(path, cells, written, dialect, decimal)
 
 
 def find_partition(table: LabelTable, partition: str | Path) -> tuple[list[str], str | None]:
@@ -86,7 +122,7 @@ def find_partition(table: LabelTable, partition: str | Path) -> tuple[list[str],
     :raises ValueError: if there is no such column, or a cell does not name a split.
     """
     path = Path(partition)
-    if partition not in table.names and path.is_file():
+    if partition not in table.names and path.exists() and not path.is_dir():
         return read_partition(path, table.files), None
     if partition not in table.names and (path.suffix or len(path.parts) > 1):
         raise FileNotFoundError(f"the partition, {path}, does not exist")
@@ -97,15 +133,24 @@ def find_partition(table: LabelTable, partition: str | Path) -> tuple[list[str],
     return splits.tolist(), name
 
 
-def _check_header(path: Path, header: list[str]) -> None:
+def _check_header(path: Path, header: list[str], files: Iterable[str]) -> None:
+    suffix = PurePath(file_name(header[0])).suffix.lower()
+    if suffix and suffix in {PurePath(file).suffix.lower() for file in files}:
+        raise ValueError(
+            f"{path} has no header: wanted names of columns in its first line, "
+            f"got the file '{shown(header[0])}'"
+        )
     if len(header) < 2:
         raise ValueError(
             f"{path} has no label: wanted a file name and then labels, separated by commas, "
-            f"got the header {','.join(header)!r}"
+            f"semicolons or tabs, got the header '{shown(','.join(header))}'"
         )
-    for number, name in enumerate(header):
-        if not name and number:
-            raise ValueError(f"{path}: column {number + 1} has no name in the header")
-        if name in header[:number]:
-            first = header.index(name) + 1
-            raise ValueError(f"{path}: columns {first} and {number + 1} are both called {name!r}")
+    number_of_name: dict[str, int] = {}
+    for number, name in enumerate(header, start=1):
+        if not name and number > 1:
+            raise ValueError(f"{path}: column {number} has no name in the header")
+        first = number_of_name.setdefault(name, number)
+        if first < number:
+            raise ValueError(
+                f"{path}: columns {first} and {number} are both called '{shown(name)}'"
+            )

@@ -5,16 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ccvae_pyro.data.names import one_line, shortened
+from ccvae_pyro.data.tables._cells import shown
+from ccvae_pyro.data.tables._values import (
+    class_name,
+    is_padded,
+    is_unclear_number,
+    meaning,
+    number,
+    plain_number,
+    truth,
+)
 from ccvae_pyro.data.tables.label_table import LabelTable
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label
 
 MAX_NUMERIC_CLASSES = 12  # more different whole numbers than this are a continuous label
-_TRUTH_OF_WORD = {"yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
-_TRUTH_OF_NUMBER = {1.0: 1.0, 0.0: 0.0, -1.0: 0.0}
+MAX_ROUNDING_ERROR = 1e-3  # of float32, relative to the standard deviation of a label
 
 
 def read_label(
@@ -25,7 +36,8 @@ def read_label(
     :param name: the name of the column.
     :param label_type: ``"binary"``, ``"categorical"`` or ``"continuous"``, or a label, whose
         classes are then used. By default it is guessed from the values.
-    :raises ValueError: if a cell is not of this type; names the line.
+    :raises ValueError: if a cell is not of this type, which names the line; or if the values of a
+        continuous label differ by too little for float32.
     """
     if label_type is None:
         label_type = guess_type(table, name)
@@ -33,15 +45,27 @@ def read_label(
         label = _make_label(table, name, label_type)
     else:
         label = replace(label_type, name=name)
+    read, reason = cell_reader(label)
+    values = _read_values(table, name, read, reason)
     if isinstance(label, Binary):
-        reason = "which is neither yes nor no (1, yes, true; 0, -1, no, false; or empty)"
-        return label, _read_values(table, name, _truth, reason)
+        _check_noes(table, name)
     if isinstance(label, Continuous):
-        reason = "which is not a number: correct it, or leave the cell empty"
-        return label, _read_values(table, name, _number, reason)
-    indices = {_class_name(c): float(index) for index, c in enumerate(label.classes)}
-    reason = f"which is not one of its classes: {', '.join(label.classes)}"
-    return label, _read_values(table, name, lambda c: indices.get(_class_name(c)), reason)
+        _check_precision(table, name, values)
+    return label, values.astype(np.float32)
+
+
+def cell_reader(label: Label) -> tuple[Callable[[str], float | None], str]:
+    """What gives the value of a cell, or None if it is not of the label's type, and the reason."""
+    if isinstance(label, Binary):
+        return truth, "which is neither yes nor no (1, yes, true; 0, -1, no, false; or empty)"
+    if isinstance(label, Continuous):
+        reason = "which is not a number (below 3.4e38): correct it, or leave the cell empty"
+        return _float32, reason
+    indices = {class_name(each): float(index) for index, each in enumerate(label.classes)}
+    first = ", ".join(shown(each) for each in label.classes[:20])
+    rest = f" and {len(label.classes) - 20} more" * (len(label.classes) > 20)
+    reason = f"which is not one of its classes: {first}{rest}"
+    return lambda cell: indices.get(class_name(cell)), reason
 
 
 def _make_label(table: LabelTable, name: str, label_type: str) -> Label:
@@ -62,34 +86,63 @@ def guess_type(table: LabelTable, name: str) -> str:
     """Guesses the type of label from the values of a column.
 
     Yes and no, true and false, 0 and 1, and -1 and 1 are binary. Fractions and many different
-    numbers are continuous. All else is categorical.
+    numbers are continuous. All else is categorical, such as words and the codes 01, 1E5 and 1_2.
 
-    :raises ValueError: if every cell is empty, or a few cells are text and the rest are numbers.
+    :raises ValueError: if every cell is empty, one value seems to be spelled in two ways, a cell
+        may be a number (12,5 or 5%), or a few cells are text and the rest are numbers.
     """
     cells = table.cells[name]
-    known = cells[cells != ""].str.lower()
+    known = cells[cells != ""]
     if known.empty:
         raise ValueError(
-            f"{table.path}: every cell of {name} is empty: leave the column out, or give its type"
+            f"{table.path}: every cell of {shown(name)} is empty: "
+            "leave the column out, or give its type"
         )
-    numbers = known.map(_number).astype(float)
-    texts = known[numbers.isna()]
+    numbers = _map(known, plain_number).astype(float)
     distinct = set(numbers.dropna())
-    is_measured = len(distinct) > MAX_NUMERIC_CLASSES or any(number % 1 for number in distinct)
-    if len(texts) and len(known) > 2 * len(texts) and (is_measured or len(texts) <= 2):
+    if _map(known, truth).notna().all() and not {0, -1} <= distinct:
+        return "binary"
+    texts = known[numbers.isna()]
+    as_classes = f"label_types={{{shown(name)!r}: 'categorical'}} makes each of them a class"
+    _check_spellings(table, name, known, as_classes)
+    is_measured = len(distinct) > MAX_NUMERIC_CLASSES or any(value % 1 for value in distinct)
+    if texts.empty:
+        return "continuous" if is_measured else "categorical"
+    if (
+        known.str.isdecimal().all()
+        and known.str.len().nunique() == 1
+        and any(map(is_padded, known))
+    ):
+        return "categorical"  # 01 to 12, say
+    unclear = texts[_map(texts, is_unclear_number).astype(bool)]
+    if len(unclear):
+        raise table.error(
+            unclear.index[0],
+            name,
+            f"which may be a number: write it with digits and a point only; {as_classes}",
+        )
+    if len(known) > 2 * len(texts) and (is_measured or len(texts) <= 2):
         raise table.error(
             texts.index[0],
             name,
-            "where most are numbers: correct it, or leave the cell empty; "
-            f"label_types={{{name!r}: 'categorical'}} makes each of them a class",
+            f"where most are numbers: correct it, or leave the cell empty; {as_classes}",
         )
-    if len(texts):
-        is_binary = set(known) <= {"yes", "no"} or set(known) <= {"true", "false"}
-    else:
-        is_binary = distinct <= {0, 1} or distinct <= {-1, 1}
-    if is_binary:
-        return "binary"
-    return "continuous" if is_measured and texts.empty else "categorical"
+    return "categorical"
+
+
+def _check_spellings(table: LabelTable, name: str, known: pd.Series[str], as_classes: str) -> None:
+    """Raises an error if two classes, such as Blue and blue, seem to be the same."""
+    first_of_meaning: dict[float | str, tuple[int, str]] = {}
+    distinct = known.drop_duplicates()
+    for line, cell in zip(distinct.index.tolist(), distinct, strict=True):
+        first_line, first = first_of_meaning.setdefault(meaning(cell), (line, cell))
+        if class_name(first) != class_name(cell):
+            raise table.error(
+                line,
+                name,
+                f"and in line {first_line} '{shown(first)}': write them alike if they mean the "
+                f"same; {as_classes}",
+            )
 
 
 def find_classes(table: LabelTable, name: str) -> tuple[str, ...]:
@@ -97,21 +150,24 @@ def find_classes(table: LabelTable, name: str) -> tuple[str, ...]:
 
     :raises ValueError: if there are fewer than two classes, or one of them occurs only once.
     """
-    cells = table.cells[name].map(_class_name)
+    cells = _map(table.cells[name], class_name)
     cells = cells[cells != ""]
     counts = cells.value_counts()
     if len(counts) < 2:
-        got = f"one class, {counts.index[0]!r}" if len(counts) else "no class"
-        raise ValueError(f"{table.path}: {name} has {got}: wanted at least two")
+        got = f"one class, '{shown(counts.index[0])}'" if len(counts) else "no class"
+        written = table.written[name]
+        spelled = sorted(set(written[(table.cells[name] == "") & (written != "")]))
+        hint = f" ({', '.join(spelled[:5])} is taken for missing)" if spelled else ""
+        raise ValueError(f"{table.path}: {shown(name)} has {got}: wanted at least two{hint}")
     single = cells[cells.map(counts) == 1]
     if len(single):
         others = f" (and {len(single) - 1} more are)" if len(single) > 1 else ""
-        hint = f"; label_types={{{name!r}: 'continuous'}} takes its numbers as numbers"
+        hint = f"; label_types={{{shown(name)!r}: 'continuous'}} takes its numbers as numbers"
         raise table.error(
             single.index[0],
             name,
             f"the only one of its class{others}: merge it with another class, or leave the cell "
-            f"empty{hint if _number(single.iloc[0]) is not None else ''}",
+            f"empty{hint if number(single.iloc[0]) is not None else ''}",
         )
     return tuple(sorted(counts.index, key=_sort_key))
 
@@ -158,35 +214,54 @@ def _rounded(number: float) -> str:
 def _read_values(
     table: LabelTable, name: str, read: Callable[[str], float | None], reason: str
 ) -> np.ndarray:
-    """The value of each cell. A cell for which ``read`` returns None is an error."""
+    """The float64 value of each cell. A cell for which ``read`` returns None is an error."""
     cells = table.cells[name]
     value_of_cell = {cell: read(cell) for cell in cells.unique()} | {"": math.nan}
     invalid = [cell for cell, value in value_of_cell.items() if value is None]
     if invalid:
         raise table.error(cells.index[cells.isin(invalid)][0], name, reason)
-    return cells.map(value_of_cell).to_numpy(dtype=np.float32)
+    return cells.map(value_of_cell).to_numpy(dtype=np.float64)
 
 
-def _truth(cell: str) -> float | None:
-    number = _number(cell)
-    return _TRUTH_OF_WORD.get(cell.lower()) if number is None else _TRUTH_OF_NUMBER.get(number)
+def _check_noes(table: LabelTable, name: str) -> None:
+    """Raises an error if a binary label has both 0 and -1: is one of them unknown?"""
+    numbers = _map(table.cells[name], plain_number).astype(float)
+    zeros, negatives = numbers.index[numbers == 0], numbers.index[numbers == -1]
+    if len(zeros) and len(negatives):
+        zero = shown(str(table.cells.at[zeros[0], name]))
+        raise table.error(
+            negatives[0],
+            name,
+            f"and in line {zeros[0]} '{zero}': is one of them unknown? missing-values takes it "
+            "for missing; otherwise write both noes alike",
+        )
 
 
-def _number(cell: str) -> float | None:
-    """A cell as a finite number, or None if it is text."""
-    try:
-        number = float(cell)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def _check_precision(table: LabelTable, name: str, values: np.ndarray) -> None:
+    """Raises an error if float32 does not tell the values of a continuous label apart."""
+    known = values[~np.isnan(values)]
+    if len(np.unique(known)) < 2:
+        return
+    error = np.abs(known.astype(np.float32) - known).max(initial=0.0)
+    if error > MAX_ROUNDING_ERROR * known.std():
+        raise ValueError(
+            f"{table.path}: the values of {shown(name)}, {known.min():.16g} to "
+            f"{known.max():.16g}, are too close together for the 7 digits of float32: subtract an "
+            f"offset from each, such as {known.min():.16g}, or change their unit"
+        )
 
 
-def _class_name(cell: str) -> str:
-    """The name of a cell's class; 3 and 3.0 are the same class."""
-    number = _number(cell)
-    return cell if number is None else f"{number:.12g}"
+def _float32(cell: str) -> float | None:
+    value = number(cell)
+    largest = float(np.finfo(np.float32).max)
+    return value if value is not None and abs(value) <= largest else None
+
+
+def _map(cells: pd.Series[str], function: Callable[[str], object]) -> pd.Series[Any]:
+    """Calls a function once for each different cell."""
+    return cells.map({cell: function(cell) for cell in cells.unique()})
 
 
 def _sort_key(class_name: str) -> tuple[bool, float, str]:
-    number = _number(class_name)
-    return number is None, number or 0.0, class_name
+    value = number(class_name) if class_name.isdecimal() else plain_number(class_name)
+    return value is None, value or 0.0, class_name

@@ -71,11 +71,12 @@ def test_an_empty_cell_is_a_missing_label(root):
     as_csv(root / "list_attr_celeba.txt", ["image_id", *ATTRIBUTES[:5]])
     path = root / "list_attr_celeba.csv"
     lines = path.read_text().splitlines()
-    lines[1] = "000000.png,1,,0,0,1"
+    lines[1] = "000000.png,1,,0,0.0,1.0"
+    lines[2] = "000001.png,1,NA,0,0,1"
     path.write_text("\n".join(lines))
     labels = load_celeba(root, size=16).labels
     assert np.array_equal(labels[0], [1, np.nan, 0, 0, 1], equal_nan=True)
-    assert np.isnan(labels).sum() == 1
+    assert np.argwhere(np.isnan(labels)).tolist() == [[0, 1], [1, 1]]
 
 
 def test_decoded_images_are_cached(root, monkeypatch):
@@ -137,6 +138,43 @@ BAD_FOLDERS = {
         lambda root: edit_line(root / "list_attr_celeba.txt", 4, "000001.png 1 -1 1 2 1"),
         ValueError,
         "line 4: Bangs is '2', which is not a label",
+    ),
+    "a row twice": (
+        lambda root: edit_line(root / "list_attr_celeba.txt", 4, "000000.png 1 -1 1 -1 1"),
+        ValueError,
+        r"list_attr_celeba\.txt: 000000\.png has two rows, lines 3 and 4",
+    ),
+    "an attribute twice": (
+        lambda root: edit_line(
+            root / "list_attr_celeba.txt", 2, " ".join([*ATTRIBUTES[:4], ATTRIBUTES[0]])
+        ),
+        ValueError,
+        f"list_attr_celeba.txt: two attributes are called '{ATTRIBUTES[0]}'",
+    ),
+    "another count": (
+        lambda root: edit_line(root / "list_attr_celeba.txt", 1, "202599"),
+        ValueError,
+        "line 1: 202599 images, but 36 follow to line 38: is the list complete",
+    ),
+    "no count": (
+        lambda root: edit_line(root / "list_attr_celeba.txt", 1, "the list"),
+        ValueError,
+        "line 1: wanted the number of images, got 'the list'",
+    ),
+    "web page": (
+        lambda root: (root / "list_attr_celeba.txt").write_text("<html>\n<p>Quota exceeded</p>\n"),
+        ValueError,
+        r"list_attr_celeba\.txt, line 1: this is a web page",
+    ),
+    "both noes": (
+        lambda root: edit_line(root / "list_attr_celeba.txt", 4, "000001.png 1 -1 1 0 1"),
+        ValueError,
+        r"list_attr_celeba\.txt: line \d+ has -1 and line 4 has 0, which both are no",
+    ),
+    "a split twice": (
+        lambda root: edit_line(root / "list_eval_partition.txt", 3, "000001.png 2"),
+        ValueError,
+        r"list_eval_partition\.txt: 000001\.png has two rows, lines 2 and 3",
     ),
     "invalid split": (
         lambda root: edit_line(root / "list_eval_partition.txt", 3, "000002.png 3"),

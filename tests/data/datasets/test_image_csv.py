@@ -1,6 +1,7 @@
 """A folder of images with a CSV of labels."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -174,6 +175,56 @@ def test_unreadable_images_can_be_left_out(root, capsys):
     assert sorted(np.concatenate(list(data.splits.values()))) == [0, 1, 2, *range(5, NUM)]
 
 
+def test_what_excel_writes_is_read_as_what_it_means(root, capsys):
+    as_commas = load(root)
+    rows = [line.split(",") for line in (root / "labels.csv").read_text().splitlines()]
+    rows = [[*row[:3], row[3].replace(".", ","), ""] for row in rows]
+    rows = [
+        [cell or "NA" if place in (1, 2) else cell for place, cell in enumerate(row)]
+        for row in rows
+    ]
+    for row in rows[1:]:
+        row[0] = row[0].replace("/", "\\")
+    text = "\r\n".join(";".join(row) for row in [*rows, *[[""] * 5] * 3])
+    (root / "labels.csv").write_text("\ufeff" + text, encoding="utf-8", newline="")
+    data = load(root)
+    assert data.label_types == as_commas.label_types
+    assert np.array_equal(data.labels, as_commas.labels, equal_nan=True)
+    assert data.files == as_commas.files
+    assert "labels.csv: taken for missing: NA (18); keep-values" in capsys.readouterr().out
+
+
+def test_missing_values_can_be_added_and_kept(root, capsys):
+    edit(root, lambda rows: rows[2].__setitem__(1, "None"))
+    edit(root, lambda rows: rows[3].__setitem__(1, "None"))
+    edit(root, lambda rows: rows[4].__setitem__(3, "-9"))
+    assert np.isnan(load(root).labels[1:3, 0]).all()
+    assert "taken for missing: None (2);" in capsys.readouterr().out
+    data = load(root, missing_values=["-9"], keep_values=["None"])
+    assert "taken for missing: -9 (1);" in capsys.readouterr().out
+    assert data.label_types[0].classes == ("None", *HAIR)
+    assert data.labels[1:3, 0].tolist() == [0, 0]
+    assert np.isnan(data.labels[3, 2])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep_values": ["none"]}, "keep_values has 'none', which is not taken for missing"),
+        ({"keep_values": [""]}, "keep_values has ''"),
+        ({"missing_values": ["NA"], "keep_values": ["NA"]}, "'NA' is both in"),
+        ({"missing_values": "-9"}, "missing_values must be a list of texts, got '-9'"),
+    ],
+)
+def test_missing_values_that_make_no_sense_are_an_error(root, options, message):
+    with pytest.raises(ValueError, match=message):
+        load(root, **options)
+
+
+def test_each_image_has_the_name_of_its_file(root):
+    assert load(root).files == tuple(f"faces/{i}.png" for i in range(NUM))
+
+
 def put(line, column, cell):
     """Writes a cell; lines are counted as an editor does."""
     return lambda root: edit(root, lambda rows: rows[line - 1].__setitem__(column, cell))
@@ -221,10 +272,91 @@ BAD = {
         "cannot be read as text in UTF-8",
     ),
     "no label": (write_text("file\na.png\n"), {}, r"has no label: .* got the header 'file'"),
-    "semicolons": (
-        write_text("file;x\na.png;1\n"),
+    "other delimiter": (
+        write_text("file|x\na.png|1\n"),
         {},
-        "separated by commas, got the header 'file;x'",
+        r"separated by commas, semicolons or tabs, got the header 'file\|x'",
+    ),
+    "first line is an image": (
+        lambda root: edit(root, lambda rows: rows[1:]),
+        {},
+        r"labels\.csv has no header: .* got the file 'faces/0\.png'",
+    ),
+    "first line is an image without a suffix": (
+        lambda root: (
+            (root / "scan").write_text(""),
+            (root / "labels.csv").write_text("scan,0\nscan1,0\nscan2,1\n"),
+        ),
+        {},
+        r"labels\.csv has no header: .* got the file 'scan'",
+    ),
+    "no file name": (put(5, 0, ""), {}, "line 5: the name of the file is empty"),
+    "directory": (
+        lambda root: ((root / "labels.csv").unlink(), (root / "labels.csv").mkdir()),
+        {},
+        r"labels\.csv is not a regular file",
+    ),
+    "named pipe": (
+        lambda root: ((root / "labels.csv").unlink(), os.mkfifo(root / "labels.csv")),
+        {},
+        r"labels\.csv is not a regular file",
+    ),
+    "NUL": (put(5, 1, "re\0d"), {}, r"labels\.csv, line 5 cannot be read .* NUL byte"),
+    "Latin 1": (
+        lambda root: (root / "labels.csv").write_bytes("file,x\na.png,caf\xe9\n".encode("cp1252")),
+        {},
+        r"line 2 cannot be read as text in UTF-8 \(byte 0xE9\): save it in UTF-8, which Excel",
+    ),
+    "UTF-16": (
+        lambda root: (root / "labels.csv").write_bytes("file\tx\r\na.png\t1\r\n".encode("utf-16")),
+        {},
+        "line 1 cannot be read as text in UTF-8",
+    ),
+    "web page": (
+        write_text("<!DOCTYPE html>\n<html>Sign in</html>\n"),
+        {},
+        r"labels\.csv, line 1: this is a web page, not a table",
+    ),
+    "quotation mark": (
+        write_text('file,x\na.png,"red\nb.png,blue\n'),
+        {},
+        "line 2 cannot be read as CSV",
+    ),
+    "a million columns": (
+        lambda root: (root / "labels.csv").write_text(
+            "file," + ",".join(map(str, range(10**6))) + "\na.png,1\n"
+        ),
+        {},
+        "line 1: 1000001 columns, wanted at most 10000",
+    ),
+    "one file, spelled with a dot": (
+        put(9, 0, "./faces//2.png"),
+        {},
+        r"faces/2\.png has two rows, lines 4 and 9",
+    ),
+    "one file, with a backslash": (
+        put(9, 0, r"faces\2.png"),
+        {},
+        r"faces/2\.png has two rows, lines 4 and 9",
+    ),
+    "one file, absolute": (
+        lambda root: put(9, 0, str(root / "faces" / "2.png"))(root),
+        {},
+        "lines 4 and 9 are one file",
+    ),
+    "one file, where case does not matter": (
+        # Of a file system that ignores case, as far as names go.
+        lambda root: (
+            (root / "faces" / "2.PNG").symlink_to(root / "faces" / "2.png"),
+            put(9, 0, "faces/2.PNG")(root),
+        ),
+        {},
+        "lines 4 and 9 are one file",
+    ),
+    "another case": (
+        put(9, 0, "faces/7.PNG"),
+        {},
+        r"line 9: faces/7\.PNG is not in .*: did you mean 7\.png\?$",
     ),
     "partition alone": (
         keep_parts,
@@ -278,9 +410,9 @@ BAD = {
     ),
     "one class": (column_of(["7"] * NUM), {}, "angle has one class, '7': wanted at least two"),
     "text in numbers": (
-        column_of([*NUMBERS[:5], "n/a", *NUMBERS[6:]]),
+        column_of([*NUMBERS[:5], "wide", *NUMBERS[6:]]),
         {},
-        r"line 7: angle is 'n/a', where most are numbers: .*\{'angle': 'categorical'\} makes",
+        r"line 7: angle is 'wide', where most are numbers: .*\{'angle': 'categorical'\} makes",
     ),
     "much text in numbers": (
         column_of([*["wide"] * 10, *NUMBERS[10:]]),
@@ -361,7 +493,7 @@ BAD = {
 }
 
 
-FILES = {"no CSV", "no folder", "no partition", "missing image", "missing images"}
+FILES = {"no CSV", "no folder", "no partition", "missing image", "missing images", "another case"}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -376,6 +508,13 @@ def test_invalid_input_raises_one_clear_line_and_is_not_cached(root, name):
         load_image_csv(folder, root / "labels.csv", size=8, **options)
     assert "\n" not in str(caught.value)
     assert not list(root.rglob("*.np*"))
+
+
+def test_a_file_that_a_partition_lists_twice_is_an_error(root):
+    lines = [f"faces/{i}.png,{part}" for i, part in enumerate(PARTITION)]
+    (root / "parts.csv").write_text("\n".join([*lines, "./faces/3.png,2"]))
+    with pytest.raises(ValueError, match=r"parts\.csv: faces/3\.png has two rows, lines 4 and 37"):
+        load(root, partition=root / "parts.csv")
 
 
 @pytest.mark.parametrize("cells", [["faces/3.png", "3"], ["faces/3.png"]], ids=["value", "cells"])

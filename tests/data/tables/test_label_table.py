@@ -3,6 +3,7 @@
 import pytest
 
 from ccvae_pyro.data.tables import find_partition, read_table
+from ccvae_pyro.data.tables.missing_values import MISSING_VALUES
 
 
 def read(tmp_path, text):
@@ -25,7 +26,82 @@ def test_a_quoted_cell_may_have_commas_and_several_lines(tmp_path):
 def test_cells_are_kept_as_they_are_written(tmp_path):
     cells = ["007", "1e3", "NA", "null", "True", "1_000", "nan"]
     rows = "\n".join(f"{i}.png,{cell}" for i, cell in enumerate(cells))
-    assert read(tmp_path, f"file,x\n{rows}\n").cells["x"].tolist() == [*cells[:-1], ""]
+    table = read(tmp_path, f"file,x\n{rows}\n")
+    assert table.written["x"].tolist() == cells
+    assert table.cells["x"].tolist() == ["007", "1e3", "", "", "True", "1_000", ""]
+    assert table.missing == {"NA": 1, "null": 1, "nan": 1}
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["NA", "N/A", "n/a", "NaN", "nan", "None", "null", "NULL", "?", "-", "<NA>", "#N/A"],
+)
+def test_every_spelling_of_missing_is_missing(tmp_path, spelling):
+    table = read(tmp_path, f"file,x\na.png,red\nb.png,{spelling}\n")
+    assert table.cells["x"].tolist() == ["red", ""]
+
+
+def test_the_list_of_missing_values_has_that_of_pandas():
+    from pandas._libs.parsers import STR_NA_VALUES
+
+    assert STR_NA_VALUES <= MISSING_VALUES
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_the_delimiter_is_found(tmp_path, delimiter):
+    text = f'"file"{delimiter}x{delimiter}"a, b; c"\na.png{delimiter}1{delimiter}"d;e,f"\n'
+    table = read(tmp_path, text)
+    assert table.names == ["x", "a, b; c"]
+    assert table.cells.loc[2].tolist() == ["a.png", "1", "d;e,f"]
+    assert table.dialect.delimiter == delimiter
+
+
+def test_blank_rows_and_columns_at_the_end_are_left_out(tmp_path):
+    table = read(tmp_path, "file,x,,\n,,,\na.png,1,,\nb.png,2,\nc.png,\n,,,\n")
+    assert table.names == ["x"]
+    assert table.cells["x"].to_dict() == {3: "1", 4: "2", 5: ""}
+
+
+def test_names_are_one_line(tmp_path):
+    assert read(tmp_path, 'file,"hair\n color"\na.png,1\n').names == ["hair color"]
+
+
+def test_a_space_may_precede_a_quotation_mark(tmp_path):
+    assert read(tmp_path, 'file, x\na.png, "red, dark"\n').cells["x"].tolist() == ["red, dark"]
+
+
+def test_decimal_commas_are_read_where_commas_do_not_delimit(tmp_path):
+    table = read(tmp_path, "file;x;y\na.png;12,5;red, dark\nb.png;-3,25;1\nc.png;7;\n")
+    assert table.cells["x"].tolist() == ["12.5", "-3.25", "7"]
+    assert table.cells["y"].tolist() == ["red, dark", "1", ""]
+    assert table.decimal == ","
+    assert table.written["x"].tolist() == ["12,5", "-3,25", "7"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (("1,234", "12,500"), r"line 2: x is '1,234', and each mark .* write 1\.2340 or 1234"),
+        (("1.234", "12.500"), r"line 2: x is '1\.234', and each mark"),
+        (("12,5", "3.5"), r"line 2: x is '12,5', and in line 3 '3\.5': use either"),
+    ],
+)
+def test_an_unclear_decimal_mark_is_a_question(tmp_path, cells, message):
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, f"file;x\na.png;{cells[0]}\nb.png;{cells[1]}\n")
+
+
+def test_points_with_three_digits_are_decimal_where_commas_delimit(tmp_path):
+    assert read(tmp_path, "file,x\na.png,1.234\n").cells["x"].tolist() == ["1.234"]
+
+
+def test_errors_quote_a_long_cell_in_one_short_line(tmp_path):
+    table = read(tmp_path, f'file,part\na.png,"{"x" * 9000}\n{"y" * 900}"\n')
+    with pytest.raises(
+        ValueError, match=r"line 3: part is 'x{57}\.\.\.', which is not a split"
+    ) as caught:
+        find_partition(table, "part")
+    assert len(str(caught.value)) < 400
 
 
 def test_too_many_cells_are_an_error(tmp_path):

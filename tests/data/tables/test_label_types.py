@@ -28,6 +28,8 @@ def read_as(tmp_path, cells, label_type=None):
         (["YES", "no", "No"], [1, 0, 0]),
         (["True", "false", "TRUE"], [1, 0, 1]),
         (["1", "1", "1"], [1, 1, 1]),
+        (["yes", "no", "1", "0"], [1, 0, 1, 0]),
+        (["True", "yes", "no"], [1, 1, 0]),
     ],
 )
 def test_two_values_that_mean_yes_and_no_are_binary(tmp_path, cells, values):
@@ -43,6 +45,12 @@ def test_two_values_that_mean_yes_and_no_are_binary(tmp_path, cells, values):
         (["-1", "0", "1"] * 2, ("-1", "0", "1")),
         (["yes", "no", "maybe"] * 2, ("maybe", "no", "yes")),
         (["10", "9", "none"] * 3, ("9", "10", "none")),
+        (["02", "01", "10"] * 2, ("01", "02", "10")),
+        (["1_2", "1_3"] * 2, ("1_2", "1_3")),
+        (["1E5", "2E3", "1A1"] * 2, ("1A1", "1E5", "2E3")),
+        (["1234567890123456", "1234567890123457"] * 2, ("1234567890123456", "1234567890123457")),
+        (["123456789012345", "123456789012346"] * 2, ("123456789012345", "123456789012346")),
+        (["\u0661", "\u0662"] * 2, ("\u0661", "\u0662")),  # digits of another script
     ],
 )
 def test_few_whole_numbers_and_words_are_sorted_classes(tmp_path, cells, classes):
@@ -67,7 +75,7 @@ def test_twelve_whole_numbers_are_still_classes(tmp_path):
     assert label.classes == tuple(str(i) for i in range(12))
 
 
-@pytest.mark.parametrize("missing", ["", " ", "NaN"])
+@pytest.mark.parametrize("missing", ["", " ", "NaN", "NA", "?"])
 def test_an_empty_cell_is_a_missing_label(tmp_path, missing):
     label, values = read_as(tmp_path, ["yes", missing, "no"])
     assert label == Binary("x")
@@ -79,7 +87,9 @@ def test_an_empty_cell_is_a_missing_label(tmp_path, missing):
     [
         (["1", "2", "5"], "continuous", Continuous("x"), [1, 2, 5]),
         (["0", "1", "0", "1"], "categorical", Categorical("x", ("0", "1")), [0, 1, 0, 1]),
-        (["yes", "0", "-1"], "binary", Binary("x"), [1, 0, 0]),
+        (["yes", "0", "true"], "binary", Binary("x"), [1, 0, 1]),
+        (["1e3", "007"], "continuous", Continuous("x"), [1000, 7]),
+        (["Blue", "blue"] * 2, "categorical", Categorical("x", ("Blue", "blue")), [0, 1] * 2),
         (["b", "a"], Categorical("y", ("b", "a", "c")), Categorical("x", ("b", "a", "c")), [0, 1]),
         (["1", "0"], Binary("x", extra_dims=2), Binary("x", extra_dims=2), [1, 0]),
         (["1", "0"], Continuous("x", 5.0, 2.0), Continuous("x", 5.0, 2.0), [1, 0]),
@@ -87,6 +97,74 @@ def test_an_empty_cell_is_a_missing_label(tmp_path, missing):
 )
 def test_the_type_of_a_label_can_be_given(tmp_path, cells, label_type, label, values):
     assert read_as(tmp_path, cells, label_type) == (label, values)
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (
+            ["Blue", "blue", "red"] * 2,
+            r"line 3: x is 'blue', and in line 2 'Blue': write them alike",
+        ),
+        (["dark blue", "dark  blue"] * 2, "'dark  blue', and in line 2 'dark blue'"),
+        (["caf\u00e9", "cafe\u0301"] * 2, "and in line 2"),
+        (["1", "2", "01"] * 2, "line 4: x is '01', and in line 2 '1'"),
+        (["yes", "no", "1", "maybe"] * 2, "line 4: x is '1', and in line 2 'yes'"),
+        (["12,5", "13,5"] * 2, "line 2: x is '12,5', which may be a number: write it with digits"),
+        (["5%", "7 %"] * 2, "line 2: x is '5%', which may be a number"),
+        (["1,234.5", "2"] * 2, r"line 2: x is '1,234\.5', which may be a number"),
+    ],
+)
+def test_what_may_be_meant_otherwise_is_a_question(tmp_path, cells, message):
+    with pytest.raises(ValueError, match=message):
+        read_as(tmp_path, cells)
+    label, _ = read_as(tmp_path, cells, "categorical")  # the answer
+    assert len(label.classes) == len(set(cells))
+
+
+def test_zero_and_minus_one_are_not_both_no(tmp_path):
+    with pytest.raises(
+        ValueError, match="line 2: x is '-1', and in line 3 '0': is one of them unknown"
+    ):
+        read_as(tmp_path, ["-1", "0", "1"], "binary")
+
+
+def test_a_class_that_is_taken_for_missing_is_named(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"one class, '\+': wanted at least two \(- is taken for miss"
+    ):
+        read_as(tmp_path, ["+", "-"] * 3)
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (
+            [str(1_700_000_000 + 60 * i) for i in range(20)],
+            r"values of x, 1700000000 to 1700001140, are too close .* such as 1700000000, or",
+        ),
+        (["1e-45", "2e-46", "0.0"], "too close together"),
+    ],
+)
+def test_numbers_that_float32_cannot_tell_apart_are_an_error(tmp_path, cells, message):
+    with pytest.raises(ValueError, match=message):
+        read_as(tmp_path, cells, "continuous")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["1970", "2024", "1999.5"], ["16777217"] * 3, ["0.1", "0.7"], ["nan", "nan"]],
+    ids=["years", "constant", "fractions", "all missing"],
+)
+def test_numbers_that_float32_tells_apart_are_read(tmp_path, cells):
+    label, values = read_as(tmp_path, cells, "continuous")
+    assert label == Continuous("x")
+    assert np.array_equal(values, np.array(cells, dtype=np.float32), equal_nan=True)
+
+
+def test_a_number_beyond_float32_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="line 3: x is '1e39', which is not a number"):
+        read_as(tmp_path, ["1", "1e39", "2"], "continuous")
 
 
 @pytest.mark.parametrize(("num_missing", "said"), [(1, "1 %"), (999, "99 %"), (1000, "all")])
