@@ -12,8 +12,7 @@ from torch.distributions import Normal
 from torch.distributions.kl import register_kl
 from torch.distributions.utils import broadcast_all, clamp_probs, lazy_property
 
-from ccvae_pyro.distributions._tilted_icdf import find_quantile
-from ccvae_pyro.distributions._tilted_quadrature import Moments, TiltedGrid, find_moments
+from ccvae_pyro.distributions._tilted_quadrature import TiltedQuadrature
 from ccvae_pyro.distributions.nested_categorical import Size
 
 
@@ -51,7 +50,6 @@ class TiltedNormal(TorchDistribution):
     }
     support = constraints.real
     has_rsample = True
-    _kept: tuple[Tensor, Tensor] | None = None
 
     def __init__(
         self,
@@ -65,41 +63,32 @@ class TiltedNormal(TorchDistribution):
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     @lazy_property
-    def _grid(self) -> TiltedGrid:
-        return TiltedGrid(*self._standard)
-
-    @property
-    def _standard(self) -> tuple[Tensor, Tensor]:
-        """Slope and offset by the standardized variable, ``(z - loc) / scale``."""
-        if self._kept is not None:
-            return self._kept
-        return self.slope * self.scale, torch.addcmul(self.offset, self.slope, self.loc)
-
-    def keep_standard(self) -> TiltedNormal:
-        """Computes slope and offset by the standardized variable once.
-
-        Samples and moments then share them, and their gradients one backward pass.
-        """
-        self._kept = self._standard
-        return self
-
-    @lazy_property
-    def moments(self) -> Moments:
-        """Integrals over the standardized variable, from which most else is computed."""
-        return find_moments(*self._standard, self._grid)
+    def _standard(self) -> TiltedQuadrature:
+        """That of the standardized variable, ``(z - loc) / scale``."""
+        slope = self.slope * self.scale
+        offset = torch.addcmul(self.offset, self.slope, self.loc)
+        return TiltedQuadrature(slope.flatten(), offset.flatten())
 
     @property
     def log_normalizer(self) -> Tensor:
         r""":math:`\log Z`, which is :math:`\log q(y \mid x)`."""
-        return self.moments.log_normalizer
+        return self._standard.log_normalizer.view(self.batch_shape)
+
+    @lazy_property
+    def moments(self) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Expectations of the standardized variable, of its square, and of :math:`\log \sigma`."""
+        all_of_them = self._standard.mean, self._standard.square, self._standard.log_factor
+        mean, square, log_factor = (each.view(self.batch_shape) for each in all_of_them)
+        return mean, square, log_factor
 
     @property
     def mean(self) -> Tensor:
-        return self.loc + self.scale * self.moments.mean
+        return self.loc + self.scale * self.moments[0]
 
     @property
     def variance(self) -> Tensor:
-        return self.scale**2 * (self.moments.square - self.moments.mean**2)
+        mean, square, _ = self.moments
+        return self.scale**2 * (square - mean**2)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -117,12 +106,13 @@ class TiltedNormal(TorchDistribution):
 
     def icdf(self, value: Tensor) -> Tensor:
         """The inverse of the distribution function."""
-        return self.loc + self.scale * find_quantile(*self._standard, self._grid, value)
+        t = self._standard.icdf(value.reshape(-1, self.loc.numel()))
+        return self.loc + self.scale * t.view(value.shape)
 
     def entropy(self) -> Tensor:
-        m = self.moments
-        log_normal = -(m.square + math.log(2 * math.pi)) / 2 - self.scale.log()
-        return m.log_normalizer - m.log_factor - log_normal
+        _, square, log_factor = self.moments
+        log_normal = -(square + math.log(2 * math.pi)) / 2 - self.scale.log()
+        return self.log_normalizer - log_factor - log_normal
 
     def expand(self, batch_shape: Size, _instance: TiltedNormal | None = None) -> TiltedNormal:
         shape = torch.Size(batch_shape)
@@ -138,9 +128,9 @@ class TiltedNormal(TorchDistribution):
 @register_kl(TiltedNormal, Normal)  # type: ignore[untyped-decorator]
 def _kl_tilted_normal_normal(p: TiltedNormal, q: Normal) -> Tensor:
     r"""The expectation of :math:`\log p - \log q`, whose terms depend on two moments only."""
-    m = p.moments
+    mean, of_square, log_factor = p.moments
     ratio, distance = p.scale / q.scale, (p.loc - q.loc) / q.scale
     # E[(z - q.loc)^2] / q.scale^2 - E[(z - p.loc)^2] / p.scale^2
-    cross = torch.addcmul(ratio * m.square, distance, m.mean, value=2)
-    square = torch.addcmul(distance * distance - m.square, ratio, cross)
-    return torch.add(m.log_factor - m.log_normalizer - ratio.log(), square, alpha=0.5)
+    cross = torch.addcmul(ratio * of_square, distance, mean, value=2)
+    square = torch.addcmul(distance * distance - of_square, ratio, cross)
+    return torch.add(log_factor - p.log_normalizer - ratio.log(), square, alpha=0.5)
