@@ -18,7 +18,11 @@ from ccvae_pyro.distributions.bernoulli import log_sigmoid
 
 # The nodes' spacing; their reach to both sides of the middle of a density no wider than the
 # Normal; and the largest distance of a step from there at which nodes follow it.
-FINE = (0.04, 8.5, 4.5)  # in float64: gradients of samples err by less than 1e-6 up to slopes of 10
+FINE = (
+    0.04,
+    8.5,
+    4.5,
+)  # in float64: gradients of samples err by less than 1e-6 up to slopes of 10
 COARSE = (0.18, 5.5, 3.5)  # in other types: by up to 3e-5
 STEEPEST = 200.0  # slope that nodes are provided for where their number must not depend on values
 NEWTON_STEPS = 2  # of the inverse of a cubic
@@ -128,7 +132,7 @@ class TiltedQuadrature:
         places = torch.cat([cell, cell + 1, cell + last + 1, cell + last + 2])
         ends = torch.cat([integral, self.mass]).gather(0, places).view(4, *cell.shape)
         with torch.no_grad():
-            x, rate = _solve(*ends, wanted)
+            x, rate = _solve(ends, wanted)
             s = (cell + x).sub_(last / 2).mul_(layout.spacing)
             t = torch.add(self.centre, s.sinh(), alpha=1 / layout.sharpness)
             dt = s.cosh_().mul_(layout.spacing / layout.sharpness) / rate
@@ -152,10 +156,12 @@ def _find_centre(slope: Tensor, offset: Tensor, far: float) -> Tensor:
     return torch.addcmul(middle, distance.clamp_(-far, far), nearness)
 
 
-def _solve(
-    start: Tensor, end: Tensor, start_rate: Tensor, end_rate: Tensor, value: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Where a cubic of given values and rates at 0 and 1 has a value, and its rate there."""
+def _solve(ends: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """Where a cubic has a value, and its rate there.
+
+    :param ends: its values at 0 and 1, and its rates there.
+    """
+    start, end, start_rate, end_rate = ends
     rise = end - start
     cube = start_rate + end_rate - 2 * rise
     square = rise - start_rate - cube

@@ -76,7 +76,7 @@ class TiltedNormal(TorchDistribution):
 
     @lazy_property
     def moments(self) -> tuple[Tensor, Tensor, Tensor]:
-        r"""Expectations of the standardized variable, of its square, and of :math:`\log \sigma`."""
+        r"""Expectations of the standardized variable, its square, and :math:`\log \sigma`."""
         all_of_them = self._standard.mean, self._standard.square, self._standard.log_factor
         mean, square, log_factor = (each.view(self.batch_shape) for each in all_of_them)
         return mean, square, log_factor
