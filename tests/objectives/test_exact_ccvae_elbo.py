@@ -23,7 +23,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO
-from ccvae_pyro.distributions import AffineBinary, AffineLabels, LabelwisePrior
+from ccvae_pyro.distributions import AffineBinary, AffineLabels, LabelwisePrior, _tilted_quadrature
 from ccvae_pyro.errors import NotFactorizedError
 from ccvae_pyro.models.ccvae import CCVAE
 
@@ -95,6 +95,16 @@ def test_a_missing_label_is_averaged_over_and_leaves_its_entropy(ccvae, batch):
     assert sum(q) == pytest.approx(1)
     expected = sum(p * (loss + math.log(p)) for p, loss in zip(q, losses, strict=True))
     assert elbo.loss(ccvae.model, ccvae.guide, x, y) == pytest.approx(expected, abs=1e-6)
+
+
+def test_in_double_precision_the_gradient_is_that_of_finer_nodes(ccvae, batch, monkeypatch):
+    parameters, gradients = list(ccvae.parameters()), []
+    for nodes in (_tilted_quadrature.FINE, (0.02, 9.0, 5.0)):
+        monkeypatch.setattr(_tilted_quadrature, "FINE", nodes)
+        args = (ccvae.model, ccvae.guide, parameters, *batch)
+        _, gradient = seeded(loss_and_gradients, ExactCCVAE_ELBO(3.0), *args)
+        gradients.append(torch.cat([each.flatten() for each in gradient]))
+    assert (gradients[0] - gradients[1]).norm() < 1e-6 * gradients[1].norm()
 
 
 # Enumeration
