@@ -18,12 +18,8 @@ from ccvae_pyro.distributions.bernoulli import log_sigmoid
 
 # The nodes' spacing; their reach to both sides of the middle of a density no wider than the
 # Normal; and the largest distance of a step from there at which nodes follow it.
-FINE = (
-    0.04,
-    8.5,
-    4.5,
-)  # in float64: gradients of samples err by less than 1e-6 up to slopes of 10
-COARSE = (0.18, 5.5, 3.5)  # in other types: by up to 3e-5
+FINE = (0.03, 8.5, 4.5)  # in float64: gradients err by less than 1e-6
+COARSE = (0.18, 5.5, 3.5)  # in other types: integrals err by up to 4e-5
 STEEPEST = 200.0  # slope that nodes are provided for where their number must not depend on values
 NEWTON_STEPS = 2  # of the inverse of a cubic
 
