@@ -12,8 +12,7 @@ from torch.distributions import Normal
 from torch.distributions.kl import register_kl
 from torch.distributions.utils import broadcast_all, clamp_probs
 
-from ccvae_pyro.distributions._tilted_icdf import find_probability, find_quantile
-from ccvae_pyro.distributions._tilted_quadrature import Moments, TiltedGrid, find_moments
+from ccvae_pyro.distributions._tilted_quadrature import TiltedQuadrature
 from ccvae_pyro.distributions.nested_categorical import Size
 
 
@@ -51,9 +50,7 @@ class TiltedNormal(TorchDistribution):
     }
     support = constraints.real
     has_rsample = True
-    _kept: tuple[Tensor, Tensor] | None = None
-    _kept_moments: Moments | None = None
-    _kept_grid: TiltedGrid | None = None
+    _kept: TiltedQuadrature | None = None
 
     def __init__(
         self,
@@ -67,52 +64,48 @@ class TiltedNormal(TorchDistribution):
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     @property
-    def _grid(self) -> TiltedGrid:
-        """The nodes: laid anew each time, as an optimizer may have moved the parameters."""
-        if self._kept_grid is not None:
-            return self._kept_grid
-        return TiltedGrid(*self._standard)
+    def _standard(self) -> TiltedQuadrature:
+        """That of the standardized variable, ``(z - loc) / scale``.
 
-    @property
-    def _standard(self) -> tuple[Tensor, Tensor]:
-        """Slope and offset by the standardized variable, ``(z - loc) / scale``."""
+        Made anew each time: an optimizer may have moved the parameters.
+        """
         if self._kept is not None:
             return self._kept
-        return self.slope * self.scale, torch.addcmul(self.offset, self.slope, self.loc)
+        slope = self.slope * self.scale
+        offset = torch.addcmul(self.offset, self.slope, self.loc)
+        return TiltedQuadrature(slope.flatten(), offset.flatten())
 
     def keep_standard(self) -> TiltedNormal:
-        """Computes slope and offset by the standardized variable once, nodes and moments too.
+        """Computes the quadrature once.
 
-        Samples and moments then share them, and their gradients one backward pass: a second one
+        Samples and moments then share it, and their gradients one backward pass: a second one
         needs another distribution, and so do parameters that were changed in place.
         """
         self._kept = self._standard
-        self._kept_grid = TiltedGrid(*self._kept)
         return self
-
-    @property
-    def moments(self) -> Moments:
-        """Integrals over the standardized variable, from which most else is computed."""
-        if self._kept_moments is not None:
-            return self._kept_moments
-        moments = find_moments(*self._standard, self._grid)
-        if self._kept is not None:
-            self._kept_moments = moments
-        return moments
 
     @property
     def log_normalizer(self) -> Tensor:
         r""":math:`\log Z`, which is :math:`\log q(y \mid x)`."""
-        return self.moments.log_normalizer
+        return self._standard.log_normalizer.view(self.batch_shape)
+
+    @property
+    def moments(self) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Expectations of the standardized variable, its square, and :math:`\log \sigma`."""
+        of = self._standard
+        mean, square, log_factor = (
+            each.view(self.batch_shape) for each in (of.mean, of.square, of.log_factor)
+        )
+        return mean, square, log_factor
 
     @property
     def mean(self) -> Tensor:
-        return self.loc + self.scale * self.moments.mean
+        return self.loc + self.scale * self.moments[0]
 
     @property
     def variance(self) -> Tensor:
-        m = self.moments
-        return self.scale**2 * (m.square - m.mean**2)
+        mean, square, _ = self.moments
+        return self.scale**2 * (square - mean**2)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -133,7 +126,7 @@ class TiltedNormal(TorchDistribution):
         if self._validate_args:
             self._validate_sample(value)
         t = (value - self.loc) / self.scale
-        return find_probability(*self._standard, self._grid, t)
+        return self._standard.cdf(self._by_density(t)).view(t.shape)
 
     def icdf(self, value: Tensor) -> Tensor:
         """The inverse of the distribution function.
@@ -143,12 +136,18 @@ class TiltedNormal(TorchDistribution):
         if self._validate_args and not ((value > 0) & (value < 1)).all():
             raise ValueError(f"a quantile needs probabilities between 0 and 1, got {value}")
         value = value.expand(torch.broadcast_shapes(value.shape, self.batch_shape))
-        return self.loc + self.scale * find_quantile(*self._standard, self._grid, value)
+        t = self._standard.icdf(self._by_density(value))
+        return self.loc + self.scale * t.view(value.shape)
+
+    def _by_density(self, values: Tensor) -> Tensor:
+        """Values as ``(num, num_densities)``, also of none."""
+        num_densities = self.loc.numel()
+        return values.reshape(values.numel() // max(num_densities, 1), num_densities)
 
     def entropy(self) -> Tensor:
-        m = self.moments
-        log_normal = -(m.square + math.log(2 * math.pi)) / 2 - self.scale.log()
-        return m.log_normalizer - m.log_factor - log_normal
+        _, square, log_factor = self.moments
+        log_normal = -(square + math.log(2 * math.pi)) / 2 - self.scale.log()
+        return self.log_normalizer - log_factor - log_normal
 
     def expand(self, batch_shape: Size, _instance: TiltedNormal | None = None) -> TiltedNormal:
         shape = torch.Size(batch_shape)
@@ -164,9 +163,9 @@ class TiltedNormal(TorchDistribution):
 @register_kl(TiltedNormal, Normal)  # type: ignore[untyped-decorator]
 def _kl_tilted_normal_normal(p: TiltedNormal, q: Normal) -> Tensor:
     r"""The expectation of :math:`\log p - \log q`, whose terms depend on two moments only."""
-    m = p.moments
+    mean, of_square, log_factor = p.moments
     ratio, distance = p.scale / q.scale, (p.loc - q.loc) / q.scale
     # E[(z - q.loc)^2] / q.scale^2 - E[(z - p.loc)^2] / p.scale^2
-    cross = torch.addcmul(ratio * m.square, distance, m.mean, value=2)
-    square = torch.addcmul(distance * distance - m.square, ratio, cross)
-    return torch.add(m.log_factor - m.log_normalizer - ratio.log(), square, alpha=0.5)
+    cross = torch.addcmul(ratio * of_square, distance, mean, value=2)
+    square = torch.addcmul(distance * distance - of_square, ratio, cross)
+    return torch.add(log_factor - p.log_normalizer - ratio.log(), square, alpha=0.5)

@@ -135,8 +135,9 @@ class ClassPosterior:
                 )
                 for side in (group.slope, group.offset)
             )
-        tilted = TiltedNormal(self.read.loc, self.read.scale, slope, offset, validate_args=False)
-        self.tilted = tilted.keep_standard()
+        self.tilted = TiltedNormal(
+            self.read.loc, self.read.scale, slope, offset, validate_args=False
+        ).keep_standard()
 
     @property
     def known(self) -> Tensor:

@@ -13,12 +13,12 @@ from pyro.infer.util import is_validation_enabled
 from pyro.poutine import Trace
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
-from pyro.util import check_model_guide_match, check_site_shape, warn_if_nan
+from pyro.util import check_model_guide_match, warn_if_nan
 from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
 
-Sites = dict[str, Any]  # of a trace, by name
+Program = Callable[..., Any]  # a model or a guide
 
 
 class TensorELBO(Trace_ELBO):
@@ -27,60 +27,37 @@ class TensorELBO(Trace_ELBO):
     Pyro's converts it to a number at once. Then the host waits until the accelerator has computed
     all queued work, and queues nothing meanwhile. On a CPU the loss is a number here too.
 
-    Subclasses give the loss of two traces as ``_differentiable_loss_particle``.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+    #: The loss of a particle: a tensor, of all that ``_get_trace`` returns.
+    _loss: Callable[..., Tensor]
 
-    def loss_and_grads(
-        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> Any:
+    def loss_and_grads(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Any:
         """Returns the loss, and adds its gradient to that of the parameters."""
         total: Any = 0.0
-        for traces in self._pairs(model, guide, args, kwargs):
-            loss, surrogate = self._differentiable_loss_particle(*traces)
-            if surrogate.requires_grad:
-                (surrogate / self.num_particles).backward(retain_graph=self.retain_graph)
-            total = total + loss / self.num_particles
-        if not is_free_to_read(total):
-            return total
-        number: Any = float(total)
-        return warn_if_nan(number, "loss")
-
-    def differentiable_loss(
-        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> Any:
-        """Returns the loss as a tensor with a gradient."""
-        total: Any = 0.0
-        for traces in self._pairs(model, guide, args, kwargs):
-            loss, surrogate = self._differentiable_loss_particle(*traces)
-            total = total + (loss + (surrogate - surrogate.detach())) / self.num_particles
+        for loss in self._losses(model, guide, *args, **kwargs):
+            if loss.requires_grad:
+                loss.backward(retain_graph=self.retain_graph)
+            total = total + loss.detach()
+        if is_free_to_read(total):
+            total = float(total)
+            warn_if_nan(total, "loss")
         return total
 
+    def differentiable_loss(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the loss as a tensor with a gradient."""
+        return sum(self._losses(*args, **kwargs))
+
     @torch.no_grad()
-    def loss(
-        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> float:
+    def loss(self, *args: Any, **kwargs: Any) -> float:
         """Returns the loss as a number."""
-        return float(self.differentiable_loss(model, guide, *args, **kwargs))
+        return float(self.differentiable_loss(*args, **kwargs))
 
-    def _differentiable_loss_particle(
-        self, model_trace: Trace, guide_trace: Trace
-    ) -> tuple[Any, Tensor]:
-        """The loss of two traces, and what has its gradient."""
-        losses: Any = super()._differentiable_loss_particle  # untyped
-        loss, surrogate = losses(model_trace, guide_trace)
-        return loss, surrogate
-
-    def _pairs(self, *args: Any) -> Iterator[tuple[Trace, Trace]]:
-        """The traces of model and guide, for each particle."""
-        yield from self._get_traces(*args)  # type: ignore[no-untyped-call]
-
-    def _check(self, model_trace: Trace, guide_trace: Trace) -> None:
-        """Has Pyro compare the sites of model and guide, where it validates."""
-        if is_validation_enabled():
-            check_model_guide_match(model_trace, guide_trace, self.max_plate_nesting)
+    def _losses(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Any:
+        """The share that each particle has in the loss."""
+        traces: Any = self._get_traces  # untyped
+        for of_particle in traces(model, guide, args, kwargs):
+            yield self._loss(*of_particle) / self.num_particles
 
 
 class HandOn(Messenger):
@@ -92,18 +69,15 @@ class HandOn(Messenger):
     :param max_plate_nesting: the number of dimensions that plates take.
     """
 
+    _handed: Tensor | None = None
+
     def __init__(self, max_plate_nesting: int) -> None:
         super().__init__()
         self.max_plate_nesting = max_plate_nesting
-        self._handed: Tensor | None = None
 
     def _pyro_post_sample(self, msg: Any) -> None:
         if self._handed is not None:
             msg["value"], self._handed = self._handed, None
-
-    def is_marked(self, fn: Any) -> bool:
-        """Whether a distribution depends on a value that was handed on with more dimensions."""
-        return len(fn.batch_shape) > self.max_plate_nesting
 
     def on_the_left(self, values: Tensor, fn: Any) -> Tensor:
         """Values with a leading dimension, moved to the left of all plates."""
@@ -111,27 +85,31 @@ class HandOn(Messenger):
         return values.view(len(values), *[1] * missing, *values.shape[1:])
 
 
-class GivenLabels(HandOn):
-    """Runs a model at given labels, and marks what depends on them.
+def run_model(
+    elbo: TensorELBO, model: Program, guide_trace: Trace, y: Tensor, args: Any, kwargs: Any
+) -> tuple[Trace, list[str]]:
+    """Traces a model whose latents have the guide's values, and whose labels are given.
 
-    :param y: the labels.
-    :param should_mark: whether to mark it.
+    :returns: the trace, and the names of the sites that depend on the labels.
+    :raises ValueError: if a latent of the guide has no ``rsample``.
     """
+    _check_pathwise(guide_trace)
+    marked = y[(None,) * (elbo.max_plate_nesting + 2 - y.dim())]
+    q_y: Any = guide_trace.nodes["y"]
+    q_y["infer"]["is_auxiliary"] = True  # as the model observes its labels
+    given_y = poutine.condition(model, {"y": marked})
+    traced = poutine.trace(poutine.replay(given_y, guide_trace))
+    traced(*args, **kwargs)
+    trace = traced.trace
+    if is_validation_enabled():
+        check_model_guide_match(trace, guide_trace, elbo.max_plate_nesting)
+    sites = samples(trace, "y")
+    return trace, [name for name, site in sites if is_marked(site["fn"], elbo.max_plate_nesting)]
 
-    def __init__(self, max_plate_nesting: int, y: Tensor, should_mark: bool = True) -> None:
-        super().__init__(max_plate_nesting)
-        self.y, self.should_mark = y, should_mark
-        self.dependent: list[str] = []
 
-    def _pyro_sample(self, msg: Any) -> None:
-        if site_is_subsample(msg):
-            return
-        if msg["name"] == "y":
-            msg["value"], msg["done"] = self.y, True
-            if self.should_mark:
-                self._handed = self.on_the_left(self.y.nan_to_num()[None], msg["fn"])
-        elif self.is_marked(msg["fn"]):
-            self.dependent.append(msg["name"])
+def is_marked(fn: Any, max_plate_nesting: int) -> bool:
+    """Whether a distribution depends on a value with more dimensions than plates take."""
+    return len(fn.batch_shape) > max_plate_nesting
 
 
 def samples(trace: Trace, *but: str) -> Iterator[tuple[str, Any]]:
@@ -146,24 +124,24 @@ def log_prob(site: Any, shape: torch.Size) -> Tensor:
 
     :raises ValueError: if the site lies outside of the labels' plates.
     """
-    site["log_prob"] = value = scaled(site["fn"].log_prob(site["value"]), site)
-    if is_validation_enabled():
-        check_site_shape(site, max(len(shape), len(plate_shape(site))))
+    value = scaled(site["fn"].log_prob(site["value"]), site)
+    if value.shape == shape:
+        return value
+    for _ in range(value.dim() - max(len(shape), len(plate_shape(site)))):
+        # In a sample dimension, the sample of the ELBO is first.
+        value = value[0] if len(value) > 1 else value.squeeze(0)
     if value.shape[value.dim() - len(shape) :] != shape:
         raise ValueError(
             f"each image has a weight of its own, but {site['name']!r}, of shape "
             f"{tuple(value.shape)}, is outside of the plates of 'y', {tuple(shape)}"
         )
-    return value if value.shape == shape else value.sum_to_size(shape)
+    return value.sum_to_size(shape)
 
 
 def plate_shape(site: Any) -> torch.Size:
     """The shape of the plates that a site is in, those of vectorized particles among them."""
-    frames = [frame for frame in site["cond_indep_stack"] if frame.vectorized]
-    sizes = [1] * max((-frame.dim for frame in frames), default=0)
-    for frame in frames:
-        sizes[frame.dim] = frame.size
-    return torch.Size(sizes)
+    sizes = {frame.dim: frame.size for frame in site["cond_indep_stack"] if frame.vectorized}
+    return torch.Size(sizes.get(dim, 1) for dim in range(min(sizes, default=0), 0))
 
 
 def log_joint(trace: Trace, shape: torch.Size, *but: str) -> Tensor:
@@ -174,23 +152,10 @@ def log_joint(trace: Trace, shape: torch.Size, *but: str) -> Tensor:
 
 def scaled(term: Tensor, site: Any) -> Tensor:
     """A term of a bound, scaled and masked as the site that it belongs to."""
-    scaled: Tensor = scale_and_mask(term, site["scale"], site["mask"])
-    return scaled
+    return scale_and_mask(term, site["scale"], site["mask"])  # type: ignore[no-any-return]
 
 
-def run_model(
-    model: Callable[..., Any], guide_trace: Trace, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Trace:
-    """Traces a model whose latents have the guide's values."""
-    return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs)
-
-
-def keep(trace: Trace, name: str, value: Any) -> None:
-    """Keeps a value in a trace, at a node that whatever sums over its sample sites passes by."""
-    trace.add_node(name, name=name, type="value", value=value)
-
-
-def check_pathwise(guide_trace: Trace) -> None:
+def _check_pathwise(guide_trace: Trace) -> None:
     """Refuses latents without a pathwise gradient: no other gradient would reach their parameters.
 
     :raises ValueError: if one but the labels has no ``rsample``.

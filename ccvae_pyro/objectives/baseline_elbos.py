@@ -98,19 +98,17 @@ class _LabeledM2_ELBO(TensorELBO):
     r""":math:`\mathcal{L}(x, y) + \alpha \log q_\varphi(y \mid x)`."""
 
     def __init__(self, classification_weight: float, *, max_plate_nesting: int) -> None:
-        super().__init__(max_plate_nesting=max_plate_nesting)
+        super().__init__(max_plate_nesting=max_plate_nesting)  # type: ignore[no-untyped-call]
         self.classification_weight = classification_weight
 
-    def _differentiable_loss_particle(
-        self, model_trace: Trace, guide_trace: Trace
-    ) -> tuple[Tensor, Tensor]:
+    def _loss(self, model_trace: Trace, guide_trace: Trace) -> Any:
         label: Any = guide_trace.nodes["y"]
         guide_trace = guide_trace.copy()
         guide_trace.remove_node("y")  # Pyro would give it the gradient of a sample.
-        _, loss = super()._differentiable_loss_particle(model_trace, guide_trace)
+        plain: Any = super()._differentiable_loss_particle  # untyped
+        _, loss = plain(model_trace, guide_trace)
         log_q_y_x = scaled(label["unscaled_log_prob"], label).sum()
-        loss = loss - self.classification_weight * log_q_y_x
-        return loss.detach(), loss
+        return loss - self.classification_weight * log_q_y_x
 
 
 class DIVA_ELBO(CCVAE_ELBO):

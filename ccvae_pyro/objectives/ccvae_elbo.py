@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from pyro import poutine
 from pyro.infer.util import is_validation_enabled
-from pyro.poutine import Trace
 from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
@@ -17,11 +15,8 @@ from ccvae_pyro.distributions.label_vector import label_divergence
 from ccvae_pyro.distributions.labelwise_prior import LabelwisePrior
 from ccvae_pyro.objectives._label_marginal import MarginalSamples, find_missing
 from ccvae_pyro.objectives.base import (
-    GivenLabels,
-    Sites,
+    Program,
     TensorELBO,
-    check_pathwise,
-    keep,
     log_joint,
     log_prob,
     plate_shape,
@@ -100,7 +95,7 @@ class CCVAE_ELBO(TensorELBO):
     ) -> None:
         if num_label_samples < 1:
             raise ValueError(f"num_label_samples must be at least 1, got {num_label_samples}")
-        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)
+        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)  # type: ignore[no-untyped-call]
         self.num_label_samples = num_label_samples
         self.stop_gradient = stop_gradient
         self.share_sample = share_sample
@@ -108,82 +103,69 @@ class CCVAE_ELBO(TensorELBO):
         self.sum_labels = sum_labels
         self._has_warned = False
 
-    def _get_trace(
-        self,
-        model: Callable[..., Any],
-        guide: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> tuple[Trace, Trace]:
-        y = kwargs.get("y", args[1] if len(args) > 1 else None)
-        is_missing, are_all_missing = (None, True) if y is None else find_missing(y)
-        labels = MarginalSamples(
-            0 if are_all_missing else self.num_label_samples,
-            self.max_plate_nesting,
-            is_missing,
-            stop_gradient=self.stop_gradient,
-            share_sample=self.share_sample,
-            sum_labels=self.sum_labels,
-        )
-        guide_trace = poutine.trace(labels(guide)).get_trace(*args, **kwargs)
-        check_pathwise(guide_trace)
-        guide_trace.nodes["y"]["value"] = labels.sample_missing()
-        should_sum = labels.is_missing is not None and labels.can_sum_out
-        given = GivenLabels(self.max_plate_nesting, labels.y, should_sum)
-        model_trace = run_model(given(model), guide_trace, args, kwargs)
-        self._check(model_trace, guide_trace)
-        keep(guide_trace, "labels", (labels, given))
-        return model_trace, guide_trace
+    def _get_trace(self, model: Program, guide: Program, args: Any, kwargs: Any) -> Any:
+        is_missing = find_missing(kwargs.get("y", args[1] if len(args) > 1 else None))
+        labels = MarginalSamples(self, is_missing)
+        with poutine.trace() as traced, labels:
+            guide(*args, **kwargs)
+        model_trace, dependents = run_model(self, model, traced.trace, labels.y, args, kwargs)
+        return model_trace, traced.trace, labels, dependents
 
-    def _differentiable_loss_particle(
-        self, model_trace: Trace, guide_trace: Trace
-    ) -> tuple[Any, Tensor]:
-        of_guide, of_model = cast(Sites, guide_trace.nodes), cast(Sites, model_trace.nodes)
-        labels, given = of_guide["labels"]["value"]
-        q_y, p_y = of_guide["y"], of_model["y"]
-        shape = plate_shape(q_y)
-        priors = [of_model[name] for name in given.dependent]
-        are_labelwise = all(isinstance(prior["fn"], LabelwisePrior) for prior in priors)
-        can_sum_out = given.should_mark and are_labelwise
-        # log p(x, z) - log q(z | x), first without what depends on labels, then with it.
-        log_ratio = log_joint(model_trace, shape, "y", *given.dependent)
+    def _loss(
+        self, model_trace: Any, guide_trace: Any, labels: MarginalSamples, dependents: list[str]
+    ) -> Tensor:
+        q_y, p_y = guide_trace.nodes["y"], model_trace.nodes["y"]
+        priors, shape = [model_trace.nodes[name] for name in dependents], plate_shape(q_y)
+        # log p(x, z) - log q(z | x), without what depends on labels.
+        log_ratio = log_joint(model_trace, shape, "y", *dependents)
         log_ratio = log_ratio - log_joint(guide_trace, shape, "y")
-        if labels.num_samples or not can_sum_out:
-            log_ratio_y = sum((log_prob(prior, shape) for prior in priors), start=log_ratio)
-            log_p_y = log_prob(p_y, shape)
-
-        if labels.num_samples:
-            elbo = self._labeled(log_ratio_y, log_p_y, labels, q_y)
-        if labels.is_missing is not None:
-            if can_sum_out:
-                unlabeled = _summed(log_ratio, labels, priors, p_y)
-            else:
-                unlabeled = _sampled(log_ratio_y + log_p_y, labels, q_y)
-            both = labels.num_samples > 0
-            elbo = torch.where(labels.is_missing, unlabeled, elbo) if both else unlabeled
-        loss = -elbo.sum()
-        return loss.detach(), loss
+        if labels.is_missing is not True:
+            elbo = labeled = self._labeled(log_ratio, priors, p_y, q_y, labels)
+        if labels.is_missing is not False:
+            elbo = self._unlabeled(log_ratio, priors, p_y, q_y, labels)
+        if isinstance(labels.is_missing, Tensor):
+            elbo = torch.where(labels.is_missing, elbo, labeled)
+        return -elbo.sum()
 
     def _labeled(
-        self, log_ratio: Tensor, log_p_y: Tensor, labels: MarginalSamples, q_y: Any
+        self, log_ratio: Tensor, priors: list[Any], p_y: Any, q_y: Any, labels: MarginalSamples
     ) -> Tensor:
         """Eq. (4), for each image."""
-        log_weight = labels.log_q_y_z - labels.log_q_y_x
-        if labels.is_missing is not None:  # for the sake of the gradient of images without labels
+        shape = log_ratio.shape
+        log_ratio = sum((log_prob(prior, shape) for prior in priors), start=log_ratio)
+        _, log_q_y_z, log_q_y_x = labels.log_q_y(shape)
+        log_weight = log_q_y_z - log_q_y_x
+        if isinstance(labels.is_missing, Tensor):  # for the gradient of images without labels
             log_weight = log_weight.masked_fill(labels.is_missing, 0.0)
-        weighted = log_weight.exp() * (log_ratio - scaled(labels.log_q_y_z, q_y))
-        self._warn_if_unlearning(weighted, labels.is_missing)
-        log_q_y_x = scaled(labels.log_q_y_x, q_y)
-        return torch.add(weighted + log_p_y, log_q_y_x, alpha=1 + self.classification_weight)
+        weighted = log_weight.exp() * (log_ratio - scaled(log_q_y_z, q_y))
+        self._warn_if_unlearning(weighted)
+        elbo = weighted + log_prob(p_y, shape)
+        return torch.add(elbo, scaled(log_q_y_x, q_y), alpha=1 + self.classification_weight)
+
+    def _unlabeled(
+        self, log_ratio: Tensor, priors: list[Any], p_y: Any, q_y: Any, labels: MarginalSamples
+    ) -> Tensor:
+        """Eq. (5), for each image: summed over labels where they factorize, else at a sample."""
+        shape, of_labels = log_ratio.shape, labels.q_y
+        are_labelwise = all(isinstance(prior["fn"], LabelwisePrior) for prior in priors)
+        if self.sum_labels and of_labels and are_labelwise and not labels.has_dependents:
+            log_p_over_q = -scaled(label_divergence(of_labels, p_y["fn"]), p_y)
+            for prior in priors:
+                log_p = prior["fn"].expected_log_prob(of_labels, prior["value"])
+                log_p_over_q = log_p_over_q + scaled(log_p, prior)
+            return log_ratio + log_p_over_q
+        log_p = sum((log_prob(site, shape) for site in [*priors, p_y]), start=log_ratio)
+        log_q_y, _, _ = labels.log_q_y(shape)
+        elbo = log_p - scaled(log_q_y, q_y).detach()
+        score = log_q_y * elbo.detach()
+        return elbo + (score - score.detach())
 
     @torch.no_grad()
-    def _warn_if_unlearning(self, weighted: Tensor, is_missing: Tensor | None) -> None:
+    def _warn_if_unlearning(self, weighted: Tensor) -> None:
         """Warns once if the hidden classification weight, minus the log-density, is negative."""
         can_read = is_free_to_read(weighted) or is_validation_enabled()
         if self._has_warned or not self.stop_gradient or not can_read:
             return
-        if is_missing is not None:
-            weighted = weighted[~is_missing.expand_as(weighted)]
         hidden = 1 + self.classification_weight - float(weighted.mean())
         if hidden < 0:
             self._has_warned = True
@@ -193,19 +175,3 @@ class CCVAE_ELBO(TensorELBO):
                 "stop_gradient=False and a classification_weight, such as 30",
                 stacklevel=2,
             )
-
-
-def _summed(log_ratio: Tensor, labels: MarginalSamples, priors: list[Any], p_y: Any) -> Tensor:
-    """Eq. (5), for each image: the sum over labels is a divergence and an expectation."""
-    elbo = log_ratio - scaled(label_divergence(labels.q_y, p_y["fn"]), p_y)
-    for prior in priors:
-        expected = prior["fn"].expected_log_prob(labels.q_y, prior["value"])
-        elbo = elbo + scaled(expected, prior)
-    return elbo
-
-
-def _sampled(log_joint: Tensor, labels: MarginalSamples, q_y: Any) -> Tensor:
-    """Eq. (5) at sampled labels, with the gradient of a score function."""
-    elbo = log_joint - scaled(labels.log_q_y, q_y).detach()
-    score = labels.log_q_y * elbo.detach()
-    return elbo + (score - score.detach())

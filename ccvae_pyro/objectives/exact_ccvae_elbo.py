@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from pyro import poutine
-from pyro.poutine import Trace
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Normal
@@ -14,13 +12,12 @@ from torch.distributions import Normal
 from ccvae_pyro.distributions.label_vector import AffineLabels, missing_labels
 from ccvae_pyro.distributions.labelwise_prior import LabelwisePrior, check_kinds, is_vector_of
 from ccvae_pyro.errors import NotFactorizedError
-from ccvae_pyro.objectives._posterior import LabelPosterior, divergence
+from ccvae_pyro.objectives._posterior import LabelPosterior, LabelTerms, divergence
 from ccvae_pyro.objectives.base import (
-    GivenLabels,
     HandOn,
-    Sites,
+    Program,
     TensorELBO,
-    keep,
+    is_marked,
     plate_shape,
     run_model,
     samples,
@@ -82,7 +79,7 @@ class ExactCCVAE_ELBO(TensorELBO):
         max_plate_nesting: int = 1,
         **kwargs: Any,
     ) -> None:
-        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)
+        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)  # type: ignore[no-untyped-call]
         self.classification_weight = classification_weight
         self.consistency_weight = consistency_weight
         if consistency_weight and self.vectorize_particles and self.num_particles > 1:
@@ -91,39 +88,31 @@ class ExactCCVAE_ELBO(TensorELBO):
                 "vectorize_particles=False, got True"
             )
 
-    def _get_trace(
-        self,
-        model: Callable[..., Any],
-        guide: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> tuple[Trace, Trace]:
+    def _get_trace(self, model: Program, guide: Program, args: Any, kwargs: Any) -> Any:
         reader = _GuideReader(self.max_plate_nesting)
-        guide_trace = poutine.trace(reader(guide)).get_trace(*args, **kwargs)
-        name, q_y, y = reader.name, reader.q_y, reader.y
+        with poutine.trace() as traced, reader:
+            guide(*args, **kwargs)
+        guide_trace, name, q_y = traced.trace, reader.name, reader.q_y
         q_z_c: Any = guide_trace.nodes[name]
-        posterior = LabelPosterior(q_z_c["fn"].base_dist, q_y, y)
+        posterior = LabelPosterior(q_z_c["fn"].base_dist, q_y, reader.y)
         q_z_c["value"] = posterior.rsample()
 
-        given = GivenLabels(self.max_plate_nesting, y)
-        model_trace = run_model(given(model), guide_trace, args, kwargs)
-        self._check(model_trace, guide_trace)
-        factors = _factors(model_trace, given.dependent, name)
-        p_y = model_trace.nodes["y"]["fn"]
+        model_trace, dependents = run_model(
+            self, model, guide_trace, reader.y.nan_to_num(), args, kwargs
+        )
+        factors = _factors(model_trace, dependents, name)
+        p_y: Any = model_trace.nodes["y"]["fn"]
         for labels in (q_y, p_y):
             check_kinds(labels, factors)
-        terms = posterior.terms(p_y, factors)
-        keep(guide_trace, "terms", (name, terms))
+        consistency: Any = 0.0
         if self.consistency_weight:
-            keep(guide_trace, "consistency", _consistency(model, guide, args[0]))
-        return model_trace, guide_trace
+            consistency = self.consistency_weight * _consistency(model, guide, args[0])
+        return model_trace, guide_trace, name, posterior.terms(p_y, factors), consistency
 
-    def _differentiable_loss_particle(
-        self, model_trace: Trace, guide_trace: Trace
-    ) -> tuple[Tensor, Tensor]:
-        of_guide, of_model = cast(Sites, guide_trace.nodes), cast(Sites, model_trace.nodes)
-        name, terms = of_guide["terms"]["value"]
-        q_y, q_z_c, p_y = of_guide["y"], of_guide[name], of_model["y"]
+    def _loss(
+        self, model_trace: Any, guide_trace: Any, name: str, terms: LabelTerms, consistency: Any
+    ) -> Any:
+        q_y, q_z_c, p_y = guide_trace.nodes["y"], guide_trace.nodes[name], model_trace.nodes["y"]
         of_q_y = self.classification_weight * terms.log_q_y_x
         if terms.entropy is not None:
             of_q_y = of_q_y + terms.entropy
@@ -131,12 +120,9 @@ class ExactCCVAE_ELBO(TensorELBO):
         for key, site in samples(guide_trace, "y", name):
             elbo = _add(elbo, -scaled(_cost(key, site, model_trace), site))
         for key, site in samples(model_trace, "y", name):
-            if key not in guide_trace:
+            if site["is_observed"] or key not in guide_trace:
                 elbo = _add(elbo, scaled(site["fn"].log_prob(site["value"]), site))
-        loss = -elbo.sum()
-        if self.consistency_weight:
-            loss = loss - self.consistency_weight * of_guide["consistency"]["value"]
-        return loss.detach(), loss
+        return -elbo.sum() - consistency
 
 
 class _GuideReader(HandOn):
@@ -164,7 +150,7 @@ class _GuideReader(HandOn):
         fn = msg["fn"]
         if msg["name"] == "y":
             self._read_labels(msg, fn)
-        elif self.is_marked(fn):
+        elif is_marked(fn, self.max_plate_nesting):
             raise NotFactorizedError(f"{msg['name']!r} of the guide depends on z_c or on a label")
         elif not self.is_past_labels and not msg["is_observed"]:
             msg["value"], msg["done"] = fn(), True
@@ -200,7 +186,7 @@ class _GuideReader(HandOn):
         self.is_past_labels = True
 
 
-def _factors(model_trace: Trace, dependent: list[str], name: str) -> Any:
+def _factors(model_trace: Any, dependent: list[str], name: str) -> Any:
     """The factors of the conditional prior, on which alone labels may bear."""
     if others := [other for other in dependent if other != name]:
         raise NotFactorizedError(
@@ -224,23 +210,18 @@ def _add(total: Tensor, term: Tensor) -> Tensor:
     return total.sum() + term.sum()
 
 
-def _consistency(model: Callable[..., Any], guide: Callable[..., Any], x: Tensor) -> Tensor:
+def _consistency(model: Program, guide: Program, x: Tensor) -> Tensor:
     """The label-consistency term, from a quarter as many images as there are."""
     some = x[: -(-len(x) // 4)]
     return label_consistency(model, guide, some) * (len(x) / len(some))
 
 
-def _cost(name: str, site: Any, model_trace: Trace) -> Tensor:
-    """The divergence of a guide's latent from the model's, or its log-density if it has none."""
-    if not site["fn"].has_rsample:
-        raise NotFactorizedError(
-            f"{name!r} of the guide, {_short(site['fn'])}, has no pathwise gradient"
-        )
-    if name not in model_trace:  # an auxiliary latent
-        log_q: Tensor = site["fn"].log_prob(site["value"])
-        return log_q
-    prior: Any = model_trace.nodes[name]["fn"]
-    return divergence(site["fn"], prior)
+def _cost(name: str, site: Any, model_trace: Any) -> Tensor:
+    """The divergence of a guide's latent from the model's; the log-density of any other site."""
+    if name in model_trace and not model_trace.nodes[name]["is_observed"]:
+        return divergence(site["fn"], model_trace.nodes[name]["fn"])
+    log_q: Tensor = site["fn"].log_prob(site["value"])
+    return log_q
 
 
 def _short(fn: Any) -> str:

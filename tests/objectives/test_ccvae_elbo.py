@@ -31,12 +31,10 @@ from ccvae_pyro.labels import block_of
 from ccvae_pyro.objectives._label_marginal import MarginalSamples
 
 
-def run_guide(ccvae, batch, num_samples=100, **kwargs):
-    """Runs the guide under MarginalSamples; returns the handler and the trace outside of it."""
-    options = {"stop_gradient": False, "share_sample": False, "sum_labels": False} | kwargs
-    samples = MarginalSamples(num_samples, max_plate_nesting=1, **options)
-    trace = poutine.trace(samples(ccvae.guide)).get_trace(*batch)
-    trace.compute_log_prob()
+def run_guide(guide, batch, *options, **kwargs):
+    """Runs a guide for an objective; returns its samples of labels and the trace outside."""
+    samples = MarginalSamples(CCVAE_ELBO(*options, **kwargs), is_missing=False)
+    trace = poutine.trace(samples(guide)).get_trace(*batch)
     return samples, trace
 
 
@@ -77,10 +75,10 @@ def test_is_the_plain_elbo_when_the_marginal_is_estimated_from_its_sample_alone(
 
 
 def test_weight_averages_to_one(ccvae, batch):
-    samples, _ = run_guide(ccvae, batch, num_samples=50_000, share_sample=True)
+    samples, _ = run_guide(ccvae.guide, batch, 50_000, share_sample=True)
     x, y = batch
     z_c = ccvae.encoder(x)[0].sample((50_000,))
-    weight = (ccvae.classifier(z_c).log_prob(y) - samples.log_q_y_x).exp()
+    weight = (ccvae.classifier(z_c).log_prob(y) - samples.log_q_y(y.shape[:1])[2]).exp()
     assert_close(weight.mean(0), torch.ones(BATCH), atol=0.05, rtol=0)
 
 
@@ -114,7 +112,7 @@ def test_is_equation_4_written_out(ccvae, batch, share_sample, classification_we
 
 def test_log_q_y_x_matches_quadrature(ccvae, batch):
     x, y = batch
-    samples, _ = run_guide(ccvae, batch, num_samples=20_000)
+    samples, _ = run_guide(ccvae.guide, batch, 20_000)
 
     noise = torch.linspace(-9, 9, 1001)
     log_density = -(noise**2 + math.log(2 * math.pi)) / 2
@@ -123,7 +121,7 @@ def test_log_q_y_x_matches_quadrature(ccvae, batch):
     weight, bias = ccvae.classifier.weight[:, None], ccvae.classifier.bias[:, None]
     log_q_y_z = logsigmoid((2 * y[..., None] - 1) * (weight * z_c + bias))
     expected = torch.trapezoid((log_q_y_z + log_density).exp(), noise).log().sum(-1)
-    assert_close(samples.log_q_y_x, expected, atol=0.03, rtol=0)
+    assert_close(samples.log_q_y(y.shape[:1])[2], expected, atol=0.03, rtol=0)
 
 
 def test_unlabeled_loss_averages_to_that_of_enumeration(ccvae, batch):
@@ -235,10 +233,9 @@ def test_one_svi_takes_labeled_and_unlabeled_batches(ccvae, batch):
 
 
 def test_the_trace_has_the_sample_of_the_elbo_alone(ccvae, batch):
-    _, trace = run_guide(ccvae, batch, stop_gradient=True)
-    sites = ("z_c", "y", "z_style")
-    shapes = {name: tuple(trace.nodes[name]["log_prob"].shape) for name in sites}
-    assert shapes == dict.fromkeys(sites, (BATCH,))
+    _, trace = run_guide(ccvae.guide, batch)
+    shapes = {name: tuple(trace.nodes[name]["fn"].batch_shape) for name in ("z_c", "z_style")}
+    assert shapes == dict.fromkeys(shapes, (BATCH,))
     assert trace.nodes["z_c"]["value"].shape == (BATCH, NUM_LABELS)
     assert trace.nodes["z_c"]["value"].requires_grad
 
@@ -289,19 +286,16 @@ def test_a_label_may_depend_on_a_chain_of_latents(ccvae, batch, stop_gradient):
             q_y = ccvae.classifier(z_c + z_style.sum(-1, keepdim=True))
             pyro.sample("y", q_y, obs=y, infer={"is_auxiliary": True})
 
-    samples = MarginalSamples(
-        1, 1, stop_gradient=stop_gradient, share_sample=True, sum_labels=True
-    )
-    trace = poutine.trace(samples(guide)).get_trace(*batch)
-    trace.compute_log_prob()
+    samples, trace = run_guide(guide, batch, 1, stop_gradient=stop_gradient, share_sample=True)
     values = {name: trace.nodes[name]["value"] for name in ("z_c", "z_style")}
     q_y = ccvae.classifier(values["z_c"] + values["z_style"].sum(-1, keepdim=True))
-    assert_close(trace.nodes["y"]["log_prob"], q_y.log_prob(batch[1]))
-    assert_close(samples.log_q_y_x, q_y.log_prob(batch[1]))
+    with_gradient, stopped, of_marginal = samples.log_q_y(batch[1].shape[:1])
     for log_prob, reaches in [
-        (trace.nodes["y"]["log_prob"], not stop_gradient),
-        (samples.log_q_y_x, True),
+        (with_gradient, True),
+        (stopped, not stop_gradient),
+        (of_marginal, True),
     ]:
+        assert_close(log_prob, q_y.log_prob(batch[1]))
         ccvae.zero_grad()
         log_prob.sum().backward(retain_graph=True)
         gradient = ccvae.encoder.features[0].weight.grad
@@ -426,6 +420,20 @@ def test_labels_that_cannot_be_summed_out_are_sampled(ccvae, batch):
     assert abs(sum(actual) - sum(expected)) / 400 < error
 
 
+def test_labels_that_latents_of_the_guide_depend_on_are_sampled(ccvae, batch):
+    def guide(x, y=None):
+        with pyro.plate("data", len(x)):
+            q_z_c, q_z_style = ccvae.encoder(x)
+            y = pyro.sample("y", ccvae.classifier(pyro.sample("z_c", q_z_c)))
+            loc = q_z_style.base_dist.loc + y.sum(-1, keepdim=True)
+            pyro.sample("z_style", dist.Normal(loc, 1.0).to_event(1))
+
+    options = {"num_particles": 3_000, "vectorize_particles": True, "max_plate_nesting": 1}
+    expected = Trace_ELBO(**options).loss(ccvae.model, guide, batch[0])
+    elbo = CCVAE_ELBO(num_particles=50, vectorize_particles=True)
+    assert_mean_close(lambda: elbo.loss(ccvae.model, guide, batch[0]), expected, 100)
+
+
 @pytest.mark.parametrize("conditional_prior", [JointPrior(), None], ids=["joint", "labelwise"])
 def test_a_label_vector_that_is_missing_in_part_is_an_error(ccvae, batch, conditional_prior):
     if conditional_prior is not None:
@@ -538,7 +546,9 @@ def test_missing_labels_of_all_kinds_are_summed_out_as_on_a_grid(stop_gradient):
 
     pyro.set_rng_seed(1)
     q_z_c, q_z_style = ccvae.encoder(x)
-    z_c, z_style = q_z_c.rsample(), q_z_style.rsample()
+    z_c = q_z_c.rsample()
+    ccvae.classifier(z_c).sample()  # labels that are summed out have values in the model
+    z_style = q_z_style.rsample()
     bound = ccvae.decoder(torch.cat([z_c, z_style], -1)).log_prob(x)
     bound = bound + ccvae.style_prior().log_prob(z_style)
     bound = bound - q_z_c.log_prob(z_c) - q_z_style.log_prob(z_style)

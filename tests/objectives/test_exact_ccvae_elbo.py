@@ -23,7 +23,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO
-from ccvae_pyro.distributions import AffineBinary, AffineLabels, LabelwisePrior
+from ccvae_pyro.distributions import AffineBinary, AffineLabels, LabelwisePrior, _tilted_quadrature
 from ccvae_pyro.errors import NotFactorizedError
 from ccvae_pyro.models.ccvae import CCVAE
 
@@ -97,12 +97,26 @@ def test_a_missing_label_is_averaged_over_and_leaves_its_entropy(ccvae, batch):
     assert elbo.loss(ccvae.model, ccvae.guide, x, y) == pytest.approx(expected, abs=1e-6)
 
 
+def test_in_double_precision_the_gradient_is_that_of_finer_nodes(ccvae, batch, monkeypatch):
+    parameters, gradients = list(ccvae.parameters()), []
+    for nodes in (_tilted_quadrature.FINE, (0.015, 9.0, 5.0)):
+        monkeypatch.setattr(_tilted_quadrature, "FINE", nodes)
+        args = (ccvae.model, ccvae.guide, parameters, *batch)
+        _, gradient = seeded(loss_and_gradients, ExactCCVAE_ELBO(), *args)
+        gradients.append(torch.cat([each.flatten() for each in gradient]))
+    assert (gradients[0] - gradients[1]).norm() < 1e-6 * gradients[1].norm()
+
+
 # Enumeration
 
 
 @pytest.mark.parametrize("num_labels", [1, 2, 3, 4, 5, 6])
-def test_the_papers_unlabeled_bound_and_gradient_are_those_of_enumeration(num_labels, batch):
-    # At the same sample of z, to the last digits.
+def test_the_papers_unlabeled_bound_and_gradient_are_those_of_enumeration(
+    num_labels, batch, monkeypatch
+):
+    # At the same sample of z, to the last digits. Labels are sampled before the style, also where
+    # they are summed out: here without taking of the noise.
+    monkeypatch.setattr(torch, "bernoulli", lambda probs: (probs > 0.5).to(probs))
     ccvae, x = make_ccvae(num_labels), batch[0]
     elbo = CCVAE_ELBO(1, share_sample=True, stop_gradient=False)
     parameters = list(ccvae.parameters())
@@ -395,8 +409,8 @@ def test_the_guide_may_sample_its_latents_in_any_order(ccvae, batch):
     assert losses[0] == pytest.approx(losses[1])
 
 
-def with_another(ccvae, q):
-    """The guide, with a latent that the model does not have."""
+def with_another(ccvae, q, obs=None):
+    """The guide, with a site that the model does not have."""
 
     def guide(x, y):
         with pyro.plate("data", len(x)):
@@ -404,15 +418,45 @@ def with_another(ccvae, q):
             z_c = pyro.sample("z_c", q_z_c)
             pyro.sample("y", ccvae.classifier(z_c), obs=y, infer={"is_auxiliary": True})
             pyro.sample("z_style", q_z_style)
-            pyro.sample("another", q, infer={"is_auxiliary": True})
+            pyro.sample("another", q, obs=obs, infer={"is_auxiliary": True})
 
     return guide
 
 
-def test_a_latent_without_a_pathwise_gradient_is_an_error(ccvae, batch):
+@pytest.mark.parametrize("elbo", [ExactCCVAE_ELBO(), CCVAE_ELBO()], ids=["exact", "paper"])
+def test_a_latent_without_a_pathwise_gradient_is_an_error(ccvae, batch, elbo):
+    """The same one for both objectives: neither sends to the other, as neither takes it."""
     guide = with_another(ccvae, dist.Bernoulli(torch.tensor(0.5)))
-    with pytest.raises(NotFactorizedError, match=r"'another'.*pathwise"):
-        ExactCCVAE_ELBO().loss(ccvae.model, guide, *batch)
+    with pytest.raises(ValueError, match=r"that have rsample, got 'another', Bernoulli") as error:
+        elbo.loss(ccvae.model, guide, *batch)
+    assert not isinstance(error.value, NotFactorizedError)
+    assert "_ELBO" not in str(error.value)
+
+
+def test_what_the_guide_observes_costs_its_log_density(ccvae, batch):
+    """It is no latent: nothing is sampled, so that it needs no pathwise gradient."""
+    logit = torch.tensor(0.3, requires_grad=True)
+    value = torch.tensor([0.0, 1, 1, 0])
+    q = dist.Bernoulli(logits=logit)
+    guide = with_another(ccvae, q, obs=value)
+    without = seeded(ExactCCVAE_ELBO().loss, ccvae.model, ccvae.guide, *batch)
+    loss = seeded(ExactCCVAE_ELBO().differentiable_loss, ccvae.model, guide, *batch)
+    assert_close(loss.item(), without + q.log_prob(value).sum().item())
+    assert_close(torch.autograd.grad(loss, logit)[0], (value - q.probs).sum())
+
+
+def test_what_guide_and_model_observe_costs_the_ratio_of_its_densities(ccvae, batch):
+    value, p = torch.tensor([0.0, 1, 1, 0]), dist.Bernoulli(torch.tensor(0.2))
+    q = dist.Bernoulli(torch.tensor(0.6))
+
+    def model(x, y):
+        ccvae.model(x, y)
+        with pyro.plate("more", len(x)):
+            pyro.sample("another", p, obs=value)
+
+    without = seeded(ExactCCVAE_ELBO().loss, ccvae.model, ccvae.guide, *batch)
+    loss = seeded(ExactCCVAE_ELBO().loss, model, with_another(ccvae, q, obs=value), *batch)
+    assert_close(loss, without + (q.log_prob(value) - p.log_prob(value)).sum().item())
 
 
 def test_an_auxiliary_latent_costs_its_log_density(ccvae, batch):

@@ -92,7 +92,9 @@ def test_operations_that_wait_are_recorded():
 def test_an_accelerator_takes_the_same_steps(objective, labels, monkeypatch):
     ccvae = make_ccvae()
     batch, losses, gradients = batch_of(ccvae, labels), [], []
-    # z is sampled in another way if all labels are known: the noise has to be the same.
+    # z is sampled in another way if all labels are known, and labels are sampled unless they are
+    # known to be given: the noise has to be the same.
+    monkeypatch.setattr(torch, "bernoulli", lambda probs: (probs > 0.5).to(probs))
     monkeypatch.setattr(torch, "rand_like", lambda x: torch.full_like(x, 0.3))
     monkeypatch.setattr(torch, "rand", lambda shape, **kwargs: torch.full(shape, 0.3, **kwargs))
     for is_accelerator in (False, True):
