@@ -137,6 +137,7 @@ def _set(label: Any, **values: Any) -> None:
 
 
 Label = Binary | Categorical | Continuous
+_TRUTHS = {"false": 0.0, "no": 0.0, "true": 1.0, "yes": 1.0}
 _KINDS: dict[str, type[Label]] = {
     "binary": Binary, "categorical": Categorical, "continuous": Continuous
 }  # fmt: skip
@@ -211,8 +212,9 @@ def value_of(label: Label, value: Any) -> float:
     """Converts a label's value to the number that ``y`` has for it.
 
     A class is given by its name, which is text, or by its index, which is a whole number: see
-    :func:`index_of`. A binary label is 0, 1 or between them, a bool, ``"false"`` or ``"true"``; a
-    continuous label is any finite number. Text that is a number is taken for it there.
+    :func:`index_of`. A binary label is 0, 1 or between them, a bool, ``"yes"`` or ``"no"``,
+    ``"true"`` or ``"false"``; a continuous label is any finite number. Text that is a number is
+    taken for it there.
 
     :raises ValueError: if the label has no such value.
 
@@ -232,8 +234,11 @@ def value_of(label: Label, value: Any) -> float:
         if isinstance(value, float) and value.is_integer():  # as y has it
             value = int(value)
         return float(index_of(value, label.classes, f"class of {label.name!r}"))
-    if isinstance(label, Binary) and (isinstance(value, bool) or value in label.classes):
-        return float(value in (True, "true"))
+    if isinstance(label, Binary):
+        if isinstance(value, bool):
+            return float(value)
+        if isinstance(value, str) and value.lower() in _TRUTHS:
+            return _TRUTHS[value.lower()]
     number = _number(value)
     if number is None:
         raise ValueError(f"{label.name!r} is set to a finite number, got {value!r}")

@@ -24,6 +24,8 @@ from ccvae_pyro.training import TrainingResult
 # Options that do not affect the result, and may differ when a run is resumed.
 NOT_IN_CONFIG = ("out", "resume", "overwrite", "checkpoint_minutes")
 NOT_IN_CONFIG += ("root", "labels", "download", "compile", "cache")
+# Options that earlier versions did not have, with the values that they amounted to.
+BEFORE = {"resize": "squash"}
 # What a run leaves in its folder beside its checkpoint and its history.
 RESULTS = ("metrics.json", "report.html", "imputed.csv", "confidence.csv")
 
@@ -108,10 +110,11 @@ def read_config(folder: Path) -> dict[str, Any]:
 def refuse_other_config(folder: Path, before: dict[str, Any], config: dict[str, Any]) -> None:
     """Checks that a resumed run has the config of its first part.
 
-    The number of epochs may differ, and options may be new.
+    The number of epochs may differ, and options may be new that do not change what was before.
 
     :raises ValueError: if another option differs.
     """
+    before = {key: value for key, value in BEFORE.items() if key in config} | before
     for key in before.keys() - {"epochs"}:
         if before[key] != config.get(key):
             option = f"--{key.replace('_', '-')}"

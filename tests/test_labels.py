@@ -58,7 +58,7 @@ def test_a_value_is_the_number_that_y_has_for_it(label, value, number):
         (HAIR, "1", "no class of 'Hair' is called '1'"),
         (HAT, 2, "'Hat' is set to a value between 0 and 1, got 2"),
         (HAT, math.nan, "'Hat' is set to a finite number, got nan"),
-        (HAT, "yes", "'Hat' is set to a finite number, got 'yes'"),
+        (HAT, "maybe", "'Hat' is set to a finite number, got 'maybe'"),
         (AGE, math.inf, "'Age' is set to a finite number, got inf"),
         (AGE, "nan", "'Age' is set to a finite number, got 'nan'"),
         (AGE, "1_0", "'Age' is set to a finite number, got '1_0'"),

@@ -57,6 +57,7 @@ def lay_nodes(slope: Tensor) -> Layout:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept may have gradients later
 @torch.no_grad()
 def _layout(
     half: int, spacing: float, reach: float, far: float, dtype: torch.dtype, device: torch.device

@@ -40,6 +40,7 @@ class MarginalSamples(HandOn):
     def __init__(self, elbo: CCVAE_ELBO, is_missing: Tensor | bool) -> None:
         super().__init__(elbo.max_plate_nesting)
         self.is_missing, self.stop_gradient = is_missing, elbo.stop_gradient
+        self.can_sum_out = elbo.sum_labels  # unless a latent depends on the labels
         self.num_samples = 0 if is_missing is True else elbo.num_label_samples
         self.first = 0 if elbo.share_sample else 1  # of the entries that the marginal averages
         self.at_z = -1 if elbo.stop_gradient else 0  # where q(y | z) is computed
@@ -100,8 +101,9 @@ class MarginalSamples(HandOn):
         if self.is_missing is not True:
             self.y = torch.where(self.is_missing[..., None], self.y, msg["value"])
         msg["value"], msg["done"] = self.y, True
-        # Marked by two dimensions, one more than what depends on samples of a latent has.
-        self._handed = self.on_the_left(self.y[None], fn)[None]
+        if self.can_sum_out and self.q_y is not None:
+            # Marked by two dimensions, one more than what depends on samples of a latent has.
+            self._handed = self.on_the_left(self.y[None], fn)[None]
 
 
 def find_missing(y: Tensor | None) -> Tensor | bool:

@@ -78,7 +78,7 @@ def test_every_result_is_written_and_has_the_full_names(finished):
     metrics = json.loads(
         (out / "metrics.json").read_text(encoding="utf-8"), parse_constant=pytest.fail
     )
-    assert tuple(metrics["per_label"]) == (*NAMES[:3], NAMES[3].strip())
+    assert tuple(metrics["per_label"]) == tuple(" ".join(name.split()) for name in NAMES)
     rows = rows_of(out / "imputed.csv")
     assert len(rows) == 60
     assert {row["price $5 or $6"] for row in rows} == set(CLASSES[1])

@@ -129,6 +129,7 @@ def test_what_was_missing_is_imputed_and_nothing_else(photos, run):
 
 def test_a_file_has_one_prediction_everywhere(photos, run):
     folder, _ = photos
+    torch.set_default_dtype(torch.float32)
     model = ccvae_pyro.load(run / "checkpoint.pt")
     given, filled = cells_of(folder / "labels.csv"), cells_of(run / "imputed.csv")
     hair = model.label_of("hair").classes
@@ -141,7 +142,7 @@ def test_a_file_has_one_prediction_everywhere(photos, run):
             assert after["glasses"] == ("no", "yes")[int(values["glasses"])]
         if not before["age"][:1].isdigit():
             imputed = float(after["age"].replace(",", "."))
-            assert imputed == pytest.approx(float(values["age"]), rel=1e-4)
+            assert imputed == pytest.approx(float(values["age"]), rel=1e-3)
 
 
 def test_a_phone_photo_is_edited_upright(run, tmp_path):
