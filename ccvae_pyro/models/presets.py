@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ccvae_pyro._plain_values import plain_float, plain_int, to_plain_scalar
 from ccvae_pyro.components import (
     BernoulliDecoder,
     ConditionalEncoder,
@@ -25,6 +24,7 @@ from ccvae_pyro.components import (
     label_modules,
 )
 from ccvae_pyro.labels import Categorical, Label, binaries, check_distinct, from_plain, to_plain
+from ccvae_pyro.labels._plain_values import plain_float, plain_int, to_plain_scalar
 from ccvae_pyro.models.base import ImageModel
 from ccvae_pyro.models.baselines.cvae import CVAE
 from ccvae_pyro.models.baselines.diva import DIVA

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
+
+from ccvae_pyro.labels._plain_values import plain_int
 
 
 def check_sizes(least: int = 1, **sizes: Any) -> None:
@@ -22,12 +23,7 @@ def check_sizes(least: int = 1, **sizes: Any) -> None:
         ValueError: z_dim must be a whole number of at least 1, got 0
     """
     for name, size in sizes.items():
-        try:
-            is_valid = operator.index(size) >= least
-        except TypeError:
-            is_valid = False
-        if not is_valid:
-            raise ValueError(f"{name} must be a whole number of at least {least}, got {size}")
+        plain_int(size, name, least)
 
 
 def check_positive(**numbers: Any) -> None:
