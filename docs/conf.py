@@ -33,7 +33,7 @@ nitpick_ignore_regex = [("py:.*", rf"({others})\..*")]
 nitpick_ignore_regex += [
     ("py:class", "nn.Module|Tensor|TorchDistribution|Normal|Label|Network|Figure|Factors")
 ]
-nitpick_ignore_regex += [("py:class", r".*\.(Item|T|Moments)")]  # a type variable
+nitpick_ignore_regex += [("py:class", r".*\b(Item|T|P)")]  # a type variable
 html_theme = "furo"
 html_title = "ccvae_pyro"
 pygments_style, pygments_dark_style = "friendly", "native"  # styles with red and green diffs

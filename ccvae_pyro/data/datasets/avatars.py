@@ -35,7 +35,7 @@ def load_avatars(
     Image ``i`` depends only on ``seed`` and ``i``.
 
     :param root: the folder of the cache. If it cannot be written, the cache is in a folder of the
-        user: see :func:`~ccvae_pyro.data.cache.user_cache_folder`.
+        user: ``$XDG_CACHE_HOME`` or ``~/.cache``, then ``ccvae_pyro``.
     :param num_images: the number of images; 10/12 of them are for training.
     :param size: the height and width in pixels.
     :param seed: of the avatars and of the split.
