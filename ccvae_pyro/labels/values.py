@@ -13,7 +13,8 @@ from torch import Tensor
 from ccvae_pyro.labels._plain_values import to_plain_scalar
 from ccvae_pyro.labels.types import Binary, Categorical, Label
 
-_TRUTHS = {"false": 0.0, "no": 0.0, "true": 1.0, "yes": 1.0}
+# What the words for a binary label mean, in lower case.
+TRUTH_OF_WORD = {"false": 0.0, "no": 0.0, "true": 1.0, "yes": 1.0}
 
 
 def value_of(label: Label, value: Any) -> float:
@@ -45,8 +46,8 @@ def value_of(label: Label, value: Any) -> float:
     if isinstance(label, Binary):
         if isinstance(value, bool):
             return float(value)
-        if isinstance(value, str) and value.lower() in _TRUTHS:
-            return _TRUTHS[value.lower()]
+        if isinstance(value, str) and value.lower() in TRUTH_OF_WORD:
+            return TRUTH_OF_WORD[value.lower()]
     number = _number(value)
     if number is None:
         raise ValueError(f"{label.name!r} is set to a finite number, got {value!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +24,7 @@ from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation import evaluate
 from ccvae_pyro.interventions import reconstruct
+from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel
 from ccvae_pyro.training import distributed
 from ccvae_pyro.training.fingerprint import fingerprint
@@ -122,7 +122,7 @@ def train(
             f"wanted batches shared by {distributed.world_size()} processes, the world size, got "
             f"{batches.world_size}"
         )
-    num_epochs = _at_least_one(num_epochs)
+    num_epochs = plain_int(num_epochs, "num_epochs", minimum=1)
     if decay_fraction and isinstance(svi.optim, PyroLRScheduler):
         raise ValueError(
             "a scheduler sets the learning rate: wanted decay_fraction=0 with it, got "
@@ -176,16 +176,6 @@ def train(
             save()
         interrupts.raise_received()
     return TrainingResult(state.history, state.reconstructions)
-
-
-def _at_least_one(num_epochs: Any) -> int:
-    try:
-        number = operator.index(num_epochs)
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"num_epochs must be a whole number of at least 1, got {num_epochs!r}")
-    return number
 
 
 def _check_same_progress(state: RunState) -> None:

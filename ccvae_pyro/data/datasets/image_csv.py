@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ccvae_pyro.data.cache import load_images
+from ccvae_pyro.data.cache import load_images, say
 from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.data.splits import partition_splits, random_splits, stratified_splits
@@ -135,13 +135,10 @@ def _find_stratum(stratify: str, label_types: Sequence[Label]) -> int:
 
 
 def _print_missing(table: LabelTable) -> None:
-    """Prints what is taken for missing, once in a distributed run."""
-    missing = table.missing
-    if missing and os.environ.get("RANK", "0") == "0":
+    """Prints what is taken for missing."""
+    if missing := table.missing:
         counts = ", ".join(f"{cell} ({count})" for cell, count in missing.most_common())
-        print(
-            f"{table.path}: taken for missing: {shown(counts, 400)}; keep-values makes it a value"
-        )
+        say(f"{table.path}: taken for missing: {shown(counts, 400)}; keep-values makes it a value")
 
 
 def _check_header(root: Path, table: LabelTable) -> None:

@@ -6,6 +6,8 @@ import math
 import re
 import unicodedata
 
+from ccvae_pyro.labels.values import TRUTH_OF_WORD
+
 # Not all that float() takes: it reads 1_2 as 12, "infinity", and digits of any script.
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 # Digits that name something, such as 007, the well 1E5 of a plate, or a 16-digit identifier.
@@ -13,7 +15,6 @@ _CODE = re.compile(r"0[0-9]+|[0-9]+[eE][0-9]+|[-+]?[0-9]{16,}")
 # Neither a number nor a word: 1,234 and 12,5 and 5%.
 _UNCLEAR_NUMBER = re.compile(r"[-+]?[0-9]+(,[0-9]+)*(\.[0-9]+)?\s*%?")
 
-_TRUTH_OF_WORD = {"yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
 _TRUTH_OF_NUMBER = {1.0: 1.0, 0.0: 0.0, -1.0: 0.0}
 
 
@@ -47,7 +48,7 @@ def is_padded(cell: str) -> bool:
 def truth(cell: str) -> float | None:
     """1 for yes, true and 1; 0 for no, false, 0 and -1; otherwise None."""
     value = plain_number(cell)
-    return _TRUTH_OF_WORD.get(cell.lower()) if value is None else _TRUTH_OF_NUMBER.get(value)
+    return TRUTH_OF_WORD.get(cell.lower()) if value is None else _TRUTH_OF_NUMBER.get(value)
 
 
 def class_name(cell: str) -> str:
@@ -72,4 +73,4 @@ def meaning(cell: str) -> float | str:
     if value is not None:
         return value
     text = " ".join(unicodedata.normalize("NFKC", cell).casefold().split())
-    return _TRUTH_OF_WORD.get(text, text)
+    return TRUTH_OF_WORD.get(text, text)
