@@ -19,8 +19,6 @@ from outcome import (
     conclude,
     read_config,
     refuse_other_config,
-    remove_results,
-    write_json,
 )
 from pyro.infer import SVI, Trace_ELBO
 
@@ -122,25 +120,20 @@ def fit_on(
         with distributed.raising_together():
             if distributed.rank() == 0:
                 stack.enter_context(lock_folder(args.out))
-                prepare_folder(args, config)
+                check_run(args, config)
         result = train(args, ccvae, batches, args.out, resume=args.resume, settings_to_keep=config)
         if distributed.rank() == 0:
             conclude(args, ccvae, batches, result, config, predict)
 
 
-def prepare_folder(args: argparse.Namespace, config: dict[str, Any]) -> None:
-    """Checks that the run may go on in its folder; writes its config there.
-
-    The config in the checkpoint is the one that counts; that of the file is for people to read.
+def check_run(args: argparse.Namespace, config: dict[str, Any]) -> None:
+    """Checks that the run may go on in its folder.
 
     :raises ValueError: if a run there was begun with other options, or must not be overwritten.
     """
     check_folder(args.out, resume=args.resume, overwrite=args.overwrite)
     if args.resume and (args.out / "checkpoint.pt").exists():
         refuse_other_config(args.out, read_config(args.out), config)
-    if args.overwrite:
-        remove_results(args.out)
-    write_json(args.out / "config.json", config)
 
 
 def train(

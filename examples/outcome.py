@@ -26,8 +26,6 @@ NOT_IN_CONFIG = ("out", "resume", "overwrite", "checkpoint_minutes")
 NOT_IN_CONFIG += ("root", "labels", "download", "compile", "cache")
 # Options that earlier versions did not have, with the values that they amounted to.
 BEFORE = {"resize": "squash"}
-# What a run leaves in its folder beside its checkpoint and its history.
-RESULTS = ("metrics.json", "report.html", "imputed.csv", "confidence.csv")
 
 # Writes the predictions of a trained model for its data.
 Predict = Callable[[ccvae_pyro.CCVAE, LabeledImages], None]
@@ -133,14 +131,6 @@ def check_config(path: Path, config: dict[str, Any]) -> None:
         before = migrate_config(json.loads(path.read_text(encoding="utf-8")))
         refuse_other_config(path.parent, before, config)
     write_json(path, config)
-
-
-def remove_results(folder: Path) -> None:
-    """Removes the results of a run that is overwritten, so that none is taken for a new one."""
-    for name in RESULTS:
-        (folder / name).unlink(missing_ok=True)
-    for figure in (folder / "figures").glob("*.png"):
-        figure.unlink()
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

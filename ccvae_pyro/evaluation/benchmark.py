@@ -33,7 +33,7 @@ from ccvae_pyro.evaluation.generative_metrics import (
 from ccvae_pyro.evaluation.label_metrics import label_metrics, mean_of_known
 from ccvae_pyro.evaluation.latent_probes import encode_all, linear_probes
 from ccvae_pyro.interventions import generate, predict
-from ccvae_pyro.labels import Binary, Continuous
+from ccvae_pyro.labels import Binary, Continuous, check_same_labels
 from ccvae_pyro.models import ImageModel, evaluation
 
 NUM_ROUNDS = 5  # of repeated reconstruction
@@ -84,8 +84,10 @@ def benchmark(
     :param num_images: the number of images that are edited and compared.
     :param seed: the seed of all samples: the same seed gives the same numbers, and leaves the
         global generator as it was. None samples by that generator.
-    :raises ValueError: if there are no validation or no test images, or none to edit.
+    :raises ValueError: if there are no validation or no test images, or none to edit, or the
+        labels of the data or of the oracle are not those of the model.
     """
+    check_same_labels(model.labels, batches.data.label_types, "the data")
     num_held_out = {split: len(batches.data.splits[split]) for split in ("valid", "test")}
     if not all(num_held_out.values()) or num_images < 1:
         raise ValueError(

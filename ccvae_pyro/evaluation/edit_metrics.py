@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, zip_longest
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -19,7 +19,15 @@ from torch import Tensor
 from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known, r_squared
 from ccvae_pyro.interventions import classify, edit, reconstruct, sample_variations, swap
-from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of, num_outcomes
+from ccvae_pyro.labels import (
+    Binary,
+    Categorical,
+    Continuous,
+    Label,
+    check_same_labels,
+    index_of,
+    num_outcomes,
+)
 from ccvae_pyro.models import ImageModel, evaluation
 
 
@@ -165,17 +173,7 @@ def check_oracle(model: ImageModel, oracle: ImageModel) -> None:
 
     :raises ValueError: if not.
     """
-    for label, other in zip_longest(model.labels, oracle.labels):
-        if label is None or other is None or not _are_comparable(label, other):
-            wanted, got = (None if each is None else each.name for each in (label, other))
-            raise ValueError(
-                f"wanted an oracle of the labels of the model, {wanted!r} with the classes of the "
-                f"model, got {got!r}"
-            )
-
-
-def _are_comparable(label: Label, other: Label) -> bool:
-    return (type(label), label.name, label.classes) == (type(other), other.name, other.classes)
+    check_same_labels(model.labels, oracle.labels, "the oracle")
 
 
 def _values(label: Label) -> list[float]:

@@ -1,5 +1,6 @@
 """Labels: descriptions of their types, and checks of their values."""
 
+from ccvae_pyro.labels.comparison import check_same_labels
 from ccvae_pyro.labels.types import (
     Binary,
     Categorical,
@@ -26,6 +27,7 @@ __all__ = [
     "block_of",
     "check_distinct",
     "check_labels",
+    "check_same_labels",
     "from_plain",
     "index_of",
     "is_wrong",

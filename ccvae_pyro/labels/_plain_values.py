@@ -38,7 +38,7 @@ def plain_float(value: Any, what: str) -> float:
     number = to_plain_scalar(value)
     if isinstance(number, Real) and not isinstance(number, bool) and math.isfinite(number):
         return float(number)
-    raise ValueError(f"{what} must be a finite number, got {_shown(value)}")
+    raise ValueError(f"{what} must be a finite number, got {shown(value)}")
 
 
 def plain_floats(values: Any, what: str) -> tuple[float, ...]:
@@ -48,7 +48,7 @@ def plain_floats(values: Any, what: str) -> tuple[float, ...]:
     :raises ValueError: if it is none.
     """
     if isinstance(values, Set) or not isinstance(values, Iterable):
-        raise ValueError(f"wanted a sequence with each {what}, got {_shown(values)}")
+        raise ValueError(f"wanted a sequence with each {what}, got {shown(values)}")
     return tuple(plain_float(value, f"each {what}") for value in values)
 
 
@@ -62,7 +62,7 @@ def plain_int(value: Any, what: str, minimum: int) -> int:
     is_int = isinstance(number, Integral) and not isinstance(number, bool)
     if is_int and int(number) >= minimum:
         return int(number)
-    raise ValueError(f"{what} must be a whole number of at least {minimum}, got {_shown(value)}")
+    raise ValueError(f"{what} must be a whole number of at least {minimum}, got {shown(value)}")
 
 
 def plain_text(value: Any, what: str) -> str:
@@ -73,7 +73,7 @@ def plain_text(value: Any, what: str) -> str:
     """
     if isinstance(text := to_plain_scalar(value), str):
         return text
-    raise ValueError(f"{what} must be text (str), got {_shown(value)}")
+    raise ValueError(f"{what} must be text (str), got {shown(value)}")
 
 
 def plain_texts(values: Any, what: str) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def plain_texts(values: Any, what: str) -> tuple[str, ...]:
     :raises ValueError: if it is none; a single text and a set, which has no order, are none.
     """
     if isinstance(values, str | Set) or not isinstance(values, Iterable):
-        raise ValueError(f"wanted a sequence with each {what}, got {_shown(values)}")
+        raise ValueError(f"wanted a sequence with each {what}, got {shown(values)}")
     texts = tuple(plain_text(value, what) for value in values)
     if len(set(texts)) < len(texts):
         repeated = next(text for text in texts if texts.count(text) > 1)
@@ -91,7 +91,7 @@ def plain_texts(values: Any, what: str) -> tuple[str, ...]:
     return texts
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value in one short line."""
     line = " ".join(repr(value).split())
     return line if len(line) <= 80 else f"{line[:80]}..."

@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from ccvae_pyro.data import Batches
 from ccvae_pyro.distributions.label_vector import observed_log_probs
+from ccvae_pyro.labels import check_same_labels
 from ccvae_pyro.models import CCVAE
 
 # Standard deviation of the noise on the images: it makes the classifier robust to the small errors
@@ -30,7 +31,9 @@ def train_classifier(
     :param batches: the training images; those without any known label are left out.
     :param num_epochs: how many passes over the training images to take.
     :param learning_rate: the learning rate of Adam.
+    :raises ValueError: if the labels of the data are not those of the model.
     """
+    check_same_labels(ccvae.labels, batches.data.label_types, "the data")
     parameters = [*ccvae.encoder.parameters(), *ccvae.classifier.parameters()]
     adam = torch.optim.Adam(parameters, learning_rate)
     bar = tqdm(total=num_epochs * len(batches), desc="classifier", unit="batch")

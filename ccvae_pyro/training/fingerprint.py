@@ -10,6 +10,7 @@ import numpy as np
 
 from ccvae_pyro.data import LabeledImages
 from ccvae_pyro.errors import CheckpointError
+from ccvae_pyro.labels.comparison import described, identities
 
 NUM_IMAGES = 48  # evenly spaced images, which identify all of them at no cost
 
@@ -23,9 +24,7 @@ def fingerprint(data: LabeledImages) -> dict[str, Any]:
     count = len(data.images)
     some = np.linspace(0, count - 1, min(NUM_IMAGES, count)).astype(int)
     return {
-        "labels": [
-            [label.name, type(label).__name__, *label.classes] for label in data.label_types
-        ],
+        "labels": identities(data.label_types),
         "splits": {name: _digest(rows.astype(np.int64)) for name, rows in data.splits.items()},
         "label_values": _digest(labels.astype(np.float32)),
         "images": _digest(data.images[some]),
@@ -67,11 +66,5 @@ def _difference_of_labels(before: Any, now: list[list[str]]) -> str:
     if len(before) != len(now):
         return f"with {len(before)} labels, not with {len(now)}"
     column = next(i for i, (a, b) in enumerate(zip(before, now, strict=True)) if a != b)
-    was, is_now = _described(before[column]), _described(now[column])
+    was, is_now = described(before[column]), described(now[column])
     return f"with {was} as label {column + 1}, not {is_now}"
-
-
-def _described(label: Any) -> str:
-    name, kind, *classes = label
-    text = f"{name!r} ({kind.lower()})"
-    return f"{text[:-1]}: {', '.join(classes)[:80]})" if kind == "Categorical" else text

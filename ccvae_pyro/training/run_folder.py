@@ -1,16 +1,22 @@
-"""The folder of a run: one process at a time, and no run in place of another by mistake."""
+"""The folder of a run: one process at a time, and no run in place of another by mistake.
+
+A run that is overwritten stays whole, with its results, until the new one has a checkpoint.
+"""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
+from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.errors import RunError
 
 if sys.platform == "win32":
@@ -19,6 +25,12 @@ else:
     import fcntl
 
 CHECKPOINT, HISTORY, LOCK = "checkpoint.pt", "history.csv", "run.lock"
+SETTINGS = "config.json"
+# What a run and its evaluation leave in their folder, the checkpoint first.
+OF_RUN = (CHECKPOINT, HISTORY, SETTINGS, "metrics.json", "report.html", "imputed.csv")
+OF_RUN += ("confidence.csv", "figures/*.png", "tensorboard/events.*")
+FIRST_CHECKPOINT = ".checkpoint.first.pt"  # of a run that overwrites another
+ASIDE = ".overwritten"  # where the other run is while the first checkpoint takes its place
 _REFUSED = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 _held: set[Path] = set()  # the folders that this process has locked
 
@@ -65,6 +77,7 @@ def lock_folder(out: Path) -> Iterator[None]:
     _held.add(path)
     try:
         _remove_unfinished(out)
+        _settle(out)
         yield
     finally:
         _held.remove(path)
@@ -75,6 +88,43 @@ def lock_folder(out: Path) -> Iterator[None]:
         file.close()
         with suppress(OSError):
             out.rmdir()
+
+
+def replace_run(out: Path) -> None:
+    """Puts the run whose first checkpoint is written in the place of the one that it overwrites.
+
+    The other one is moved aside, its checkpoint first. From then on the folder has a checkpoint
+    only when the new one is in place: by that, a process that was killed in between is found out,
+    and :func:`lock_folder` puts the other run back, its checkpoint last. The folder never has
+    files of both.
+    """
+    try:
+        _move(OF_RUN, out, out / ASIDE)
+        (out / FIRST_CHECKPOINT).replace(out / CHECKPOINT)
+    finally:
+        _settle(out)
+
+
+def _settle(out: Path) -> None:
+    """Removes the run that was moved aside if the new one has a checkpoint, else puts it back."""
+    aside = out / ASIDE
+    if aside.exists() and not (out / CHECKPOINT).exists():
+        _move(OF_RUN[::-1], aside, out)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _move(patterns: Sequence[str], source: Path, target: Path) -> None:
+    for pattern in patterns:
+        for path in sorted(source.glob(pattern)):
+            moved = target / path.relative_to(source)
+            moved.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(moved)
+
+
+def write_settings(out: Path, settings: Mapping[str, Any]) -> None:
+    """Writes the settings of a run, for people to read: those in its checkpoint count."""
+    with atomic_write(out / SETTINGS) as part:
+        part.write_text(json.dumps(settings, indent=2, default=str) + "\n", encoding="utf-8")
 
 
 def _remove_unfinished(out: Path) -> None:

@@ -24,6 +24,7 @@ from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation import evaluate
 from ccvae_pyro.interventions import reconstruct
+from ccvae_pyro.labels import check_same_labels
 from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel
 from ccvae_pyro.training import distributed
@@ -32,7 +33,14 @@ from ccvae_pyro.training.interrupts import Interrupts, deferred_interrupt, inter
 from ccvae_pyro.training.logging import HistoryLog
 from ccvae_pyro.training.optimizers import make_schedule
 from ccvae_pyro.training.resume import RunState, check_finite, not_finite, resume_run, save_run
-from ccvae_pyro.training.run_folder import CHECKPOINT, check_folder, lock_folder
+from ccvae_pyro.training.run_folder import (
+    CHECKPOINT,
+    FIRST_CHECKPOINT,
+    check_folder,
+    lock_folder,
+    replace_run,
+    write_settings,
+)
 from ccvae_pyro.training.step import make_step
 
 NUM_RECONSTRUCTIONS = 10  # validation images whose reconstructions the result holds
@@ -104,12 +112,16 @@ def train(
         unlabeled images contribute.
     :param resume: go on from ``out/checkpoint.pt`` if it exists, even in the middle of an epoch.
         On a CPU the parameters are the same as those of an uninterrupted run, bit for bit.
-    :param overwrite: begin anew even if ``out`` holds a run, which is lost.
+    :param overwrite: begin anew even if ``out`` holds a run. It is lost, with its metrics and
+        figures, when the new run has a checkpoint, and stays as it is if that fails earlier.
     :param checkpoint_minutes: the time between checkpoints within an epoch, in minutes.
-    :param settings: plain values to keep in the checkpoint, as its entry ``settings``.
+    :param settings: plain values to keep in the checkpoint, as its entry ``settings``, and beside
+        it in ``config.json``.
     :raises ValueError: if ``num_epochs`` is not a whole number of at least 1, or
         ``decay_fraction`` not in [0, 1], or a weight to anneal not positive, or both
         ``decay_fraction`` and a scheduler are to set the learning rate.
+    :raises ValueError: if the labels of the data are not those of the model: their names, kinds,
+        classes and order; prevalences and means may differ.
     :raises ValueError: if the batches are shared by another number of processes than there are.
     :raises RunError: if ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given, or
         another process trains there.
@@ -122,6 +134,8 @@ def train(
             f"wanted batches shared by {distributed.world_size()} processes, the world size, got "
             f"{batches.world_size}"
         )
+    if model.labels:  # a model without labels takes the images of any data
+        check_same_labels(model.labels, batches.data.label_types, "the data")
     num_epochs = plain_int(num_epochs, "num_epochs", minimum=1)
     if decay_fraction and isinstance(svi.optim, PyroLRScheduler):
         raise ValueError(
@@ -156,10 +170,16 @@ def train(
         _check_same_progress(state)
 
         def save() -> None:
-            save_run(path, model, svi, state, about)
+            nonlocal overwrite
+            save_run(out / FIRST_CHECKPOINT if overwrite else path, model, svi, state, about)
             with distributed.raising_together():
                 if distributed.rank() == 0:
+                    if overwrite:
+                        replace_run(out)
+                    if settings:
+                        write_settings(out, settings)
                     log.write(state.history)
+            overwrite = False  # the other run is gone
 
         if (
             state.epoch < num_epochs

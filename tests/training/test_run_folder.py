@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ccvae_pyro.errors import RunError
 from ccvae_pyro.training import run_folder
-from ccvae_pyro.training.run_folder import lock_folder
+from ccvae_pyro.training.run_folder import FIRST_CHECKPOINT, lock_folder, replace_run
 
 HOLD = """
 import sys, time
@@ -84,3 +85,77 @@ def test_a_lock_that_its_owner_removes_meanwhile_is_taken_anew(tmp_path, monkeyp
     with lock_folder(tmp_path):
         assert lock.exists()
     assert len(tried) == 2
+
+
+OLD = ("checkpoint.pt", "history.csv", "config.json", "metrics.json", "figures/edits.png")
+MINE = ("notes.txt", "figures/mine.svg")
+
+
+def write_run(out, names=OLD):
+    """A run's files, those of its user, and the first checkpoint of another run."""
+    for name in (*names, *MINE):
+        (out / name).parent.mkdir(exist_ok=True, parents=True)
+        (out / name).write_text("old")
+    (out / FIRST_CHECKPOINT).write_text("new")
+
+
+def contents(out):
+    """The contents of each file, but for the lock."""
+    files = (path for path in out.rglob("*") if path.is_file() and path.name != "run.lock")
+    return {str(path.relative_to(out)): path.read_text() for path in files}
+
+
+class Kill(BaseException):
+    """A process is killed: nothing in it runs after that, not even what has to."""
+
+
+def kill_at(monkeypatch, number):
+    """The given file operation is the last."""
+    calls = []
+
+    def wrap(function):
+        def counted(*args, **kwargs):
+            calls.append(function)
+            if len(calls) >= number:
+                raise Kill
+            return function(*args, **kwargs)
+
+        return counted
+
+    for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "mkdir"), (os, "unlink")):
+        monkeypatch.setattr(owner, name, wrap(getattr(owner, name)))
+
+
+@pytest.mark.parametrize("is_put_back", [True, False], ids=["by itself", "after a kill"])
+@pytest.mark.parametrize("names", [OLD, OLD[1:], OLD[:1], ()], ids=["run", "history", "pt", "no"])
+def test_runs_are_never_mixed_wherever_the_process_is_killed(
+    tmp_path, monkeypatch, names, is_put_back
+):
+    ends = set()
+    for number in range(1, 100):
+        out = tmp_path / str(number)
+        write_run(out, names)
+        with monkeypatch.context() as patch:
+            kill_at(patch, number)
+            try:
+                replace_run(out)
+            except Kill:
+                assert number < 50
+            else:
+                break
+        for again in range(1, 20 * (not is_put_back)):
+            with monkeypatch.context() as patch:
+                kill_at(patch, again)
+                try:
+                    run_folder._settle(out)
+                except Kill:
+                    continue
+                break
+        with lock_folder(out):
+            left = contents(out)
+        mine = dict.fromkeys(MINE, "old")
+        assert left in (dict.fromkeys(names, "old") | mine, {"checkpoint.pt": "new"} | mine)
+        assert not list(out.glob(".*"))
+        ends.add(left.get("checkpoint.pt"))
+    assert contents(out) == {"checkpoint.pt": "new"} | mine
+    assert ends >= {"old" if "checkpoint.pt" in names else None}

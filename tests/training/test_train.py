@@ -1,6 +1,7 @@
 """Training, checkpoints, resuming."""
 
 import csv
+import json
 import sys
 import time
 from dataclasses import replace
@@ -12,8 +13,8 @@ import pyro.distributions as dist
 import pytest
 import torch
 from helpers import assert_same_states
-from pyro.infer import SVI
-from pyro.optim import SGD, ClippedAdam, ExponentialLR, ReduceLROnPlateau
+from pyro.infer import SVI, Trace_ELBO
+from pyro.optim import SGD, Adam, ClippedAdam, ExponentialLR, ReduceLROnPlateau
 from small_runs import (
     SPLITS,
     interrupt_after,
@@ -25,9 +26,11 @@ from small_runs import (
 )
 
 import ccvae_pyro
-from ccvae_pyro.data import Preprocessing
+from ccvae_pyro import Continuous
+from ccvae_pyro.data import Batches, Preprocessing
 from ccvae_pyro.errors import CheckpointError, RunError
 from ccvae_pyro.io import checkpoint
+from ccvae_pyro.models import baseline
 
 
 @pytest.fixture
@@ -222,6 +225,34 @@ def test_a_run_is_overwritten_if_that_is_wanted(data, tmp_path):
     result = ccvae_pyro.train(*start(data, seed=1), 1, tmp_path, overwrite=True)
     assert len(result.history) == 1
     assert len((tmp_path / "history.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("failure", [MemoryError, FloatingPointError, SystemExit])
+def test_a_run_that_is_overwritten_is_whole_until_the_new_one_has_a_checkpoint(
+    data, tmp_path, failure
+):
+    ccvae_pyro.train(*start(data), 1, tmp_path, settings={"seed": 0})
+    (tmp_path / "metrics.json").write_text("of the first run")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+
+    def fail(loss):
+        assert {path: path.read_bytes() for path in before} == before
+        raise failure
+
+    ccvae, svi, batches = start(data, seed=1)
+    interrupt_after(svi, 4, fail)
+    with pytest.raises(failure):
+        ccvae_pyro.train(ccvae, svi, batches, 1, tmp_path, overwrite=True, settings={"seed": 1})
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+    ccvae, svi, batches = start(data, seed=1)
+    interrupt_after(svi, 6, lambda loss: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ccvae_pyro.train(ccvae, svi, batches, 2, tmp_path, overwrite=True, settings={"seed": 1})
+    assert checkpoint.read(tmp_path / "checkpoint.pt")["settings"] == {"seed": 1}
+    assert json.loads((tmp_path / "config.json").read_text()) == {"seed": 1}
+    assert not (tmp_path / "metrics.json").exists()
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize("splits", [("train", "test"), ("train",)])
@@ -432,3 +463,33 @@ def test_a_run_is_resumed_only_on_images_that_are_prepared_as_they_were(data, tm
     unknown, *rest = start(data)
     ccvae_pyro.train(unknown, *rest, 2, tmp_path, resume=True)
     assert unknown.preprocessing == squashed.preprocessing
+
+
+OTHER_LABELS = {
+    "another order": (lambda data: data.select([2, 1, 0]), "label 1 of the data is 'Wearing_Hat'"),
+    "fewer": (lambda data: data.select([0, 1]), "label 3 of the data is none"),
+    "another kind": (
+        lambda data: replace(data, label_types=(*data.label_types[:2], Continuous("Wearing_Hat"))),
+        r"label 3 of the data is 'Wearing_Hat' \(continuous\), that of the model 'Wearing_Hat' \(bi",
+    ),
+    "none": (lambda data: data.select([]), "label 1 of the data is none"),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_LABELS)
+def test_the_labels_of_the_data_are_those_of_the_model_before_the_first_step(data, tmp_path, case):
+    change, message = OTHER_LABELS[case]
+    ccvae, svi, _ = start(data)
+    with pytest.raises(ValueError, match=message) as error:
+        ccvae_pyro.train(ccvae, svi, Batches(change(data), 10), 1, tmp_path / "run")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_without_labels_takes_the_images_of_any_data(data, tmp_path):
+    torch.set_default_dtype(torch.float32)
+    vae = baseline("vae", (), 5, images="mlp")
+    svi = SVI(vae.model, vae.guide, Adam({"lr": 1e-3}), loss=Trace_ELBO())
+    result = ccvae_pyro.train(vae, svi, Batches(data, 10), 2, tmp_path)
+    assert result.history[1]["loss"] < result.history[0]["loss"]
+    assert result.history[1]["reconstruction_error"] > 0
