@@ -7,16 +7,20 @@ from contextlib import contextmanager
 
 import torch
 
+from ccvae_pyro.labels._plain_values import plain_int
+
 
 @contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
     """Samples from a seed; after the block, PyTorch's generators go on from where they were.
 
     :param seed: the seed; if it is None, nothing changes.
+    :raises ValueError: if it is no whole number of at least 0.
     """
     if seed is None:
         yield
         return
+    seed = plain_int(seed, "seed", minimum=0)
     of_apple = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
     with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)

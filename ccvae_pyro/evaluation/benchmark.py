@@ -34,6 +34,7 @@ from ccvae_pyro.evaluation.label_metrics import label_metrics, mean_of_known
 from ccvae_pyro.evaluation.latent_probes import encode_all, linear_probes
 from ccvae_pyro.interventions import generate, predict
 from ccvae_pyro.labels import Binary, Continuous, check_same_labels
+from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel, evaluation
 
 NUM_ROUNDS = 5  # of repeated reconstruction
@@ -89,11 +90,12 @@ def benchmark(
     """
     check_same_labels(model.labels, batches.data.label_types, "the data")
     num_held_out = {split: len(batches.data.splits[split]) for split in ("valid", "test")}
-    if not all(num_held_out.values()) or num_images < 1:
+    if not all(num_held_out.values()):
         raise ValueError(
-            f"wanted validation and test images, and some to edit, got {num_held_out['valid']}, "
-            f"{num_held_out['test']} and {num_images}"
+            f"wanted validation and test images, got {num_held_out['valid']} and "
+            f"{num_held_out['test']}"
         )
+    num_images = plain_int(num_images, "num_images", minimum=1)
     with seeded(seed):
         return _benchmark(model, oracle, batches, num_images)
 

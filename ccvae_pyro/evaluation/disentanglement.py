@@ -11,6 +11,8 @@ from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegress
 from sklearn.metrics import mutual_info_score
 from sklearn.svm import LinearSVC
 
+from ccvae_pyro.labels._plain_values import plain_int
+
 EPSILON = 1e-11  # added to importances, so that a latent without any has an entropy
 
 
@@ -48,7 +50,7 @@ def mutual_information_gap(
         >>> round(mutual_information_gap(y + 0.5, y), 6)
         1.0
     """
-    gaps = []
+    gaps, num_bins = [], plain_int(num_bins, "num_bins", minimum=1)
     for column, (is_known, label) in _labels_with_two_values(y).items():
         label = _binned(label, num_bins) if column in continuous else label
         information = [

@@ -28,6 +28,7 @@ from ccvae_pyro.labels import (
     index_of,
     num_outcomes,
 )
+from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel, evaluation
 
 
@@ -137,7 +138,7 @@ def composition(model: ImageModel, x: Tensor, num_rounds: int = 5) -> list[float
     :returns: the mean absolute error of a pixel after each round.
     """
     errors, image = [], x
-    for _ in range(num_rounds):
+    for _ in range(plain_int(num_rounds, "num_rounds", minimum=1)):
         image = reconstruct(model, image)
         errors.append((image - x).abs().mean().item())
     return errors
@@ -161,8 +162,7 @@ def pixel_variance(
     :returns: shape ``(batch, height, width)``, averaged over channels.
     :raises ValueError: if there are fewer than two samples.
     """
-    if num_samples < 2:
-        raise ValueError(f"a variance needs at least 2 samples, got {num_samples}")
+    num_samples = plain_int(num_samples, "num_samples", minimum=2)
     with seeded(seed):
         images = sample_variations(model, x, label, value, num_samples=num_samples)
     return images.var(dim=1).mean(dim=1)

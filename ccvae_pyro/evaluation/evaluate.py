@@ -14,6 +14,7 @@ from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation.label_metrics import LabelSummary, predictions, summarize
 from ccvae_pyro.interventions import reconstruct
+from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel, evaluation
 
 
@@ -52,6 +53,7 @@ def evaluate(
     :raises ValueError: if there are no images.
     """
     predicted, error, bound, num_images = [], 0.0, 0.0, 0
+    seed = None if seed is None else plain_int(seed, "seed", minimum=0)
     for x, y in batches:
         predicted.append(predictions(model, x, y))
         error += _reconstruction_error(model, x) * len(x)

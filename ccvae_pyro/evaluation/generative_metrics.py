@@ -15,6 +15,7 @@ from ccvae_pyro.evaluation.edit_metrics import check_oracle
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
 from ccvae_pyro.interventions import generate, predict
 from ccvae_pyro.labels import Continuous
+from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel, evaluation
 
 
@@ -104,8 +105,7 @@ def image_distances(
     :param seed: the seed of these subsets; None samples by the global generator.
     :raises ValueError: if a set has fewer images than a subset, or a subset fewer than two.
     """
-    if subset_size < 2:
-        raise ValueError(f"wanted a subset_size of at least 2, got {subset_size}")
+    subset_size = plain_int(subset_size, "subset_size", minimum=2)
     # TorchMetrics takes seconds to import.
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance

@@ -18,6 +18,7 @@ from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.distributions.label_vector import expectations, observed_log_probs
 from ccvae_pyro.evaluation import _arviz
 from ccvae_pyro.labels import Continuous, Label, are_plain, block_of, outcome_names
+from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import CCVAE, evaluation
 from ccvae_pyro.objectives.base import log_joint
 
@@ -59,7 +60,7 @@ def importance_weights(
     :param seed: the seed of the samples; None samples by the global generator.
     :raises ValueError: if there are no images or no samples.
     """
-    _check_sizes(x, num_samples)
+    num_samples = _checked_number(x, num_samples)
     ccvae.check_images(x)
     q_z_c, q_z_style = ccvae.encoder(x)
     with seeded(seed):
@@ -77,11 +78,11 @@ def importance_weights(
     return ImportanceWeights(images, (log_q_y_z - log_q_y_x).sum(-1))
 
 
-def _check_sizes(x: Tensor, num_samples: int) -> None:
-    if not len(x) or num_samples < 1:
-        raise ValueError(
-            f"wanted images, and samples for each, got {len(x)} images and {num_samples} samples"
-        )
+def _checked_number(x: Tensor, num_samples: int) -> int:
+    """The number of samples, at least one, of images that there are."""
+    if not len(x):
+        raise ValueError("wanted at least one image to sample the latents of, got none")
+    return plain_int(num_samples, "num_samples", minimum=1)
 
 
 def _log_p_x_z(ccvae: CCVAE, x: Tensor, z: Tensor) -> Tensor:
@@ -110,7 +111,7 @@ def log_p_x(model: Any, x: Tensor, num_samples: int = 100, *, seed: int | None =
     :param seed: the seed of the samples; None samples by the global generator.
     :raises ValueError: if there are no images or no samples.
     """
-    _check_sizes(x, num_samples)
+    num_samples = _checked_number(x, num_samples)
     if isinstance(model, CCVAE):
         return log_likelihood(importance_weights(model, x, num_samples=num_samples, seed=seed))
     with seeded(seed):
@@ -170,6 +171,7 @@ def inference_data(
     :param seed: the seed of the samples; None samples by the global generator.
     :returns: ArviZ's own container: ``InferenceData`` before ArviZ 1, a ``DataTree`` since.
     """
+    num_samples = _checked_number(x, num_samples)
     ccvae.check_images(x)
     q_z_c, q_z_style = ccvae.encoder(x)
     with seeded(seed):
@@ -188,6 +190,7 @@ def plot_prior_forest(ccvae: CCVAE, num_samples: int = 4000, *, seed: int | None
 
     :param seed: the seed of the samples; None samples by the global generator.
     """
+    num_samples = plain_int(num_samples, "num_samples", minimum=1)
     with seeded(seed):
         data = _to_arviz(ccvae, {"posterior": _prior_samples(ccvae, num_samples)})
     return _arviz.plot_forest(data)

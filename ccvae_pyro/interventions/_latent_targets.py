@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,12 +28,6 @@ def encoded(model: ImageModel, x: Tensor) -> tuple[Tensor, Tensor]:
     return z_c.clone(), z_style
 
 
-def check_count(number: int, name: str) -> None:
-    """Refuses a number of steps or samples below 1."""
-    if number < 1:
-        raise ValueError(f"{name} must be at least 1, got {number}")
-
-
 def check_as_many(x: Tensor, others: Tensor, what: str) -> None:
     """Refuses other images that are neither one for all nor one for each."""
     if others.shape[:1] not in (x.shape[:1], (1,)):
@@ -48,8 +41,6 @@ def latent_target(model: ImageModel, index: int, value: float, num_std: float = 
     :param num_std: the distance from the mean in standard deviations, in the direction away from
         the label's other values.
     """
-    if not math.isfinite(num_std):
-        raise ValueError(f"num_std must be finite, got {num_std}")
     mean, std = model.latent_prior(index, value)
     if not num_std:
         return mean

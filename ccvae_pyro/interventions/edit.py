@@ -12,7 +12,6 @@ With ``keep_conflicting=True`` they are not changed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -20,7 +19,6 @@ from torch import Tensor
 
 from ccvae_pyro.interventions._latent_targets import (
     check_as_many,
-    check_count,
     conflicting_in_swap,
     encoded,
     indices_of,
@@ -30,6 +28,7 @@ from ccvae_pyro.interventions._latent_targets import (
     unit_shift,
 )
 from ccvae_pyro.labels import index_of, value_of
+from ccvae_pyro.labels._plain_values import plain_float, plain_int
 from ccvae_pyro.models import ImageModel, evaluation
 
 
@@ -79,7 +78,7 @@ def edit(
     :param keep_conflicting: do not change the labels that the target labels exclude.
     :raises ValueError: if there is no such label, or no such value.
     """
-    targets = _target_values(model, label, value)
+    targets, num_std = _target_values(model, label, value), plain_float(num_std, "num_std")
     z_c, z_style = encoded(model, x)
     if not keep_conflicting:
         resolve_exclusions(model, x, z_c, targets)
@@ -101,8 +100,7 @@ def shift(model: ImageModel, x: Tensor, label: str | int, amount: float) -> Tens
     :raises ValueError: if there is no such label, or it is categorical.
     """
     index = index_of(label, model.label_names)
-    if not math.isfinite(amount):
-        raise ValueError(f"{label!r} is shifted by a finite amount, got {amount}")
+    amount = plain_float(amount, "amount")
     z_c, z_style = encoded(model, x)
     z_c[:, model.latent_slice(index)] += amount * unit_shift(model, index)
     return model.decode(z_c, z_style)
@@ -127,7 +125,7 @@ def sample_variations(
     :raises ValueError: if there is no such label, or no such value.
     """
     targets = _target_values(model, label, value)
-    check_count(num_samples, "num_samples")
+    num_samples = plain_int(num_samples, "num_samples", minimum=1)
     z_c, z_style = (z[:, None].repeat(1, num_samples, 1) for z in model.encode(x))
     if not keep_conflicting:
         resolve_exclusions(model, x, z_c, targets)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ccvae_pyro.interventions._latent_targets import (
     check_as_many,
-    check_count,
     encoded,
     indices_of,
     latent_path,
@@ -20,6 +19,7 @@ from ccvae_pyro.interventions._latent_targets import (
     resolve_exclusions,
 )
 from ccvae_pyro.labels import index_of, value_of
+from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel, evaluation
 
 
@@ -52,7 +52,7 @@ def walk(
     if not 1 <= len(indices) <= 2 or len({*indices}) < len(indices):
         names = ", ".join(model.label_names[index] for index in indices)
         raise ValueError(f"a walk goes along one label or two others, got {names or 'none'}")
-    check_count(num_steps, "num_steps")
+    num_steps = plain_int(num_steps, "num_steps", minimum=1)
     z_c, z_style = encoded(model, x)
     paths = [latent_path(model, index, num_steps) for index in indices]
     if not keep_conflicting:
@@ -85,7 +85,7 @@ def interpolate_to_label(
     """
     index = index_of(label, model.label_names)
     target = value_of(model.labels[index], value)
-    check_count(num_steps, "num_steps")
+    num_steps = plain_int(num_steps, "num_steps", minimum=1)
     z_c, z_style = model.encode(x)
     end = z_c.clone()
     if not keep_conflicting:
@@ -106,7 +106,7 @@ def interpolate(model: ImageModel, x: Tensor, other: Tensor, *, num_steps: int =
         ``x`` to that of ``other``.
     :raises ValueError: if there are more others than one, but not as many as images.
     """
-    check_count(num_steps, "num_steps")
+    num_steps = plain_int(num_steps, "num_steps", minimum=1)
     check_as_many(x, other, "other")
     fraction = torch.linspace(0, 1, num_steps).to(x)[:, None]
     ends = zip(model.encode(x), model.encode(other), strict=True)

@@ -15,7 +15,7 @@ from ccvae_pyro.labels.types import (
     outcome_names,
     to_plain,
 )
-from ccvae_pyro.labels.values import check_labels, index_of, is_wrong, value_of
+from ccvae_pyro.labels.values import check_distances, check_labels, index_of, is_wrong, value_of
 
 __all__ = [
     "Binary",
@@ -25,6 +25,7 @@ __all__ = [
     "are_plain",
     "binaries",
     "block_of",
+    "check_distances",
     "check_distinct",
     "check_labels",
     "check_same_labels",

@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from ccvae_pyro.labels._plain_values import to_plain_scalar
-from ccvae_pyro.labels.types import Binary, Categorical, Label
+from ccvae_pyro.labels.types import Binary, Categorical, Continuous, Label
 
+# A continuous label is measured in its standard deviations: so far from its mean, no single
+# precision is left, and much farther a loss is not finite.
+MAX_DISTANCE = 1e6
 # What the words for a binary label mean, in lower case.
 TRUTH_OF_WORD = {"false": 0.0, "no": 0.0, "true": 1.0, "yes": 1.0}
 
@@ -22,8 +25,8 @@ def value_of(label: Label, value: Any) -> float:
 
     A class is given by its name, which is text, or by its index, which is a whole number: see
     :func:`index_of`. A binary label is 0, 1 or between them, a bool, ``"yes"`` or ``"no"``,
-    ``"true"`` or ``"false"``; a continuous label is any finite number. Text that is a number is
-    taken for it there.
+    ``"true"`` or ``"false"``; a continuous label is a finite number, within a million standard
+    deviations of its mean. Text that is a number is taken for it there.
 
     :raises ValueError: if the label has no such value.
 
@@ -53,6 +56,8 @@ def value_of(label: Label, value: Any) -> float:
         raise ValueError(f"{label.name!r} is set to a finite number, got {value!r}")
     if isinstance(label, Binary) and not 0 <= number <= 1:
         raise ValueError(f"{label.name!r} is set to a value between 0 and 1, got {value}")
+    if isinstance(label, Continuous) and abs(number - label.mean) > MAX_DISTANCE * label.std:
+        raise ValueError(f"{label.name!r} is set to {number:g}: {_wanted_near(label)}")
     return number
 
 
@@ -91,6 +96,32 @@ def check_labels(y: Tensor, labels: Sequence[Label], *, soft: bool = False) -> N
         raise ValueError(
             f"row {row}, label {label.name!r} is {value:g}: wanted {wanted}, or NaN where missing"
         )
+
+
+def check_distances(y: Tensor, labels: Sequence[Label]) -> None:
+    """Checks that the continuous labels are within a million standard deviations of their means.
+
+    It is for the labels of a model, whose means and standard deviations are those of the data.
+
+    :param y: the labels, shape ``(num_images, num_labels)``.
+    :raises ValueError: if one is not; the message names the first.
+    """
+    for column, label in enumerate(labels):
+        if isinstance(label, Continuous):
+            is_far = (y[:, column] - label.mean).abs() > MAX_DISTANCE * label.std
+            if is_far.any():
+                row = int(is_far.nonzero()[0])
+                raise ValueError(
+                    f"row {row}, label {label.name!r} is {y[row, column].item():g}: "
+                    f"{_wanted_near(label)}"
+                )
+
+
+def _wanted_near(label: Continuous) -> str:
+    return (
+        f"wanted at most {MAX_DISTANCE:g} standard deviations ({label.std:g}) from its mean "
+        f"({label.mean:g}), as with_empirical_priors() of the data gives them to a label"
+    )
 
 
 def is_wrong(y: Tensor, num_classes: int | Sequence[int]) -> Tensor:

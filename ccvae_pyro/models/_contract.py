@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import BatchError
-from ccvae_pyro.labels import Categorical, Label, check_labels
+from ccvae_pyro.labels import Categorical, Label, check_distances, check_labels
 
 if TYPE_CHECKING:
     from ccvae_pyro.models.base import ImageModel
@@ -70,8 +70,7 @@ def check_images(model: ImageModel, x: Tensor, like: Tensor | None, *, with_valu
     :param with_values: whether to check pixels, for which the host waits for an accelerator.
     :raises BatchError: if not; the message says what was got and what was wanted.
     """
-    if not isinstance(x, Tensor):
-        raise BatchError(f"wanted images as a tensor, got {type(x).__name__}")
+    check_tensor(x, "images")
     _check_shape(model, x)
     if like is not None:
         if x.dtype != like.dtype:
@@ -83,6 +82,18 @@ def check_images(model: ImageModel, x: Tensor, like: Tensor | None, *, with_valu
             raise BatchError(f"wanted images on {like.device}, as the model, got {x.device}")
     if with_values:
         _check_pixels(model, x)
+
+
+def check_tensor(value: Any, what: str) -> None:
+    """Checks that images or labels are a tensor of real numbers.
+
+    :param what: ``"images"`` or ``"labels"``.
+    :raises BatchError: if not.
+    """
+    if not isinstance(value, Tensor):
+        raise BatchError(f"wanted {what} as a tensor, got {type(value).__name__}")
+    if value.is_complex():
+        raise BatchError(f"wanted {what} as real numbers, got {value.dtype}")
 
 
 def _check_shape(model: ImageModel, x: Tensor) -> None:
@@ -147,8 +158,7 @@ def to_labels(
     :param soft: whether a binary label may be a probability.
     :raises BatchError: if they are no labels of the model; the message says what was got.
     """
-    if not isinstance(y, Tensor):
-        raise BatchError(f"wanted labels as a tensor, got {type(y).__name__}")
+    check_tensor(y, "labels")
     labels = model.labels
     num_rows = y.shape[0] if num_images is None and y.dim() else num_images
     if not labels and num_rows is not None:  # a model without labels takes the images of any data
@@ -170,6 +180,7 @@ def to_labels(
     if with_values:
         try:
             check_labels(y, labels, soft=soft)
+            check_distances(y, labels)
         except ValueError as error:
             raise BatchError(str(error)) from None
     return y

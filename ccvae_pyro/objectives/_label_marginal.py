@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.distributions.label_vector import label_groups, select
+from ccvae_pyro.models._contract import check_tensor
 from ccvae_pyro.objectives.base import HandOn, is_marked, plate_shape
 
 if TYPE_CHECKING:
@@ -112,9 +113,11 @@ def find_missing(y: Tensor | None) -> Tensor | bool:
     On an accelerator no value is waited for.
 
     :raises ValueError: if one is missing in part.
+    :raises BatchError: if they are no tensor of real numbers.
     """
     if y is None:
         return True
+    check_tensor(y, "labels")
     y = y[:, None] if y.ndim == 1 else y  # of a single label
     if is_free_to_read(y) and not math.isnan(float(y.sum())):
         return False

@@ -91,16 +91,23 @@ def run_model(
     """Traces a model whose latents have the guide's values, and whose labels are given.
 
     :returns: the trace, and the names of the sites that depend on the labels.
-    :raises ValueError: if a latent of the guide has no ``rsample``.
+    :raises ValueError: if a latent of the guide has no ``rsample``, one of the two has no labels,
+        or a latent of the model is not in the guide.
     """
+    q_y = site_of(guide_trace, "y", "guide")
     _check_pathwise(guide_trace)
     marked = y[(None,) * (elbo.max_plate_nesting + 2 - y.dim())]
-    q_y: Any = guide_trace.nodes["y"]
     q_y["infer"]["is_auxiliary"] = True  # as the model observes its labels
     given_y = poutine.condition(model, {"y": marked})
     traced = poutine.trace(poutine.replay(given_y, guide_trace))
-    traced(*args, **kwargs)
+    try:
+        traced(*args, **kwargs)
+    finally:  # a latent that only the model samples may be of a shape with which the model fails
+        for name, site in samples(traced.trace, "y"):
+            if not site["is_observed"]:
+                site_of(guide_trace, name, "guide")
     trace = traced.trace
+    site_of(trace, "y", "model")
     if is_validation_enabled():
         check_model_guide_match(trace, guide_trace, elbo.max_plate_nesting)
     sites = samples(trace, "y")
@@ -117,6 +124,18 @@ def samples(trace: Trace, *but: str) -> Iterator[tuple[str, Any]]:
     for name, site in trace.nodes.items():
         if site["type"] == "sample" and name not in but and not site_is_subsample(site):
             yield name, site
+
+
+def site_of(trace: Trace, name: str, whose: str) -> Any:
+    """A sample site.
+
+    :param whose: whose trace it is, ``"model"`` or ``"guide"``.
+    :raises ValueError: if there is none of this name; says which there are.
+    """
+    if (site := dict(samples(trace)).get(name)) is None:
+        found = ", ".join(repr(other) for other, _ in samples(trace)) or "none"
+        raise ValueError(f"the {whose} has no sample site {name!r}: found {found}")
+    return site
 
 
 def log_prob(site: Any, shape: torch.Size) -> Tensor:

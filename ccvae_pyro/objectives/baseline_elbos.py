@@ -10,7 +10,8 @@ from pyro.infer import ELBO, Trace_ELBO, TraceEnum_ELBO
 from pyro.poutine import Trace
 from torch import Tensor
 
-from ccvae_pyro.objectives.base import TensorELBO, scaled
+from ccvae_pyro.models._contract import check_tensor
+from ccvae_pyro.objectives.base import TensorELBO, scaled, site_of
 from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
 
 
@@ -102,7 +103,7 @@ class _LabeledM2_ELBO(TensorELBO):
         self.classification_weight = classification_weight
 
     def _loss(self, model_trace: Trace, guide_trace: Trace) -> Any:
-        label: Any = guide_trace.nodes["y"]
+        label = site_of(guide_trace, "y", "guide")
         guide_trace = guide_trace.copy()
         guide_trace.remove_node("y")  # Pyro would give it the gradient of a sample.
         plain: Any = super()._differentiable_loss_particle  # untyped
@@ -175,10 +176,13 @@ class MVAE_ELBO(SumOfELBOs):
 def _is_missing(x: Tensor, y: Tensor) -> Tensor:
     """Which labels of images are missing; a single label may have shape ``(batch,)``.
 
-    :raises ValueError: if there are no images, or not as many label vectors as images.
+    :raises ValueError: if there are no images, or not as many label vectors as images, or they are
+        no tensors of real numbers.
     """
+    check_tensor(x, "images")
+    check_tensor(y, "labels")
     if not len(x):
         raise ValueError(f"wanted at least one image, got shape {tuple(x.shape)}")
     if y.shape[:1] != x.shape[:1]:
         raise ValueError(f"wanted labels of {len(x)} images, got shape {tuple(y.shape)}")
-    return torch.as_tensor(y).isnan().view(len(y), *(y.shape[1:] or (1,)))
+    return y.isnan().view(len(y), *(y.shape[1:] or (1,)))

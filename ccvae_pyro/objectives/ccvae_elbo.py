@@ -13,6 +13,7 @@ from torch import Tensor
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.distributions.label_vector import label_divergence
 from ccvae_pyro.distributions.labelwise_prior import LabelwisePrior
+from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.objectives._label_marginal import MarginalSamples, find_missing
 from ccvae_pyro.objectives.base import (
     Program,
@@ -22,6 +23,7 @@ from ccvae_pyro.objectives.base import (
     plate_shape,
     run_model,
     scaled,
+    site_of,
 )
 
 
@@ -93,10 +95,8 @@ class CCVAE_ELBO(TensorELBO):
         max_plate_nesting: int = 1,
         **kwargs: Any,
     ) -> None:
-        if num_label_samples < 1:
-            raise ValueError(f"num_label_samples must be at least 1, got {num_label_samples}")
         super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)  # type: ignore[no-untyped-call]
-        self.num_label_samples = num_label_samples
+        self.num_label_samples = plain_int(num_label_samples, "num_label_samples", minimum=1)
         self.stop_gradient = stop_gradient
         self.share_sample = share_sample
         self.classification_weight = classification_weight
@@ -108,6 +108,7 @@ class CCVAE_ELBO(TensorELBO):
         labels = MarginalSamples(self, is_missing)
         with poutine.trace() as traced, labels:
             guide(*args, **kwargs)
+        site_of(traced.trace, "y", "guide")
         model_trace, dependents = run_model(self, model, traced.trace, labels.y, args, kwargs)
         return model_trace, traced.trace, labels, dependents
 

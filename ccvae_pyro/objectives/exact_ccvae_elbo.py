@@ -22,6 +22,7 @@ from ccvae_pyro.objectives.base import (
     run_model,
     samples,
     scaled,
+    site_of,
 )
 from ccvae_pyro.objectives.label_consistency import label_consistency
 
@@ -92,6 +93,7 @@ class ExactCCVAE_ELBO(TensorELBO):
         reader = _GuideReader(self.max_plate_nesting)
         with poutine.trace() as traced, reader:
             guide(*args, **kwargs)
+        site_of(traced.trace, "y", "guide")
         guide_trace, name, q_y = traced.trace, reader.name, reader.q_y
         q_z_c: Any = guide_trace.nodes[name]
         posterior = LabelPosterior(q_z_c["fn"].base_dist, q_y, reader.y)
@@ -120,7 +122,7 @@ class ExactCCVAE_ELBO(TensorELBO):
         for key, site in samples(guide_trace, "y", name):
             elbo = _add(elbo, -scaled(_cost(key, site, model_trace), site))
         for key, site in samples(model_trace, "y", name):
-            if site["is_observed"] or key not in guide_trace:
+            if site["is_observed"]:
                 elbo = _add(elbo, scaled(site["fn"].log_prob(site["value"]), site))
         return -elbo.sum() - consistency
 

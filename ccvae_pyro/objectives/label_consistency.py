@@ -11,7 +11,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from ccvae_pyro.objectives.base import scaled
+from ccvae_pyro.objectives.base import scaled, site_of
 
 
 class MeanObservations(Messenger):
@@ -37,13 +37,13 @@ def label_consistency(model: Callable[..., Any], guide: Callable[..., Any], x: T
     :param model: called with images alone, it samples its labels, and observes only ``"x"``.
     :param guide: called with images and their labels.
     :param x: images, of which only the shape matters.
+    :raises ValueError: if the model has no site ``"x"`` or ``"y"``, or the guide no ``"y"``.
     :returns: the sum over the images, which has a gradient if gradients are on.
     """
     generated = poutine.trace(MeanObservations()(model)).get_trace(x)
-    sites: Any = generated.nodes
-    image, y = (sites[name]["value"] for name in ("x", "y"))
+    image, y = (site_of(generated, name, "model")["value"] for name in ("x", "y"))
     seen = image.detach().requires_grad_(torch.is_grad_enabled())
-    site: Any = poutine.trace(guide).get_trace(seen, y).nodes["y"]
+    site = site_of(poutine.trace(guide).get_trace(seen, y), "y", "guide")
     log_q = scaled(site["fn"].log_prob(y), site).sum()
     if not log_q.requires_grad:
         return log_q

@@ -21,6 +21,7 @@ from ccvae_pyro.interventions import (
     walk,
 )
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
+from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel
 from ccvae_pyro.plotting.grid import MAX_SHOWN, draw_grid, only_first
 from ccvae_pyro.plotting.text import drawn
@@ -45,6 +46,7 @@ def plot_samples(model: ImageModel, y: Tensor, num_samples: int = 8) -> Figure:
 
     :param y: label vectors, shape ``(num_vectors, num_labels)``.
     """
+    num_samples = plain_int(num_samples, "num_samples", minimum=1)
     note, y = only_first(len(y), "label vectors"), y[:MAX_SHOWN]
     images = generate(model, y.repeat_interleave(num_samples, dim=0))
     rows = images.view(len(y), num_samples, *images.shape[1:])

@@ -19,12 +19,12 @@ from pyro.optim import PyroLRScheduler
 from torch import Tensor
 from tqdm import tqdm
 
-from ccvae_pyro.data import Batches
+from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation import evaluate
 from ccvae_pyro.interventions import reconstruct
-from ccvae_pyro.labels import check_same_labels
+from ccvae_pyro.labels import check_distances, check_same_labels
 from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel
 from ccvae_pyro.training import distributed
@@ -121,7 +121,8 @@ def train(
         ``decay_fraction`` not in [0, 1], or a weight to anneal not positive, or both
         ``decay_fraction`` and a scheduler are to set the learning rate.
     :raises ValueError: if the labels of the data are not those of the model: their names, kinds,
-        classes and order; prevalences and means may differ.
+        classes and order; prevalences and means may differ. Or if a continuous label is more than
+        a million of the model's standard deviations away from its mean.
     :raises ValueError: if the batches are shared by another number of processes than there are.
     :raises RunError: if ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given, or
         another process trains there.
@@ -134,8 +135,7 @@ def train(
             f"wanted batches shared by {distributed.world_size()} processes, the world size, got "
             f"{batches.world_size}"
         )
-    if model.labels:  # a model without labels takes the images of any data
-        check_same_labels(model.labels, batches.data.label_types, "the data")
+    _check_labels(model, batches.data)
     num_epochs = plain_int(num_epochs, "num_epochs", minimum=1)
     if decay_fraction and isinstance(svi.optim, PyroLRScheduler):
         raise ValueError(
@@ -196,6 +196,16 @@ def train(
             save()
         interrupts.raise_received()
     return TrainingResult(state.history, state.reconstructions)
+
+
+def _check_labels(model: ImageModel, data: LabeledImages) -> None:
+    """Checks that the labels of the data, of all splits, are those of the model.
+
+    A model without labels takes the images of any data.
+    """
+    if model.labels:
+        check_same_labels(model.labels, data.label_types, "the data")
+        check_distances(torch.tensor(data.labels), model.labels)
 
 
 def _check_same_progress(state: RunState) -> None:

@@ -65,7 +65,7 @@ def test_a_benchmark_of_few_images_is_nan_where_it_is_undefined(models, num_imag
 
 
 def test_a_benchmark_without_held_out_images_says_so(models):
-    with pytest.raises(ValueError, match=r"wanted validation and test images.*, got 0, 0 and 5"):
+    with pytest.raises(ValueError, match=r"wanted validation and test images, got 0 and 0"):
         benchmark(*models, small(4, num_held_out=0), num_images=5)
 
 
@@ -75,9 +75,9 @@ def test_a_model_without_images_is_not_evaluated(models):
         ccvae_pyro.evaluate(models[0], [])
     with pytest.raises(ValueError, match="wanted images to edit"):
         edit_metrics(*models, x)
-    with pytest.raises(ValueError, match="got 0 images and 100 samples"):
+    with pytest.raises(ValueError, match="wanted at least one image to sample the latents of"):
         log_p_x(models[0], x)
-    with pytest.raises(ValueError, match="got 2 images and 0 samples"):
+    with pytest.raises(ValueError, match="num_samples must be a whole number of at least 1, got 0"):
         importance_weights(models[0], torch.zeros(2, 1, 28, 28), num_samples=0)
 
 

@@ -1,6 +1,7 @@
 """Arguments of interventions: each that makes no sense is one line."""
 
 import math
+import re
 
 import numpy as np
 import pyro.distributions as dist
@@ -11,15 +12,18 @@ from torch import nn
 from torch.testing import assert_close
 
 from ccvae_pyro import (
+    CCVAE_ELBO,
     Binary,
     Continuous,
     classify,
     edit,
     evaluate,
+    evaluation,
     generate,
     interpolate,
     interpolate_to_label,
     mnist,
+    plotting,
     sample_variations,
     shift,
     swap,
@@ -53,18 +57,18 @@ CASES = {
     ),
     "no donor": (lambda model, x: swap(model, x, x[:0], "Hat"), "wanted one donor for all"),
     "three others": (lambda model, x: interpolate(model, x, x[:3]), "wanted one other for all"),
-    "no step": (lambda model, x: walk(model, x, "Hat", num_steps=0), "num_steps must be at least"),
+    "no step": (lambda model, x: walk(model, x, "Hat", num_steps=0), "num_steps must be a whole"),
     "no steps to a label": (
         lambda model, x: interpolate_to_label(model, x, "Hat", 1, num_steps=-1),
-        "num_steps must be at least 1, got -1",
+        "num_steps must be a whole number of at least 1, got -1",
     ),
     "no steps to another": (
         lambda model, x: interpolate(model, x, x, num_steps=0),
-        "num_steps must be at least 1, got 0",
+        "num_steps must be a whole number of at least 1, got 0",
     ),
     "no samples": (
         lambda model, x: sample_variations(model, x, "Hat", 1, num_samples=0),
-        "num_samples must be at least 1, got 0",
+        "num_samples must be a whole number of at least 1, got 0",
     ),
     "three labels": (
         lambda model, x: walk(model, x, ["Hat", "Beard", "Age"]),
@@ -82,14 +86,87 @@ CASES = {
     ),
     "an infinite distance": (
         lambda model, x: edit(model, x, "Hat", 1, num_std=math.nan),
-        "num_std must be finite, got nan",
+        "num_std must be a finite number, got nan",
     ),
     "an infinite shift": (
         lambda model, x: shift(model, x, "Hat", math.inf),
-        "'Hat' is shifted by a finite amount, got inf",
+        "amount must be a finite number, got inf",
     ),
     "no batches": (lambda model, x: evaluate(model, []), "wanted at least one batch of images"),
 }
+
+
+NO_COUNTS = (1.5, True, "3", None, 0, -2, float("nan"), [3])
+COUNTS = {
+    "walk": lambda m, x, n: walk(m, x, "Hat", num_steps=n),
+    "interpolate_to_label": lambda m, x, n: interpolate_to_label(m, x, "Hat", 1, num_steps=n),
+    "interpolate": lambda m, x, n: interpolate(m, x, x, num_steps=n),
+    "sample_variations": lambda m, x, n: sample_variations(m, x, "Hat", 1, num_samples=n),
+    "composition": lambda m, x, n: evaluation.composition(m, x, n),
+    "pixel_variance": lambda m, x, n: evaluation.pixel_variance(m, x, "Hat", 1, num_samples=n),
+    "image_distances": lambda m, x, n: evaluation.image_distances(m, [x], [x], subset_size=n),
+    "importance_weights": lambda m, x, n: importance_weights(m, x, num_samples=n),
+    "log_p_x": lambda m, x, n: evaluation.log_p_x(m, x, n),
+    "inference_data": lambda m, x, n: inference_data(m, x, num_samples=n),
+    "plot_prior_forest": lambda m, x, n: evaluation.plot_prior_forest(m, n),
+    "mutual_information_gap": lambda m, x, n: evaluation.mutual_information_gap(
+        np.ones((4, 2)), np.ones((4, 1)), num_bins=n
+    ),
+    "plot_samples": lambda m, x, n: plotting.plot_samples(m, torch.zeros(2, 3), n),
+    "plot_interpolations": lambda m, x, n: plotting.plot_interpolations(m, x, x, n),
+    "plot_variations": lambda m, x, n: plotting.plot_variations(m, x[0], ["Hat"], num_samples=n),
+    "plot_walk": lambda m, x, n: plotting.plot_walk(m, x[0], ["Hat"], n),
+    "plot_walk_2d": lambda m, x, n: plotting.plot_walk_2d(m, x[0], ("Hat", "Beard"), n),
+    "CCVAE_ELBO": lambda m, x, n: CCVAE_ELBO(n),
+}
+
+
+@pytest.mark.parametrize("number", NO_COUNTS, ids=repr)
+@pytest.mark.parametrize("function", COUNTS)
+def test_what_is_no_number_of_times_is_one_line(function, number, model, x):
+    with pytest.raises(ValueError, match=r"num_\w+|subset_size") as error:
+        COUNTS[function](model, x, number)
+    assert re.search(r"must be a whole number of at least [12], got ", str(error.value))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("function", sorted({*COUNTS} - {"image_distances", "inference_data"}))
+def test_a_number_of_times_may_be_numpys(function, model, x):
+    COUNTS[function](model, x, np.int64(3))
+
+
+AMOUNTS = {
+    "shift": lambda m, x, d: shift(m, x, "Hat", d),
+    "edit": lambda m, x, d: edit(m, x, "Hat", 1, num_std=d),
+    "edit by a sample": lambda m, x, d: edit(m, x, "Hat", 1, num_std=d, sample=True),
+    "edit_metrics": lambda m, x, d: evaluation.edit_metrics(m, m, x, num_std=d),
+}
+
+
+@pytest.mark.parametrize("amount", ["1", None, True, 1j, math.inf, [2.0]], ids=repr)
+@pytest.mark.parametrize("function", AMOUNTS)
+def test_what_is_no_amount_is_one_line(function, amount, model, x):
+    with pytest.raises(ValueError, match=r"(amount|num_std) must be a finite number, got ") as error:
+        AMOUNTS[function](model, x, amount)
+    assert "\n" not in str(error.value)
+    for number in (2, np.float32(2.0), torch.tensor(2.0)):
+        AMOUNTS[function](model, x, number)
+
+
+SEEDED = {
+    "evaluate": lambda m, x, seed: evaluate(m, [(x, torch.zeros(4, 3))], seed=seed),
+    "log_p_x": lambda m, x, seed: evaluation.log_p_x(m, x, 2, seed=seed),
+    "pixel_variance": lambda m, x, seed: evaluation.pixel_variance(m, x, "Hat", 1, seed=seed),
+    "importance_weights": lambda m, x, seed: importance_weights(m, x, num_samples=2, seed=seed),
+}
+
+
+@pytest.mark.parametrize("seed", ["3", 1.5, -1, True], ids=repr)
+@pytest.mark.parametrize("function", SEEDED)
+def test_what_is_no_seed_is_one_line(function, seed, model, x):
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, got "):
+        SEEDED[function](model, x, seed)
+    SEEDED[function](model, x, None)
 
 
 @pytest.mark.parametrize("case", CASES)

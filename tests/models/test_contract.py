@@ -23,6 +23,7 @@ from ccvae_pyro import (
     ExactCCVAE_ELBO,
     celeba,
     classify,
+    edit,
     evaluate,
     generate,
     impute,
@@ -139,6 +140,13 @@ WRONG_LABELS = {
     "infinity": (lambda y: y + torch.inf, "label 'Hair' is inf: wanted 0"),
     "two hot": (lambda y: torch.ones(6, 3), r"wanted one-hot labels, .* got row 0: \[1.0, 1.0"),
     "an array": (lambda y: y.numpy(), "wanted labels as a tensor, got ndarray"),
+    "a list": (lambda y: y.tolist(), "wanted labels as a tensor, got list"),
+    "a number": (lambda y: 1.0, "wanted labels as a tensor, got float"),
+    "no dimension": (lambda y: y[0, 0], r"wanted labels of (shape \(6, 1\)|6 images)"),
+    "complex numbers": (
+        lambda y: y + 1j,
+        r"wanted labels as real numbers, got torch\.complex64",
+    ),
 }
 
 
@@ -176,6 +184,40 @@ def test_a_binary_label_is_0_or_1_or_a_probability_where_images_are_generated(x)
             loss_of(name, model, x, y)
     with pytest.raises(BatchError, match="label 'Hat' is 7"):
         generate(model, y + 6.5)
+
+
+FAR = "label 'Age' is {}: wanted at most 1e.06 standard deviations .10. from its mean .40., as "
+
+
+@pytest.mark.parametrize("value", [1e30, -1e30, 1e8])
+@pytest.mark.parametrize("name", ["paper", "exact", "plain", "m2", "diva", "mvae"])
+def test_a_continuous_label_that_is_far_from_its_mean_spoils_no_weights(name, value, x):
+    model, y = make_model(name, labels=MIXED), torch.tensor([[2.0, 1.0, 33.0]] * BATCH)
+    before = copy.deepcopy(model.state_dict())
+    y[4, 2] = value
+    svi = SVI(model.model, model.guide, Adam({"lr": 0.1}), OBJECTIVES[name]())
+    with (
+        pyro.get_param_store().scope(),
+        pytest.raises(BatchError, match="row 4, " + FAR.format(f"{value:g}".replace("+", "."))),
+    ):
+        svi.step(x, y)
+    assert all(torch.equal(model.state_dict()[key], value) for key, value in before.items())
+    y[4, 2] = 9e6  # far, but a loss can still be computed
+    assert math.isfinite(loss_of(name, model, x, y))
+
+
+def test_a_continuous_label_that_is_far_from_its_mean_is_one_line_by_each_function(x):
+    model, y = make_model(labels=MIXED), torch.tensor([[2.0, 1.0, 1e30]] * BATCH)
+    for function in (
+        lambda: generate(model, y),
+        lambda: impute(model, x, y),
+        lambda: evaluate(model, [(x, y)]),
+    ):
+        with pytest.raises(BatchError, match="row 0, label 'Age' is 1e.30: wanted at most") as error:
+            function()
+        one_line(error)
+    with pytest.raises(ValueError, match="'Age' is set to 1e.30: wanted at most 1e.06 standard"):
+        edit(model, x, "Age", 1e30)
 
 
 def test_several_labels_are_never_broadcast(x):
@@ -235,6 +277,8 @@ WRONG_IMAGES = {
     ),
     "infinity": (lambda x: x + torch.inf, "wanted pixels between 0 and 1, got inf to inf"),
     "an array": (lambda x: x.numpy(), "wanted images as a tensor, got ndarray"),
+    "a list": (lambda x: x.tolist(), "wanted images as a tensor, got list"),
+    "complex numbers": (lambda x: x + 0j, r"wanted images as real numbers, got torch\.complex64"),
 }
 
 
@@ -243,7 +287,7 @@ WRONG_IMAGES = {
 def test_other_images_are_one_line_by_each_objective(name, case, x):
     change, message = WRONG_IMAGES[case]
     x = change(x)
-    y = torch.zeros(BATCH if case in ("one image", "an array") else len(x), 1)
+    y = torch.zeros(BATCH if case in ("one image", "an array", "a list") else len(x), 1)
     with pytest.raises(ValueError, match=message) as error:
         loss_of(name, make_model(name), x, y if case != "one image" else y[:1])
     one_line(error)

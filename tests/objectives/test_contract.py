@@ -166,6 +166,60 @@ def assert_all_entrances_agree(elbo, case):
     assert_close(seeded(svi.step, *batch), loss)
 
 
+class Hidden(poutine.messenger.Messenger):
+    """Hides a site from what looks on: it is sampled, and not recorded."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def _process_message(self, msg):
+        if msg["name"] == self.name:
+            msg["stop"] = True
+            msg["is_observed"] = False
+        super()._process_message(msg)
+
+
+MISSING_SITES = {
+    "labels of the guide": ("guide", "y", r"the guide has no sample site 'y': found 'z_c', 'z_s"),
+    "style of the guide": ("guide", "z_style", "the guide has no sample site 'z_style': found 'z_"),
+    "labels of the model": ("model", "y", "the model has no sample site 'y': found 'z_c', 'z_styl"),
+}
+
+
+@pytest.mark.parametrize("site", MISSING_SITES)
+@pytest.mark.parametrize("pattern", ["labeled", "unlabeled"])
+@pytest.mark.parametrize("objective", [*OF_THE_PAPER, *EXACT, diva])
+def test_a_site_that_there_is_not_is_one_line(objective, pattern, site):
+    whose, name, message = MISSING_SITES[site]
+    case = Case(objective, make_diva if objective is diva else make_ccvae, pattern)
+    module = case.make_model()
+    functions = {"model": module.model, "guide": module.guide}
+    functions[whose] = Hidden(name)(functions[whose])
+    with pytest.raises(ValueError, match=message) as error:
+        objective().loss(*functions.values(), *case.batch)
+    assert "\n" not in str(error.value)
+
+
+def test_a_guide_without_characteristics_is_one_line():
+    case = Case(paper, make_ccvae, "labeled")
+    module = case.make_model()
+    for objective, message in (
+        (paper, "the guide has no sample site 'z_c': found 'y', 'z_style'"),
+        (ExactCCVAE_ELBO, "AffineLabels of a tensor that no latent of the guide returned"),
+    ):
+        with pytest.raises(ValueError, match=message) as error:
+            objective().loss(module.model, Hidden("z_c")(module.guide), *case.batch)
+        assert "\n" not in str(error.value)
+
+
+def test_generated_images_need_a_site_of_images():
+    module = make_ccvae()
+    x, y = Case(paper, make_ccvae, "labeled").batch
+    with pytest.raises(ValueError, match="the model has no sample site 'x': found 'y', 'z_c', 'z"):
+        objectives.label_consistency(Hidden("x")(module.model), module.guide, x)
+
+
 @pytest.mark.parametrize("case", cases(*ALL))
 def test_all_entrances_agree(case):
     assert_all_entrances_agree(case.objective(), case)
