@@ -10,10 +10,20 @@ import torch
 from torch import Tensor
 
 from ccvae_pyro.data.exclusivity import with_exclusions
+from ccvae_pyro.data.precision import check_precision
 from ccvae_pyro.data.prefetch import as_floats, pin, to_device
 from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.data.splits import SPLIT_NAMES
-from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, check_labels, index_of
+from ccvae_pyro.labels import (
+    Binary,
+    Categorical,
+    Continuous,
+    Label,
+    check_distinct,
+    check_labels,
+    index_of,
+)
+from ccvae_pyro.labels._plain_values import shown
 
 
 @dataclass(frozen=True)
@@ -26,8 +36,9 @@ class LabeledImages:
     :param splits: the rows of the splits ``"train"``, ``"valid"`` and ``"test"``.
     :param preprocessing: how the images were prepared; None where that is unknown.
     :param files: the name of each image's file in the table of labels; empty if it has none.
-    :raises ValueError: if an array has another type or shape, if splits share a row, or if a label
-        has a value that its type does not allow; names row and label.
+    :raises ValueError: if an array has another type or shape, if splits share a row, two labels
+        have one name, two rows one file, or if a label has a value that its type does not allow,
+        or that float32 does not tell from its others; names row and label.
     """
 
     images: np.ndarray
@@ -39,16 +50,16 @@ class LabeledImages:
 
     def __post_init__(self) -> None:
         _check_images(self.images)
+        check_distinct(self.label_types)
         _check_shape(self.labels, len(self.images), self.label_types)
         _check_splits(self.splits, len(self.images))
-        if self.files and len(self.files) != len(self.images):
-            raise ValueError(
-                f"wanted a file name for each of {len(self.images)} images, or none, got "
-                f"{len(self.files)}"
-            )
+        _check_files(self.files, len(self.images))
+        _check_precision(self.labels, self.label_types)
+        with np.errstate(over="ignore"):  # which is infinity, and no value of a label
+            labels = self.labels.astype(np.float32)
+        check_labels(torch.from_numpy(labels), self.label_types)
         if self.labels.dtype.kind != "f":
-            object.__setattr__(self, "labels", self.labels.astype(np.float32))
-        check_labels(torch.from_numpy(np.array(self.labels)), self.label_types)
+            object.__setattr__(self, "labels", labels)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -168,6 +179,28 @@ def _check_shape(labels: np.ndarray, num_images: int, label_types: Sequence[Labe
         raise ValueError(f"{wanted}, a NumPy array, got a {type(labels).__name__}")
     if labels.dtype.kind not in "fiub" or labels.shape != (num_images, len(label_types)):
         raise ValueError(f"{wanted}, got {labels.dtype} of shape {labels.shape}")
+
+
+def _check_precision(labels: np.ndarray, label_types: Sequence[Label]) -> None:
+    """Checks that float32 holds what other types of numbers say."""
+    if labels.dtype == np.float32:
+        return
+    for label, values in zip(label_types, labels.T, strict=True):
+        if isinstance(label, Continuous):
+            check_precision(values, f"the values of {shown(label.name)}")
+
+
+def _check_files(files: Sequence[str], num_images: int) -> None:
+    """Checks that there is a file of its own for each image, or none at all."""
+    if files and len(files) != num_images:
+        raise ValueError(
+            f"wanted a file name for each of {num_images} images, or none, got {len(files)}"
+        )
+    row_of_file: dict[str, int] = {}
+    for row, file in enumerate(files):
+        first = row_of_file.setdefault(file, row)
+        if first < row:
+            raise ValueError(f"rows {first} and {row} are one file, {shown(file)}")
 
 
 def _check_splits(splits: dict[str, np.ndarray], num_images: int) -> None:

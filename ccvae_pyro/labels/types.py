@@ -12,6 +12,7 @@ from ccvae_pyro.labels._plain_values import (
     plain_int,
     plain_text,
     plain_texts,
+    shown,
 )
 
 
@@ -144,9 +145,9 @@ def check_distinct(labels: Sequence[Label]) -> None:
     names: set[str] = set()
     for label in labels:
         if not isinstance(label, Label):
-            raise ValueError(f"wanted a Binary, a Categorical or a Continuous, got {label!r}")
+            raise ValueError(f"wanted a Binary, a Categorical or a Continuous, got {shown(label)}")
         if label.name in names:
-            raise ValueError(f"labels need names of their own, got several {label.name!r}")
+            raise ValueError(f"labels need names of their own, got several {shown(label.name)}")
         names.add(label.name)
 
 

@@ -120,6 +120,7 @@ def splits_of(**splits):
 
 
 IMAGES = np.zeros((40, 8, 8, 3), np.uint8)
+AGES = {"label_types": (Continuous("age"), Continuous("time"))}
 BAD_ARRAYS = {
     "floats": ({"images": IMAGES / 255}, r"got float64 of shape \(40, 8, 8, 3\): \(255 \* images"),
     "signed": ({"images": IMAGES.astype(np.int64)}, r"uint8 .*, 0 to 255, got int64"),
@@ -151,6 +152,25 @@ BAD_ARRAYS = {
     ),
     "negative": (splits_of(train=[-1]), "holds row -1"),
     "mask": (splits_of(train=[True, False]), "'train' as whole numbers, got bool of shape"),
+    "one name twice": ({"label_types": binaries("aa")}, "names of their own, got several 'a'"),
+    "no labels but names": ({"label_types": ("a", "b")}, "wanted a Binary, .* got 'a'"),
+    "one file twice": (
+        {"files": (*map(str, range(39)), "7")},
+        "rows 7 and 39 are one file, '7'",
+    ),
+    "too few files": ({"files": ("a", "b")}, "a file name for each of 40 images, or none, got 2"),
+    "timestamps": (
+        AGES | {"labels": 1.7e9 + np.arange(80.0).reshape(40, 2)},
+        "the values of 'age', 1700000000 to 1700000078, are too close together for the 7 digits",
+    ),
+    "whole timestamps": (
+        AGES | {"labels": 1_700_000_000 + np.arange(80).reshape(40, 2)},
+        "the values of 'age', 1700000000 to 1700000078, .* subtract an offset from each, such as",
+    ),
+    "more than float32 holds": (
+        AGES | {"labels": np.full((40, 2), 1e39)},
+        "row 0, label 'age' is inf: wanted a finite number",
+    ),
     "unknown split": (splits_of(validation=[1]), "called train, valid, test, got 'validation'"),
 }
 
@@ -162,6 +182,14 @@ def test_arrays_of_another_kind_are_one_line(change, message):
     with pytest.raises(ValueError, match=message) as caught:
         LabeledImages(**arrays | change)
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_float32_tells_apart_are_labels_in_any_precision():
+    labels = np.stack([np.linspace(20, 90, 40), np.arange(40) * 1e9], axis=1)
+    labels[3] = np.nan
+    for dtype in (np.float32, np.float64):
+        data = LabeledImages(IMAGES, labels.astype(dtype), AGES["label_types"], {"train": [0]})
+        assert data.labels.dtype == dtype
 
 
 def test_whole_numbers_are_labels_too():

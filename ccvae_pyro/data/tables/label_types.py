@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ccvae_pyro.data.names import one_line, shortened
+from ccvae_pyro.data.precision import check_precision
 from ccvae_pyro.data.tables._cells import shown
 from ccvae_pyro.data.tables._values import (
     class_name,
@@ -25,7 +26,6 @@ from ccvae_pyro.data.tables.label_table import LabelTable
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label
 
 MAX_NUMERIC_CLASSES = 12  # more different whole numbers than this are a continuous label
-MAX_ROUNDING_ERROR = 1e-3  # of float32, relative to the standard deviation of a label
 
 
 def read_label(
@@ -50,7 +50,7 @@ def read_label(
     if isinstance(label, Binary):
         _check_noes(table, name)
     if isinstance(label, Continuous):
-        _check_precision(table, name, values)
+        check_precision(values, f"{table.path}: the values of {shown(name)}")
     return label, values.astype(np.float32)
 
 
@@ -234,20 +234,6 @@ def _check_noes(table: LabelTable, name: str) -> None:
             name,
             f"and in line {zeros[0]} '{zero}': is one of them unknown? missing-values takes it "
             "for missing; otherwise write both noes alike",
-        )
-
-
-def _check_precision(table: LabelTable, name: str, values: np.ndarray) -> None:
-    """Raises an error if float32 does not tell the values of a continuous label apart."""
-    known = values[~np.isnan(values)]
-    if len(np.unique(known)) < 2:
-        return
-    error = np.abs(known.astype(np.float32) - known).max(initial=0.0)
-    if error > MAX_ROUNDING_ERROR * known.std():
-        raise ValueError(
-            f"{table.path}: the values of {shown(name)}, {known.min():.16g} to "
-            f"{known.max():.16g}, are too close together for the 7 digits of float32: subtract an "
-            f"offset from each, such as {known.min():.16g}, or change their unit"
         )
 
 
