@@ -5,7 +5,8 @@
     python examples/edit.py runs/celeba/checkpoint.pt face.png --walk Eyeglasses
     python examples/edit.py avatars face.png --set Wearing_Hat=1
 
-Classes are given by their names: --set Stars=3 sets the class that is called 3.
+The folder of a run, such as runs/celeba, stands for its checkpoint. Classes are given by their
+names: --set Stars=3 sets the class that is called 3.
 
 "avatars" is the pretrained model of the package, for cartoon faces. The image may have any size:
 it is prepared as the model's training images were, which the checkpoint holds.
@@ -21,6 +22,7 @@ from typing import Any
 import common
 import options
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -58,8 +60,11 @@ def run(args: argparse.Namespace) -> None:
 
 def load(model: str) -> ImageModel:
     """The model of a checkpoint, or a pretrained model."""
-    is_file = Path(model).suffix or Path(model).is_file()
-    return ccvae_pyro.load(model) if is_file else ccvae_pyro.load_pretrained(model)
+    path = Path(model)
+    if (path / "checkpoint.pt").is_file():  # of the run in a folder
+        path = path / "checkpoint.pt"
+    is_file = path.suffix or len(path.parts) > 1 or path.is_file()
+    return ccvae_pyro.load(path) if is_file else ccvae_pyro.load_pretrained(model)
 
 
 def read_for(model: ImageModel, path: Path) -> Tensor:
@@ -124,7 +129,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = options.new_parser(__doc__)
     add = parser.add_argument
-    add("model", help="a checkpoint.pt, or the name of a pretrained model: avatars")
+    add("model", help="a checkpoint.pt, the folder of a run, or the name of a pretrained model: "
+        "avatars")
     add("image", type=Path, help="the image to edit")
     action = parser.add_mutually_exclusive_group(required=True).add_argument
     action("--set", action="append", type=target, metavar="NAME=VALUE",
@@ -141,8 +147,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--keep-conflicting", action="store_true",
         help="do not change the labels that these labels exclude, such as hair under a hat")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
-    add("--out", type=Path, default=Path("edited.png"),
-        help="file of the figure (default: edited.png)")
+    add("--out", type=figure_file, default=Path("edited.png"), metavar="FILE",
+        help="file of the figure, such as a .png or .pdf (default: edited.png)")
     args = parser.parse_args(arguments)
     if args.set and len(dict(args.set)) < len(args.set):
         parser.error("--set sets a label to two values")
@@ -150,6 +156,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--label needs --swap-from")
     return args
 # fmt: on
+
+
+def figure_file(text: str) -> Path:
+    """A file that a figure can be written to, before the figure is computed."""
+    path, formats = Path(text), FigureCanvasAgg.get_supported_filetypes()
+    if path.is_dir() or (path.suffix and path.suffix[1:].lower() not in formats):
+        raise argparse.ArgumentTypeError(
+            f"wanted the file of a figure, such as edited.png or edited.pdf, got {text}"
+        )
+    return path
 
 
 def target(text: str) -> tuple[str, str]:

@@ -41,6 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Benchmarks each model, then writes tables and figures."""
+    for folder in args.runs:
+        if not (folder / "checkpoint.pt").is_file():
+            what = "has no checkpoint.pt" if folder.is_dir() else "is no folder"
+            raise FileNotFoundError(f"wanted the folder of a run, but {folder} {what}")
     args.out = args.out or args.runs[0] / "measured"
     device = pick_device(args.device)
     config = outcome.read_config(args.runs[0])

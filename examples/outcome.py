@@ -113,12 +113,16 @@ def refuse_other_config(folder: Path, before: dict[str, Any], config: dict[str, 
     :raises ValueError: if another option differs.
     """
     before = {key: value for key, value in BEFORE.items() if key in config} | before
-    for key in before.keys() - {"epochs"}:
-        if before[key] != config.get(key):
-            option = f"--{key.replace('_', '-')}"
+    # In the order of the command line, where defaults follow from options further in front.
+    for key in dict.fromkeys([*config, *before]):
+        if key in before and key != "epochs" and before[key] != config.get(key):
+            option, was, is_now = f"--{key.replace('_', '-')}", before[key], config.get(key)
+            difference = f"with {option} {was}, not {'without' if is_now is None else is_now}"
+            if was is None:
+                difference = f"without {option}, not with {is_now}"
             raise ValueError(
-                f"{folder} was trained with {option} {before[key]}, not {config.get(key)}: resume "
-                "it with the former, or choose another --out"
+                f"{folder} was trained {difference}: resume it with the former, or choose another "
+                "--out"
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -10,12 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ccvae_pyro.labels._plain_values import to_plain_scalar
+from ccvae_pyro.labels._plain_values import shown, to_plain_scalar
 from ccvae_pyro.labels.types import Binary, Categorical, Continuous, Label
 
 # A continuous label is measured in its standard deviations: so far from its mean, no single
 # precision is left, and much farther a loss is not finite.
 MAX_DISTANCE = 1e6
+# A number with a decimal comma, unless the comma may separate thousands.
+DECIMAL_COMMA = r"[-+]?[0-9]+,[0-9]+(?:[eE][-+]?[0-9]+)?"
+_THOUSANDS = r"[-+]?[1-9][0-9]{0,2},[0-9]{3}"
+MAX_NAMES = 20  # in an error message
 # What the words for a binary label mean, in lower case.
 TRUTH_OF_WORD = {"false": 0.0, "no": 0.0, "true": 1.0, "yes": 1.0}
 
@@ -26,7 +31,8 @@ def value_of(label: Label, value: Any) -> float:
     A class is given by its name, which is text, or by its index, which is a whole number: see
     :func:`index_of`. A binary label is 0, 1 or between them, a bool, ``"yes"`` or ``"no"``,
     ``"true"`` or ``"false"``; a continuous label is a finite number, within a million standard
-    deviations of its mean. Text that is a number is taken for it there.
+    deviations of its mean. Text that is a number, also with a decimal comma, is taken for it
+    there.
 
     :raises ValueError: if the label has no such value.
 
@@ -45,7 +51,7 @@ def value_of(label: Label, value: Any) -> float:
     if isinstance(label, Categorical):
         if isinstance(value, float) and value.is_integer():  # as y has it
             value = int(value)
-        return float(index_of(value, label.classes, f"class of {label.name!r}"))
+        return float(index_of(value, label.classes, f"class of {shown(label.name)}"))
     if isinstance(label, Binary):
         if isinstance(value, bool):
             return float(value)
@@ -53,11 +59,18 @@ def value_of(label: Label, value: Any) -> float:
             return TRUTH_OF_WORD[value.lower()]
     number = _number(value)
     if number is None:
-        raise ValueError(f"{label.name!r} is set to a finite number, got {value!r}")
+        wanted = "a finite number"
+        if isinstance(label, Binary):
+            wanted = "yes or no, true or false, or a value between 0 and 1"
+        elif isinstance(value, str) and re.fullmatch(_THOUSANDS, value):
+            wanted += f" ({value.replace(',', '')}, or {value.replace(',', '.')}0)"
+        raise ValueError(f"{shown(label.name)} is set to {wanted}, got {shown(value)}")
     if isinstance(label, Binary) and not 0 <= number <= 1:
-        raise ValueError(f"{label.name!r} is set to a value between 0 and 1, got {value}")
+        raise ValueError(
+            f"{shown(label.name)} is set to a value between 0 and 1, got {shown(value)}"
+        )
     if isinstance(label, Continuous) and abs(number - label.mean) > MAX_DISTANCE * label.std:
-        raise ValueError(f"{label.name!r} is set to {number:g}: {_wanted_near(label)}")
+        raise ValueError(f"{shown(label.name)} is set to {number:g}: {_wanted_near(label)}")
     return number
 
 
@@ -92,9 +105,10 @@ def check_labels(y: Tensor, labels: Sequence[Label], *, soft: bool = False) -> N
         wanted = "a finite number"
         if label.classes:
             end = len(label.classes) - 1
-            wanted = f"0 ({label.classes[0]}) to {end} ({label.classes[-1]})"
+            first, last = (shown(label.classes[each])[1:-1] for each in (0, end))
+            wanted = f"0 ({first}) to {end} ({last})"
         raise ValueError(
-            f"row {row}, label {label.name!r} is {value:g}: wanted {wanted}, or NaN where missing"
+            f"row {row}, label {shown(label.name)} is {value:g}: wanted {wanted}, or NaN where missing"
         )
 
 
@@ -112,7 +126,7 @@ def check_distances(y: Tensor, labels: Sequence[Label]) -> None:
             if is_far.any():
                 row = int(is_far.nonzero()[0])
                 raise ValueError(
-                    f"row {row}, label {label.name!r} is {y[row, column].item():g}: "
+                    f"row {row}, label {shown(label.name)} is {y[row, column].item():g}: "
                     f"{_wanted_near(label)}"
                 )
 
@@ -161,12 +175,12 @@ def index_of(label: str | int, names: Sequence[str], what: str = "label") -> int
     if isinstance(label, str):
         if label in names:
             return list(names).index(label)
-        raise ValueError(f"no {what} is called {label!r}: {_hint(label, names)}")
+        raise ValueError(f"no {what} is called {shown(label)}: {_hint(label, names)}")
     if isinstance(label, bool) or not isinstance(label, int):
-        raise ValueError(f"wanted the name or the index of a {what}, got {label!r}")
+        raise ValueError(f"wanted the name or the index of a {what}, got {shown(label)}")
     is_index, name = 0 <= label < len(names), str(label)
     if name in names and not (is_index and names[label] == name):
-        by_index = f"is {names[label]!r} by its index" if is_index else "is no index"
+        by_index = f"is {shown(names[label])} by its index" if is_index else "is no index"
         raise ValueError(
             f"{what} {label} {by_index}, and another is called {name!r}: give the name, as text"
         )
@@ -179,6 +193,10 @@ def _number(value: Any) -> float | None:
     """A finite number, or text that is one; None for all else."""
     if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
         return None  # float() takes 1_0 for 10
+    if isinstance(value, str) and re.fullmatch(DECIMAL_COMMA, value):
+        if re.fullmatch(_THOUSANDS, value):
+            return None
+        value = value.replace(",", ".")
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -191,5 +209,12 @@ def _hint(name: str, names: Sequence[str]) -> str:
     lower = {each.lower(): each for each in names}
     near = [lower[each] for each in get_close_matches(name.lower(), lower, n=3, cutoff=0.4)]
     if near:
-        return f"did you mean {', '.join(near)}?"
-    return f"there are {', '.join(names) or 'none'}"
+        return f"did you mean {', '.join(map(_shown_name, near))}?"
+    listed = [_shown_name(each) for each in names[:MAX_NAMES]]
+    listed += [f"{len(names) - MAX_NAMES} more"] * (len(names) > MAX_NAMES)
+    return f"there are {', '.join(listed) or 'none'}"
+
+
+def _shown_name(name: str) -> str:
+    """A name in one short line, without quotation marks."""
+    return name if shown(name)[1:-1] == name else shown(name)

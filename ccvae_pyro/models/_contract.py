@@ -15,6 +15,7 @@ from torch import Tensor
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import BatchError
 from ccvae_pyro.labels import Categorical, Label, check_distances, check_labels
+from ccvae_pyro.labels._plain_values import shown
 
 if TYPE_CHECKING:
     from ccvae_pyro.models.base import ImageModel
@@ -213,7 +214,7 @@ def check_not_missing(y: Tensor, labels: Sequence[Label], *, can_wait: bool = Tr
     if math.isnan(float(y.sum())):
         *rows, column = y.isnan().nonzero()[0].tolist()
         raise BatchError(
-            f"row {', '.join(map(str, rows))}, label {labels[column].name!r} is missing (NaN): "
+            f"row {', '.join(map(str, rows))}, label {shown(labels[column].name)} is missing (NaN): "
             "wanted its value; for training, ExactCCVAE_ELBO and CCVAE_ELBO know missing labels"
         )
 

@@ -248,15 +248,35 @@ def test_an_image_is_edited_by_the_pretrained_model(photo, tmp_path):
         (["--set", "Beard"], "wanted NAME=VALUE, such as Beard=1, got 'Beard'"),
         (["--set", "Beard=1", "--set", "Beard=0"], "--set sets a label to two values"),
         (["--set", "0=1"], "no label is called '0'"),
-        (["--set", "Beard=nan"], "'Beard' is set to a finite number, got 'nan'"),
+        (["--set", "Beard=nan"], "a value between 0 and 1, got 'nan'"),
         (["--set", "Bread=1"], "no label is called 'Bread': did you mean Beard"),
+        (["--set", "Beard=maybe"], "'Beard' is set to yes or no, true or false, or a value betw"),
         (["--swap-from", EXAMPLE], "celeba.py cannot be read as an image"),
+        (["--set", "x" * 300 + "=1"], "no label is called '" + "x" * 79 + "...: there are "),
     ],
 )
 def test_a_bad_edit_is_refused(finished, photo, arguments, message):
     result = run_example("edit.py", finished / "checkpoint.pt", photo, *arguments)
     assert result.returncode == 2
     assert message in result.stderr
+
+
+@pytest.mark.parametrize("name", ["e.xyz", "e.png.exe", "."])
+def test_a_file_that_no_figure_is_written_to_is_refused_at_once(tmp_path, name):
+    arguments = ["no model", "no image", "--set", "Beard=1", "--out", tmp_path / name]
+    result = run_example("edit.py", *arguments)
+    assert result.returncode == 2
+    assert "wanted the file of a figure, such as edited.png or edited.pdf, got" in result.stderr
+
+
+def test_the_folder_of_a_run_stands_for_its_checkpoint(finished, photo, tmp_path):
+    arguments = [photo, "--set", "Beard=yes", "--out", tmp_path / "edited.PDF"]
+    result = run_example("edit.py", finished, *arguments)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "edited.PDF").read_bytes().startswith(b"%PDF")
+    result = run_example("edit.py", tmp_path / "none", *arguments)
+    assert result.returncode == 2
+    assert f"there is no checkpoint at {tmp_path / 'none'}" in result.stderr
 
 
 def test_the_objectives_are_tabulated_and_drawn(tmp_path):

@@ -114,6 +114,11 @@ def test_classes_are_learned_from_few_labels(tmp_path, folder, data):
     assert result.returncode == 0, result.stderr
     figures = {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")}
     assert {"classes_class", "confusion_class"} < figures
+    # Not --shift, --warp or another option whose default follows from it.
+    arguments = ["--data", data, "--root", tmp_path / "data", "--epochs", 1, "--batch-size", 25]
+    result = run_example("mnist.py", *arguments, "--out", tmp_path / "run", "--resume")
+    assert result.returncode == 2
+    assert "was trained with --labels-per-class 3, not without: resume it" in result.stderr
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert len(metrics["per_label"]["class"]["confusion"]) == (10 if data == "mnist" else 2)
     arguments = [tmp_path / "run", "--root", tmp_path / "data", "--oracle-epochs", 1]

@@ -44,3 +44,19 @@ def test_runs_on_celeba_are_measured(celeba_root, tmp_path):
     result = run_example("measure.py", *arguments)
     assert result.returncode == 0, result.stderr
     assert "| conditional generation accuracy |" in result.stdout
+
+
+def test_a_folder_without_a_run_is_one_line_before_any_is_measured(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    for name, what in {
+        "none": "is no folder",
+        "file": "is no folder",
+        "empty": "has no checkpoint.pt",
+    }.items():
+        result = run_example("measure.py", tmp_path / name, "--root", tmp_path)
+        assert result.returncode == 2
+        assert result.stderr.splitlines() == [
+            f"measure.py: error: wanted the folder of a run, but {tmp_path / name} {what}"
+        ]
+        assert not (tmp_path / name / "measured").exists()

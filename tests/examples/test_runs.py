@@ -69,6 +69,14 @@ def test_a_run_is_overwritten_with_its_results(copy, avatars_root, monkeypatch):
     assert checkpoint.read(copy / "checkpoint.pt")["settings"]["seed"] == 1
 
 
+def test_a_run_that_fails_early_does_not_overwrite_another(copy, avatars_root):
+    before = files_of(copy)
+    result = run(avatars_root, copy, "--overwrite", "--learning-rate", "1e6")
+    assert result.returncode == 2
+    assert "the loss became " in result.stderr.splitlines()[-1]
+    assert files_of(copy) == before
+
+
 def test_a_run_is_resumed_with_the_settings_of_its_checkpoint(copy, avatars_root):
     # As a kill leaves it that comes after config.json and before the first checkpoint.
     config = json.loads((copy / "config.json").read_text()) | {"learning_rate": 0.1}

@@ -33,6 +33,11 @@ HAT, AGE = Binary("Hat"), Continuous("Age", 40.0, 10.0)
         (HAT, "0.25", 0.25),
         (HAT, np.float64(0.5), 0.5),
         (AGE, "31.5", 31.5),
+        (AGE, "31,5", 31.5),  # as the reader of CSVs takes it
+        (AGE, "-0,25", -0.25),
+        (AGE, "1234,5", 1234.5),
+        (AGE, "1,2345", 1.2345),
+        (HAT, "0,5", 0.5),
         (AGE, np.int64(60), 60.0),
         (AGE, -3, -3.0),
     ],
@@ -57,8 +62,14 @@ def test_a_value_is_the_number_that_y_has_for_it(label, value, number):
         (HAIR, -1, "class of 'Hair' -1 is out of range"),
         (HAIR, "1", "no class of 'Hair' is called '1'"),
         (HAT, 2, "'Hat' is set to a value between 0 and 1, got 2"),
-        (HAT, math.nan, "'Hat' is set to a finite number, got nan"),
-        (HAT, "maybe", "'Hat' is set to a finite number, got 'maybe'"),
+        (HAT, math.nan, "'Hat' is set to yes or no, true or false, or a value between 0 and 1, got n"),
+        (HAT, "maybe", "'Hat' is set to yes or no, true or false, or a value .* got 'maybe'"),
+        (HAT, "1,5", "'Hat' is set to a value between 0 and 1, got '1,5'"),
+        (AGE, "1,234", r"'Age' is set to a finite number \(1234, or 1.2340\), got '1,234'"),
+        (AGE, "1,2,3", "'Age' is set to a finite number, got '1,2,3'"),
+        (AGE, 1 + 2j, "'Age' is set to a finite number, got"),
+        (AGE, 1e30, "'Age' is set to 1e.30: wanted at most 1e.06 standard deviations"),
+        (AGE, "x" * 10_000, r"'Age' is set to a finite number, got 'x{79}\.\.\.$"),
         (AGE, math.inf, "'Age' is set to a finite number, got inf"),
         (AGE, "nan", "'Age' is set to a finite number, got 'nan'"),
         (AGE, "1_0", "'Age' is set to a finite number, got '1_0'"),
@@ -85,11 +96,21 @@ def test_a_label_is_given_by_its_index(index):
         (True, "wanted the name or the index of a label, got True"),
         (2, "label 2 is out of range: there are 2, counted from 0"),
         (-1, "label -1 is out of range"),
+        ("x" * 300, r"no label is called 'x{79}\.\.\.: there are Bald, Smiling$"),
+        ("Bald\n", r"no label is called 'Bald\\n': did you mean Bald\?"),
     ],
 )
 def test_what_is_no_label_is_one_line(label, message):
     with pytest.raises(ValueError, match=message):
         index_of(label, ["Bald", "Smiling"])
+
+
+def test_what_there_is_is_listed_in_one_line_of_bounded_length():
+    for names in ([f"{'x' * 300}{i}" for i in range(1000)], ["a\nb", "x" * 10_000] * 500):
+        with pytest.raises(ValueError, match=r"no label is called 'Hat': there are .*, 980 more$") as e:
+            index_of("Hat", names)
+        assert "\n" not in str(e.value)
+        assert len(str(e.value)) < 2000
 
 
 def test_labels_whose_names_are_their_indices_are_had_by_either():

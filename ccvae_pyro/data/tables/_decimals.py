@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from ccvae_pyro.data.tables._cells import shown
+from ccvae_pyro.labels.values import DECIMAL_COMMA
 
-_COMMA = r"[-+]?[0-9]+,[0-9]+(?:[eE][-+]?[0-9]+)?"
 _POINT = r"[-+]?[0-9]+\.[0-9]+(?:[eE][-+]?[0-9]+)?"
 _THOUSANDS = r"[-+]?[1-9][0-9]{0,2}[.,][0-9]{3}"
 
@@ -28,7 +28,7 @@ def with_points(path: Path, cells: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 
 def _with_points(path: Path, cells: pd.Series[str]) -> pd.Series[str]:
-    is_comma, is_point = cells.str.fullmatch(_COMMA), cells.str.fullmatch(_POINT)
+    is_comma, is_point = cells.str.fullmatch(DECIMAL_COMMA), cells.str.fullmatch(_POINT)
     marked = cells[is_comma | is_point]
     if marked.empty:
         return cells
