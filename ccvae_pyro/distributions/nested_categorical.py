@@ -33,16 +33,14 @@ def sign_matrix(num_classes: int, *, balanced: bool = False) -> Tensor:
     if num_classes < 2:
         raise ValueError(f"dichotomies are of at least 2 classes, got {num_classes}")
     signs = torch.zeros(num_classes, num_classes - 1)
-
-    def split(start: int, end: int) -> None:
+    parts = [(0, num_classes)]  # that are still to be split; there may be thousands of classes
+    while parts:
+        start, end = parts.pop()
         if end - start > 1:
             middle = (start + end) // 2 if balanced else start + 1
             signs[start:middle, middle - 1] = 1
             signs[middle:end, middle - 1] = -1
-            split(start, middle)
-            split(middle, end)
-
-    split(0, num_classes)
+            parts += [(start, middle), (middle, end)]
     return signs
 
 

@@ -55,6 +55,6 @@ def check_same_labels(labels: Sequence[Label], others: Sequence[Label], whose: s
         if wanted != got:
             first, second = ("none" if each is None else described(each) for each in (got, wanted))
             raise ValueError(
-                f"label {number} of {whose} is {first}, that of the model {second}: wanted the same "
-                "labels in the same order"
+                f"label {number} of {whose} is {first}, that of the model {second}: wanted the "
+                "same labels in the same order"
             )

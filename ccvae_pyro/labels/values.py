@@ -105,10 +105,11 @@ def check_labels(y: Tensor, labels: Sequence[Label], *, soft: bool = False) -> N
         wanted = "a finite number"
         if label.classes:
             end = len(label.classes) - 1
-            first, last = (shown(label.classes[each])[1:-1] for each in (0, end))
-            wanted = f"0 ({first}) to {end} ({last})"
+            names = [_shown_name(label.classes[each]) for each in (0, end)]
+            wanted = f"0 ({names[0]}) to {end} ({names[1]})"
         raise ValueError(
-            f"row {row}, label {shown(label.name)} is {value:g}: wanted {wanted}, or NaN where missing"
+            f"row {row}, label {shown(label.name)} is {value:g}: wanted {wanted}, or NaN where "
+            "missing"
         )
 
 

@@ -213,8 +213,9 @@ def check_not_missing(y: Tensor, labels: Sequence[Label], *, can_wait: bool = Tr
         return
     if math.isnan(float(y.sum())):
         *rows, column = y.isnan().nonzero()[0].tolist()
+        row, name = ", ".join(map(str, rows)), shown(labels[column].name)
         raise BatchError(
-            f"row {', '.join(map(str, rows))}, label {shown(labels[column].name)} is missing (NaN): "
+            f"row {row}, label {name} is missing (NaN): "
             "wanted its value; for training, ExactCCVAE_ELBO and CCVAE_ELBO know missing labels"
         )
 

@@ -121,7 +121,7 @@ class ExactCCVAE_ELBO(TensorELBO):
         elbo = scaled(terms.log_p_y, p_y) + scaled(of_q_y, q_y) - scaled(terms.kl, q_z_c)
         for key, site in samples(guide_trace, "y", name):
             elbo = _add(elbo, -scaled(_cost(key, site, model_trace), site))
-        for key, site in samples(model_trace, "y", name):
+        for _, site in samples(model_trace, "y", name):
             if site["is_observed"]:
                 elbo = _add(elbo, scaled(site["fn"].log_prob(site["value"]), site))
         return -elbo.sum() - consistency

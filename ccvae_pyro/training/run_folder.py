@@ -27,7 +27,14 @@ else:
 CHECKPOINT, HISTORY, LOCK = "checkpoint.pt", "history.csv", "run.lock"
 SETTINGS = "config.json"
 # What a run and its evaluation leave in their folder, the checkpoint first.
-OF_RUN = (CHECKPOINT, HISTORY, SETTINGS, "metrics.json", "report.html", "imputed.csv")
+OF_RUN: tuple[str, ...] = (
+    CHECKPOINT,
+    HISTORY,
+    SETTINGS,
+    "metrics.json",
+    "report.html",
+    "imputed.csv",
+)
 OF_RUN += ("confidence.csv", "figures/*.png", "tensorboard/events.*")
 FIRST_CHECKPOINT = ".checkpoint.first.pt"  # of a run that overwrites another
 ASIDE = ".overwritten"  # where the other run is while the first checkpoint takes its place

@@ -64,3 +64,8 @@ def test_expand_keeps_the_dichotomies():
     assert isinstance(wide, NestedCategorical)
     assert wide.batch_shape == (4, 5)
     assert_close(wide.probs, fn.probs.expand(4, 5, 3))
+
+
+def test_there_may_be_thousands_of_classes():
+    signs = sign_matrix(2000)
+    assert torch.equal(signs, torch.eye(2000)[:, :-1] - torch.ones(2000, 1999).tril(-1))

@@ -77,7 +77,9 @@ def test_a_model_without_images_is_not_evaluated(models):
         edit_metrics(*models, x)
     with pytest.raises(ValueError, match="wanted at least one image to sample the latents of"):
         log_p_x(models[0], x)
-    with pytest.raises(ValueError, match="num_samples must be a whole number of at least 1, got 0"):
+    with pytest.raises(
+        ValueError, match="num_samples must be a whole number of at least 1, got 0"
+    ):
         importance_weights(models[0], torch.zeros(2, 1, 28, 28), num_samples=0)
 
 

@@ -146,7 +146,9 @@ AMOUNTS = {
 @pytest.mark.parametrize("amount", ["1", None, True, 1j, math.inf, [2.0]], ids=repr)
 @pytest.mark.parametrize("function", AMOUNTS)
 def test_what_is_no_amount_is_one_line(function, amount, model, x):
-    with pytest.raises(ValueError, match=r"(amount|num_std) must be a finite number, got ") as error:
+    with pytest.raises(
+        ValueError, match=r"(amount|num_std) must be a finite number, got "
+    ) as error:
         AMOUNTS[function](model, x, amount)
     assert "\n" not in str(error.value)
     for number in (2, np.float32(2.0), torch.tensor(2.0)):

@@ -24,7 +24,10 @@ OTHERS = {
         r"label 3 of the data is 'Age' \(binary\), that of the model 'Age' \(continuous\)",
     ),
     "one less": (LABELS[:2], r"label 3 of the data is none, that of the model 'Age' \(contin"),
-    "one more": ((*LABELS, Binary("x")), r"label 4 of the data is 'x' \(binary\), that of .* none"),
+    "one more": (
+        (*LABELS, Binary("x")),
+        r"label 4 of the data is 'x' \(binary\), that of .* none",
+    ),
     "none": ((), "label 1 of the data is none"),
     "a long name": ((Binary("x" * 10_000),), r"is 'x{79}\.\.\. \(binary\), that of"),
 }

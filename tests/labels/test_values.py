@@ -62,7 +62,11 @@ def test_a_value_is_the_number_that_y_has_for_it(label, value, number):
         (HAIR, -1, "class of 'Hair' -1 is out of range"),
         (HAIR, "1", "no class of 'Hair' is called '1'"),
         (HAT, 2, "'Hat' is set to a value between 0 and 1, got 2"),
-        (HAT, math.nan, "'Hat' is set to yes or no, true or false, or a value between 0 and 1, got n"),
+        (
+            HAT,
+            math.nan,
+            "'Hat' is set to yes or no, true or false, or a value between 0 and 1, got n",
+        ),
         (HAT, "maybe", "'Hat' is set to yes or no, true or false, or a value .* got 'maybe'"),
         (HAT, "1,5", "'Hat' is set to a value between 0 and 1, got '1,5'"),
         (AGE, "1,234", r"'Age' is set to a finite number \(1234, or 1.2340\), got '1,234'"),
@@ -107,7 +111,9 @@ def test_what_is_no_label_is_one_line(label, message):
 
 def test_what_there_is_is_listed_in_one_line_of_bounded_length():
     for names in ([f"{'x' * 300}{i}" for i in range(1000)], ["a\nb", "x" * 10_000] * 500):
-        with pytest.raises(ValueError, match=r"no label is called 'Hat': there are .*, 980 more$") as e:
+        with pytest.raises(
+            ValueError, match=r"no label is called 'Hat': there are .*, 980 more$"
+        ) as e:
             index_of("Hat", names)
         assert "\n" not in str(e.value)
         assert len(str(e.value)) < 2000

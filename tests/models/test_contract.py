@@ -213,10 +213,12 @@ def test_a_continuous_label_that_is_far_from_its_mean_is_one_line_by_each_functi
         lambda: impute(model, x, y),
         lambda: evaluate(model, [(x, y)]),
     ):
-        with pytest.raises(BatchError, match="row 0, label 'Age' is 1e.30: wanted at most") as error:
+        with pytest.raises(
+            BatchError, match=r"row 0, label 'Age' is 1e.30: wanted at most"
+        ) as error:
             function()
         one_line(error)
-    with pytest.raises(ValueError, match="'Age' is set to 1e.30: wanted at most 1e.06 standard"):
+    with pytest.raises(ValueError, match=r"'Age' is set to 1e.30: wanted at most 1e.06 standard"):
         edit(model, x, "Age", 1e30)
 
 

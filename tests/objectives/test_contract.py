@@ -182,8 +182,16 @@ class Hidden(poutine.messenger.Messenger):
 
 MISSING_SITES = {
     "labels of the guide": ("guide", "y", r"the guide has no sample site 'y': found 'z_c', 'z_s"),
-    "style of the guide": ("guide", "z_style", "the guide has no sample site 'z_style': found 'z_"),
-    "labels of the model": ("model", "y", "the model has no sample site 'y': found 'z_c', 'z_styl"),
+    "style of the guide": (
+        "guide",
+        "z_style",
+        "the guide has no sample site 'z_style': found 'z_",
+    ),
+    "labels of the model": (
+        "model",
+        "y",
+        "the model has no sample site 'y': found 'z_c', 'z_styl",
+    ),
 }
 
 
@@ -215,7 +223,7 @@ def test_a_guide_without_characteristics_is_one_line():
 
 def test_generated_images_need_a_site_of_images():
     module = make_ccvae()
-    x, y = Case(paper, make_ccvae, "labeled").batch
+    x, _ = Case(paper, make_ccvae, "labeled").batch
     with pytest.raises(ValueError, match="the model has no sample site 'x': found 'y', 'z_c', 'z"):
         objectives.label_consistency(Hidden("x")(module.model), module.guide, x)
 

@@ -470,7 +470,7 @@ OTHER_LABELS = {
     "fewer": (lambda data: data.select([0, 1]), "label 3 of the data is none"),
     "another kind": (
         lambda data: replace(data, label_types=(*data.label_types[:2], Continuous("Wearing_Hat"))),
-        r"label 3 of the data is 'Wearing_Hat' \(continuous\), that of the model 'Wearing_Hat' \(bi",
+        r"label 3 of the data is 'Wearing_Hat' \(continuous\), that of the model 'Wearing_Hat'",
     ),
     "none": (lambda data: data.select([]), "label 1 of the data is none"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,9 @@ import pandas as pd
 
 MAX_COLUMNS = 10_000  # a table that is wider has its rows and columns exchanged, or is none
 _DELIMITERS = ",;\t"  # Excel writes semicolons where a comma is the decimal mark
-_BYTE_ORDER_MARK = "\ufeff"
+# The encodings of files that start with a byte order mark.
+_ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16"}
+_ENCODINGS |= {codecs.BOM_UTF16_BE: "utf-16"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Dialect:
     :param delimiter: a comma, a semicolon or a tab.
     :param line_end: ``"\\n"`` or ``"\\r\\n"``.
     :param encoding: ``"utf-8"``, or ``"utf-8-sig"`` if there is a byte order mark, by which Excel
-        recognizes UTF-8.
+        recognizes UTF-8; or ``"utf-16"``, which Excel calls Unicode text.
     """
 
     delimiter: str = ","
@@ -43,23 +46,24 @@ def read_cells(path: Path, *, is_csv: bool) -> pd.DataFrame:
     :raises FileNotFoundError: if there is no such file.
     :raises ValueError: if the file is not text, or has fewer than two lines.
     """
-    return read_csv(path)[0] if is_csv else _to_cells(path, _words(read_text(path)))
+    return read_csv(path)[0] if is_csv else _to_cells(path, _words(_read_text(path)[0]))
 
 
 def read_csv(path: Path) -> tuple[pd.DataFrame, Dialect]:
     """Reads the cells of a CSV as :func:`read_cells` does, and the dialect it is written in."""
-    text = read_text(path)
+    text, encoding = _read_text(path)
     dialect = Dialect(
         _find_delimiter(text),
         "\r\n" if text.partition("\n")[0].endswith("\r") else "\n",
-        "utf-8-sig" if text.startswith(_BYTE_ORDER_MARK) else "utf-8",
+        encoding,
     )
     return _to_cells(path, _rows(path, text, dialect.delimiter)), dialect
 
 
-def read_text(path: Path) -> str:
-    """Reads a file as text in UTF-8.
+def _read_text(path: Path) -> tuple[str, str]:
+    """Reads a file as text in UTF-8, or in UTF-16 with a byte order mark.
 
+    :returns: the text, without a byte order mark, and the encoding.
     :raises FileNotFoundError: if there is no such file.
     :raises ValueError: if it is no regular file, a web page, or not text; names the line.
     """
@@ -68,21 +72,27 @@ def read_text(path: Path) -> str:
     if not path.is_file():  # to open a named pipe would wait for a writer, for ever
         raise ValueError(f"{path} is not a regular file")
     content = path.read_bytes()
+    encoding = next(
+        (name for mark, name in _ENCODINGS.items() if content.startswith(mark)), "utf-8"
+    )
+    name = encoding.removesuffix("-sig").upper()
     try:
-        text = content.decode("utf-8")
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(
-            f"{path}, line {line} cannot be read as text in UTF-8 (byte 0x"
+            f"{path}, line {line} cannot be read as text in {name} (byte 0x"
             f"{content[error.start]:02X}): save it in UTF-8, which Excel calls 'CSV UTF-8'"
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise ValueError(f"{path}, line {line} cannot be read as text in UTF-8: it has a NUL byte")
-    start = text.lstrip(_BYTE_ORDER_MARK + " \t\r\n")[:9].lower()
+        raise ValueError(
+            f"{path}, line {line} cannot be read as text in {name}: it has a NUL byte"
+        )
+    start = text.lstrip()[:9].lower()
     if start.startswith(("<!doctype", "<html", "<?xml")):
         raise ValueError(f"{path}, line 1: this is a web page, not a table: download it again")
-    return text
+    return text, encoding
 
 
 def shown(text: str, max_length: int = 60) -> str:
@@ -93,7 +103,7 @@ def shown(text: str, max_length: int = 60) -> str:
 
 def _words(text: str) -> Iterator[tuple[int, list[str]]]:
     """The words of each line."""
-    lines = text.removeprefix(_BYTE_ORDER_MARK).splitlines()
+    lines = text.splitlines()
     return ((number, line.split()) for number, line in enumerate(lines, start=1))
 
 
@@ -128,7 +138,7 @@ def _find_delimiter(text: str) -> str:
 
 
 def _reader(text: str, delimiter: str, strict: bool = False) -> Any:
-    lines = io.StringIO(text.removeprefix(_BYTE_ORDER_MARK), newline="")
+    lines = io.StringIO(text, newline="")
     return csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=True)
 
 

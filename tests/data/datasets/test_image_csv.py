@@ -307,10 +307,15 @@ BAD = {
         {},
         r"line 2 cannot be read as text in UTF-8 \(byte 0xE9\): save it in UTF-8, which Excel",
     ),
-    "UTF-16": (
-        lambda root: (root / "labels.csv").write_bytes("file\tx\r\na.png\t1\r\n".encode("utf-16")),
+    "UTF-16 without a byte order mark": (
+        lambda root: (root / "labels.csv").write_bytes("file\tx\na.png\t1\n".encode("utf-16-le")),
         {},
-        "line 1 cannot be read as text in UTF-8",
+        "line 1 cannot be read as text in UTF-8: it has a NUL byte",
+    ),
+    "UTF-16 that is cut off": (
+        lambda root: (root / "labels.csv").write_bytes("file\tx\na.png\t1".encode("utf-16")[:-1]),
+        {},
+        r"line 2 cannot be read as text in UTF-16 \(byte 0x31\): save it in UTF-8",
     ),
     "web page": (
         write_text("<!DOCTYPE html>\n<html>Sign in</html>\n"),

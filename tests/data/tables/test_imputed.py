@@ -154,6 +154,22 @@ def test_the_csv_is_written_as_excel_wrote_it(tmp_path, data):
     assert confidence[2:4] == ["b.png;0,75;;0,1235;2", "c.png;;;;12,5"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_excels_unicode_text_is_read_and_written(tmp_path, data, encoding):
+    given = CSV.replace("red", "röd").replace(",", "\t").replace("\n", "\r\n")
+    mark = "\ufeff" * (encoding == "utf-16-be")
+    (tmp_path / "labels.txt").write_bytes((mark + given).encode(encoding))
+    hair = Categorical("hair", ("black", "röd"))
+    data = replace(data, label_types=(hair, *data.label_types[1:]))
+    assert write_imputed(tmp_path / "labels.txt", tmp_path, data, VALUES, CONFIDENCE) == 4
+    content = (tmp_path / "imputed.csv").read_bytes()
+    assert content[:2] in (b"\xff\xfe", b"\xfe\xff")
+    assert content.decode("utf-16").split("\r\n")[1:3] == [
+        "a.png\tröd\t\tYES\t30",
+        "b.png\tröd\ttrain\tYES\t41.25",
+    ]
+
+
 def test_numbers_have_the_digits_that_their_spread_has(tmp_path, data):
     data.labels[:, 2] = [0.0301, 0.0302, np.nan, np.nan]
     values = VALUES.copy()
