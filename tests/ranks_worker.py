@@ -79,7 +79,7 @@ def train(out, objective, num_epochs, event=None):
         if event == f"unreadable-{distributed.rank()}":
             raise ValueError("face.jpg cannot be read as an image\nand a second line")
     batches = DoubleBatches(data, 10, min_labeled_fraction=0.0, **shares)
-    ccvae = ccvae_pyro.mnist(num_labels=3, z_dim=5).double()
+    ccvae = ccvae_pyro.mnist(3, z_dim=5, label_names=data.label_names).double()
     svi = SVI(ccvae.model, ccvae.guide, JointAdam({"lr": 1e-3}), loss=OBJECTIVES[objective])
     if event == "full-disk" and distributed.rank() == 0:
         checkpoint.save = _no_space

@@ -30,9 +30,9 @@ def value_of(label: Label, value: Any) -> float:
 
     A class is given by its name, which is text, or by its index, which is a whole number: see
     :func:`index_of`. A binary label is 0, 1 or between them, a bool, ``"yes"`` or ``"no"``,
-    ``"true"`` or ``"false"``; a continuous label is a finite number, within a million standard
-    deviations of its mean. Text that is a number, also with a decimal comma, is taken for it
-    there.
+    ``"true"`` or ``"false"``; a continuous label is a finite number, at most a million
+    standard deviations from its mean. Text that is a number, also with a decimal comma, is taken
+    for it there.
 
     :raises ValueError: if the label has no such value.
 
