@@ -25,7 +25,7 @@ from ccvae_pyro.training import TrainingResult
 NOT_IN_CONFIG = ("out", "resume", "overwrite", "checkpoint_minutes")
 NOT_IN_CONFIG += ("root", "labels", "download", "compile", "cache")
 # Options that earlier versions did not have, with the values that they amounted to.
-BEFORE = {"resize": "squash"}
+BEFORE = {"resize": "squash", "size": 64, "network": "paper"}
 # What a run leaves in its folder beside its checkpoint and its history.
 RESULTS = ("metrics.json", "report.html", "imputed.csv", "confidence.csv")
 
@@ -114,6 +114,8 @@ def refuse_other_config(folder: Path, before: dict[str, Any], config: dict[str, 
 
     :raises ValueError: if another option differs.
     """
+    if config.get("network") in ("conv", "mlp"):  # of digits, which never had the paper's
+        before = {"network": "conv"} | before
     before = {key: value for key, value in BEFORE.items() if key in config} | before
     for key in before.keys() - {"epochs"}:
         if before[key] != config.get(key):
