@@ -204,7 +204,7 @@ def baseline(
     :param channels: with these two, 3 for color images, 1 for gray ones.
     :param side: with these two, the height and width of an image.
     :param width: with ``"photographs"``, the channels of the networks' first stage.
-    :param family: with ``"photographs"``, ``"laplace"``, ``"gaussian"`` or ``"logistic"``, of the likelihood.
+    :param family: with ``"photographs"``, that of the likelihood, such as ``"laplace"``.
     :raises ValueError: if there is no such model, or no such networks; or if labels, sizes or the
         scale are none that it can have.
 
