@@ -29,7 +29,7 @@ from ccvae_pyro.io.checkpoint import load, save
 from ccvae_pyro.io.pretrained import load_pretrained
 from ccvae_pyro.labels import Binary, Categorical, Continuous
 from ccvae_pyro.models.ccvae import CCVAE, with_bayes_classifier
-from ccvae_pyro.models.presets import celeba, mnist
+from ccvae_pyro.models.presets import celeba, mnist, photographs
 from ccvae_pyro.networks.layers import compile_networks, set_precision
 from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
 from ccvae_pyro.objectives.exact_ccvae_elbo import ExactCCVAE_ELBO
@@ -73,6 +73,7 @@ __all__ = [
     "load_pretrained",
     "make_adam",
     "mnist",
+    "photographs",
     "predict",
     "reconstruct",
     "sample_variations",

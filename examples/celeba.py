@@ -4,6 +4,7 @@ The default data are cartoon faces, which need no download:
 
     python examples/celeba.py
     python examples/celeba.py --data celeba --root data --attributes Smiling Eyeglasses Bangs
+    python examples/celeba.py --size 128 --network residual
 """
 
 from __future__ import annotations
@@ -49,23 +50,23 @@ def load_with_missing_labels(args: argparse.Namespace) -> LabeledImages:
 
 
 def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVAE:
-    """The paper's model of these labels."""
-    scale = args.likelihood_scale
-    return ccvae_pyro.celeba(
-        z_dim=args.z_dim, labels=data.with_empirical_priors(), likelihood_scale=scale
-    )
+    """A model of these labels: the paper's, unless the options say otherwise."""
+    return common.image_model(args, data, data.with_empirical_priors(), args.z_dim)
 
 
 def load(args: argparse.Namespace) -> LabeledImages:
     """The images, with the requested attributes."""
     if args.data == "avatars":
-        data = load_avatars(args.root, args.num_images or 12_000, seed=args.avatar_seed)
+        data = load_avatars(
+            args.root, args.num_images or 12_000, size=args.size, seed=args.avatar_seed
+        )
         preferred = VISIBLE_ATTRIBUTES
     else:
         if args.download:
             download_celeba(args.root)
         data = load_celeba(
             args.root,
+            size=args.size,
             crop=args.crop,
             resize=args.resize,
             skip_unreadable=args.skip_unreadable,
@@ -112,6 +113,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="CelebA: leave out images that cannot be read, and report their number")
     options.add_image_options(add, "CelebA: ")
     # fmt: on
+    options.add_network_options(parser, "paper")
     options.add_objective_options(
         parser, z_dim="45", consistency_weight="20 for avatars with exact, else 0"
     )
@@ -125,7 +127,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     defaults: dict[str, Any] = {"epochs": EPOCHS[args.data], "batch_size": BATCH_SIZE[args.data]}
     if args.data == "avatars" and args.objective == "exact":
         defaults["consistency_weight"] = CONSISTENCY_WEIGHT
-    return options.fill_in(args, z_dim=45, **defaults)
+    return options.fill_in(args, z_dim=45, network="paper", **defaults)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from pyro.infer import SVI, Trace_ELBO
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.errors import CCVAEError
+from ccvae_pyro.labels import Label
 from ccvae_pyro.training import TrainingResult, distributed, pick_device, pick_precision
 from ccvae_pyro.training.interrupts import SIGTERM_CODE, sigterm_exits
 from ccvae_pyro.training.run_folder import check_folder, lock_folder
@@ -163,6 +164,28 @@ def train(
         overwrite=settings.overwrite,
         checkpoint_minutes=settings.checkpoint_minutes,
         settings=settings_to_keep,
+    )
+
+
+def image_model(
+    args: argparse.Namespace, data: LabeledImages, labels: Sequence[Label], z_dim: int | None
+) -> ccvae_pyro.CCVAE:
+    """The model of the options for the networks, for images and labels of this kind."""
+    scale = args.likelihood_scale
+    if args.network == "paper":
+        side, channels = data.images.shape[-2:]
+        return ccvae_pyro.celeba(
+            labels=labels, z_dim=z_dim, likelihood_scale=scale, channels=channels, side=side
+        )
+    mean_image = data.mean_image()
+    return ccvae_pyro.photographs(
+        labels,
+        tuple(mean_image.shape),
+        z_dim,
+        width=args.width,
+        family=args.likelihood,
+        likelihood_scale=scale,
+        mean_image=mean_image,
     )
 
 

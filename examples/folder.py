@@ -59,6 +59,7 @@ def load(args: argparse.Namespace) -> LabeledImages:
     data = load_image_csv(
         args.root,
         args.labels,
+        size=args.size,
         label_types={
             name: kind for name, _, kind in (text.rpartition("=") for text in args.kinds)
         },
@@ -78,11 +79,10 @@ def load(args: argparse.Namespace) -> LabeledImages:
 
 
 def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVAE:
-    """A model with the paper's networks, for these labels."""
+    """A model for these images and labels."""
     labels = [replace(label, extra_dims=args.extra_dims) for label in data.with_empirical_priors()]
     z_dim = args.z_dim or sum(label.dim for label in labels) + NUM_STYLE
-    channels, scale = data.images.shape[-1], args.likelihood_scale
-    return ccvae_pyro.celeba(z_dim=z_dim, labels=labels, channels=channels, likelihood_scale=scale)
+    return common.image_model(args, data, labels, z_dim)
 
 
 def predict_all(
@@ -138,11 +138,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--keep-values", nargs="+", metavar="CELL",
         help="cells of this list that are values, for example None, if it is a class")
     # fmt: on
+    options.add_network_options(parser, "residual")
     options.add_objective_options(parser, z_dim="27 more than the labels take")
     parser.add_argument("--extra-dims", type=options.count, default=0, metavar="D",
                         help="additional characteristics of each label (default: 0)")
     options.add_training_options(parser, "runs/folder", epochs="30", batch_size="50")
-    return options.fill_in(parser.parse_args(arguments), epochs=30, batch_size=50)
+    return options.fill_in(
+        parser.parse_args(arguments), network="residual", epochs=30, batch_size=50
+    )
 
 
 def kind_of(text: str) -> str:

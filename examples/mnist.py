@@ -49,6 +49,7 @@ def load(args: argparse.Namespace) -> LabeledImages:
     if args.data == "medical":
         data = load_image_folder(
             args.root,
+            size=args.size,
             resize=args.resize,
             seed=args.seed,
             num_images=args.num_images,
@@ -66,12 +67,15 @@ def load(args: argparse.Namespace) -> LabeledImages:
 def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVAE:
     """A model with one categorical label, whose characteristics are all latents but the style."""
     labels = with_characteristics(data.with_empirical_priors(), args.z_dim, args.style_dim)
-    if data.images.shape[1] == 28:
-        return ccvae_pyro.mnist(z_dim=args.z_dim, labels=labels)
-    channels, scale = data.images.shape[-1], args.likelihood_scale
-    return ccvae_pyro.celeba(
-        z_dim=args.z_dim, labels=labels, channels=channels, likelihood_scale=scale
-    )
+    if args.network in ("conv", "mlp"):
+        if data.images.shape[1:] != (28, 28, 1):
+            raise ValueError(
+                f"--network {args.network} is for 28x28 images in gray, got images of shape "
+                f"{data.images.shape[1:]}: choose residual or paper"
+            )
+        convolutions = args.network == "conv"
+        return ccvae_pyro.mnist(z_dim=args.z_dim, labels=labels, convolutions=convolutions)
+    return common.image_model(args, data, labels, args.z_dim)
 
 
 def with_characteristics(labels: Sequence[Label], z_dim: int, style_dim: int) -> list[Label]:
@@ -102,6 +106,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="number of labeled training images of each class (default: all)")
     options.add_image_options(add, "class folders: ")
     # fmt: on
+    options.add_network_options(
+        parser, "conv, three convolutions, and for class folders residual", ("conv", "mlp"),
+        "class folders: ",
+    )
     options.add_objective_options(
         parser,
         z_dim="30, with few labels 20",
@@ -124,7 +132,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     defaults = WITH_ALL_LABELS if args.labels_per_class is None else few
     if args.objective != "exact" or args.classification_weight == 0:
         defaults = defaults | {"classification_weight": 0.0, "final_weight": None}
-    return options.fill_in(args, batch_size=100, **defaults)
+    network = "residual" if args.data == "medical" else "conv"
+    return options.fill_in(args, batch_size=100, network=network, **defaults)
 
 
 if __name__ == "__main__":

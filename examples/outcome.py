@@ -25,7 +25,7 @@ from ccvae_pyro.training import TrainingResult
 NOT_IN_CONFIG = ("out", "resume", "overwrite", "checkpoint_minutes")
 NOT_IN_CONFIG += ("root", "labels", "download", "compile", "cache")
 # Options that earlier versions did not have, with the values that they amounted to.
-BEFORE = {"resize": "squash"}
+BEFORE = {"resize": "squash", "size": 64, "network": "paper"}
 
 # Writes the predictions of a trained model for its data.
 Predict = Callable[[ccvae_pyro.CCVAE, LabeledImages], None]
@@ -112,6 +112,8 @@ def refuse_other_config(folder: Path, before: dict[str, Any], config: dict[str, 
 
     :raises ValueError: if another option differs.
     """
+    if config.get("network") in ("conv", "mlp"):  # of digits, which never had the paper's
+        before = {"network": "conv"} | before
     before = {key: value for key, value in BEFORE.items() if key in config} | before
     # In the order of the command line, where defaults follow from options further in front.
     for key in dict.fromkeys([*config, *before]):

@@ -14,7 +14,12 @@ from ccvae_pyro.components.conditional_priors import (
     GaussianConditionalPrior,
     LinearConditionalPrior,
 )
-from ccvae_pyro.components.decoders import BernoulliDecoder, GaussianDecoder, LaplaceDecoder
+from ccvae_pyro.components.decoders import (
+    BernoulliDecoder,
+    GaussianDecoder,
+    ImageDecoder,
+    LaplaceDecoder,
+)
 from ccvae_pyro.components.encoders import (
     ConditionalEncoder,
     GaussianEncoder,
@@ -60,6 +65,7 @@ __all__ = [
     "GaussianConditionalPrior",
     "GaussianDecoder",
     "GaussianEncoder",
+    "ImageDecoder",
     "LabelCode",
     "LabelExperts",
     "LabelHead",

@@ -128,6 +128,14 @@ class LabeledImages:
         )
         return as_floats(images), labels
 
+    def mean_image(self) -> Tensor:
+        """The mean of the training images, in [0, 1], shape ``(channels, height, width)``."""
+        total = np.zeros(self.images.shape[1:])
+        rows = np.sort(self.splits["train"])
+        for start in range(0, len(rows), 1000):  # images may be larger than the memory
+            total += self.images[rows[start : start + 1000]].sum(axis=0, dtype=np.float64)
+        return torch.from_numpy(total / (255 * len(rows))).float().permute(2, 0, 1)
+
     def with_empirical_priors(self) -> tuple[Label, ...]:
         """The label types, with priors estimated from the training images.
 

@@ -11,10 +11,14 @@ from ccvae_pyro.distributions.label_vector import (
     LabelVector,
 )
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors, LabelwisePrior
-from ccvae_pyro.distributions.laplace import SharedScaleLaplace
 from ccvae_pyro.distributions.nested_categorical import NestedCategorical, sign_matrix
 from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.distributions.partially_observed import ObservedLabels, PartiallyObserved
+from ccvae_pyro.distributions.shared_scale import (
+    SharedScaleLaplace,
+    SharedScaleLogistic,
+    SharedScaleNormal,
+)
 from ccvae_pyro.distributions.tilted_normal import TiltedNormal
 
 __all__ = [
@@ -34,6 +38,8 @@ __all__ = [
     "ObservedLabels",
     "PartiallyObserved",
     "SharedScaleLaplace",
+    "SharedScaleLogistic",
+    "SharedScaleNormal",
     "TiltedNormal",
     "sign_matrix",
 ]

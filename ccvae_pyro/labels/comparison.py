@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -37,6 +38,8 @@ def described(identity: Sequence[str]) -> str:
 def check_same_labels(labels: Sequence[Label], others: Sequence[Label], whose: str) -> None:
     """Checks that the labels of a model are those of data, or of another model.
 
+    Labels that were never named, and are called by their numbers, may have any names.
+
     :param labels: those of the model.
     :param others: those that it meets.
     :param whose: whose they are, such as ``"the data"``.
@@ -50,6 +53,10 @@ def check_same_labels(labels: Sequence[Label], others: Sequence[Label], whose: s
             ...
         ValueError: label 2 of the data is 'Beard' (binary), that of the model none: wanted the ...
     """
+    if [label.name for label in labels] == [str(i) for i in range(len(others))]:
+        labels = [
+            replace(label, name=other.name) for label, other in zip(labels, others, strict=True)
+        ]
     pairs: Any = zip_longest(identities(labels), identities(others))
     for number, (wanted, got) in enumerate(pairs, start=1):
         if wanted != got:

@@ -3,7 +3,14 @@
 from ccvae_pyro.models.base import ImageModel, register
 from ccvae_pyro.models.ccvae import CCVAE, with_bayes_classifier
 from ccvae_pyro.models.evaluation_mode import evaluating, evaluation
-from ccvae_pyro.models.presets import BASELINES, baseline, celeba, from_config, mnist
+from ccvae_pyro.models.presets import (
+    BASELINES,
+    baseline,
+    celeba,
+    from_config,
+    mnist,
+    photographs,
+)
 
 __all__ = [
     "BASELINES",
@@ -15,6 +22,7 @@ __all__ = [
     "evaluation",
     "from_config",
     "mnist",
+    "photographs",
     "register",
     "with_bayes_classifier",
 ]

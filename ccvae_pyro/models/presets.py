@@ -15,6 +15,7 @@ from ccvae_pyro.components import (
     ConditionalEncoder,
     GaussianDecoder,
     GaussianEncoder,
+    ImageDecoder,
     LabelCode,
     LabelExperts,
     LabelHead,
@@ -36,15 +37,18 @@ from ccvae_pyro.models.baselines.vae import VAE
 from ccvae_pyro.models.ccvae import CCVAE
 from ccvae_pyro.networks import (
     decoder_28,
-    decoder_64,
+    decoder_conv,
     decoder_mlp,
+    decoder_residual,
     encoder_28,
-    encoder_64,
+    encoder_conv,
     encoder_mlp,
+    encoder_residual,
     mlp,
 )
-from ccvae_pyro.networks._sizes import check_positive
+from ccvae_pyro.networks._sizes import check_positive, halvings
 
+NUM_STYLE = 27  # style dimensions, as the paper has
 HIDDEN = 256  # the number of features of an image that an encoder combines with labels
 
 
@@ -56,9 +60,12 @@ def celeba(
     labels: Sequence[Label] | None = None,
     likelihood_scale: float = 1.0,
     channels: int = 3,
+    side: int = 64,
     label_names: Sequence[str] = (),
 ) -> CCVAE:
     """The paper's CCVAE for 64x64 images, with binary labels or labels of any other kind.
+
+    :func:`photographs` has other networks, and fits the scale of the likelihood.
 
     :param num_labels: the number of binary labels.
     :param z_dim: the size of ``(z_c, z_style)`` together.
@@ -67,6 +74,8 @@ def celeba(
         ``label_names``.
     :param likelihood_scale: the scale of the Laplace likelihood of each pixel.
     :param channels: 3 for color images, 1 for gray ones.
+    :param side: the height and width of an image. For other sizes than 64 the networks have more
+        or fewer convolutions: see :func:`~ccvae_pyro.networks.encoder_conv`.
     :param label_names: the names of the labels.
     :raises ValueError: if ``z_dim`` leaves no style dimension, if sizes disagree, or if one
         cannot be: no channel, a negative scale, a class without a frequency.
@@ -79,9 +88,59 @@ def celeba(
     """
     if labels is None:
         labels = _binaries(num_labels, label_prior, label_names, 0.5)
-    settings = _settings(likelihood_scale, channels)
-    networks = _networks("celeba", **settings)
+    settings = _settings(likelihood_scale, channels, side)
+    networks = _celeba_networks(**settings)
     return _assemble(networks, labels, z_dim, {"preset": "celeba", **settings})
+
+
+def photographs(
+    labels: Sequence[Label],
+    image_shape: Sequence[int] = (3, 64, 64),
+    z_dim: int | None = None,
+    *,
+    width: int = 16,
+    family: str = "laplace",
+    likelihood_scale: float | None = None,
+    mean_image: Tensor | None = None,
+) -> CCVAE:
+    """A CCVAE for images of any kind and size: photographs, drawings, scans.
+
+    Its networks are residual, its decoder learns whatever the brightness of the images, and the
+    scale of its likelihood is fitted: see :func:`~ccvae_pyro.networks.encoder_residual` and
+    :class:`~ccvae_pyro.components.ImageDecoder`.
+
+    :param labels: descriptions of the labels.
+    :param image_shape: ``(channels, height, width)`` of an image, each side at least 8 pixels.
+    :param z_dim: the size of ``(z_c, z_style)`` together; by default, 27 more than the labels
+        take.
+    :param width: the channels of the networks' first stage. Twice as many take almost four times
+        as long.
+    :param family: of the likelihood: ``"laplace"``, ``"gaussian"`` or ``"logistic"``.
+    :param likelihood_scale: the scale of the likelihood; by default it is fitted.
+    :param mean_image: the mean of the training images, from 0 to 1, of shape ``image_shape``; by
+        default a gray image. The decoder's output is an offset from it.
+    :raises ValueError: if ``z_dim`` leaves no style dimension, if shapes disagree, or if a size
+        or a scale cannot be.
+
+    Example:
+
+        >>> from ccvae_pyro.labels import Binary
+        >>> ccvae = photographs([Binary("Cracked")], image_shape=(1, 128, 96))
+        >>> ccvae.decoder(torch.zeros(2, 28)).event_shape
+        torch.Size([1, 128, 96])
+    """
+    settings = _photograph_settings(image_shape, width, family, likelihood_scale)
+    z_dim = z_dim or sum(label.dim for label in labels) + NUM_STYLE
+    networks = _photograph_networks(**settings)
+    ccvae = _assemble(networks, labels, z_dim, {"preset": "photographs", **settings})
+    if mean_image is not None:
+        if tuple(mean_image.shape) != networks.image_shape:
+            raise ValueError(
+                f"wanted a mean image of shape {networks.image_shape}, got "
+                f"{tuple(mean_image.shape)}"
+            )
+        ccvae.decoder.mean_image.copy_(mean_image)  # type: ignore[operator]
+    return ccvae
 
 
 def mnist(
@@ -127,18 +186,25 @@ def baseline(
     z_dim: int = 45,
     *,
     images: str = "celeba",
-    likelihood_scale: float = 1.0,
+    likelihood_scale: float | None = None,
     channels: int = 3,
+    side: int = 64,
+    width: int = 16,
+    family: str = "laplace",
 ) -> ImageModel:
-    """A baseline with the networks of :func:`celeba` or of :func:`mnist`.
+    """A baseline with the networks of :func:`celeba`, :func:`photographs` or :func:`mnist`.
 
     :param name: ``"vae"``, ``"cvae"``, ``"m1"``, ``"m2"``, ``"m1_m2"``, ``"diva"`` or ``"mvae"``.
     :param labels: descriptions of the labels.
     :param z_dim: the size of all latents together, labels not included.
-    :param images: which networks: ``"celeba"``, for 64x64 images; ``"mnist"``, for 28x28 images;
-        or ``"mlp"``, multilayer perceptrons for 28x28 images.
-    :param likelihood_scale: with ``"celeba"``, the scale of the Laplace likelihood of each pixel.
-    :param channels: with ``"celeba"``, 3 for color images, 1 for gray ones.
+    :param images: which networks: ``"celeba"`` or ``"photographs"``, as these presets have;
+        ``"mnist"``, for 28x28 images; or ``"mlp"``, multilayer perceptrons for 28x28 images.
+    :param likelihood_scale: the scale of the likelihood of each pixel; by default, 1 with
+        ``"celeba"`` and fitted with ``"photographs"``. The other networks have none.
+    :param channels: with these two, 3 for color images, 1 for gray ones.
+    :param side: with these two, the height and width of an image.
+    :param width: with ``"photographs"``, the channels of the networks' first stage.
+    :param family: with ``"photographs"``, that of the likelihood, such as ``"laplace"``.
     :raises ValueError: if there is no such model, or no such networks; or if labels, sizes or the
         scale are none that it can have.
 
@@ -154,8 +220,17 @@ def baseline(
     check_distinct(labels)
     if not labels and name != "vae":
         raise ValueError(f"{name} is a model of labels, got none")
-    z_dim, settings = plain_int(z_dim, "z_dim", minimum=1), _settings(likelihood_scale, channels)
-    networks = _networks(images, **settings)
+    z_dim = plain_int(z_dim, "z_dim", minimum=1)
+    if images == "photographs":
+        shape = channels, side, side
+        settings = _photograph_settings(shape, width, family, likelihood_scale)
+        networks = _photograph_networks(**settings)
+        settings = settings | {"channels": channels, "side": side}
+        del settings["image_shape"]
+    else:
+        scale = 1.0 if likelihood_scale is None else likelihood_scale
+        settings = _settings(scale, channels, side)
+        networks = _networks(images, **settings)
     model = _BASELINES[name](networks, tuple(labels), z_dim)
     model.image_shape = networks.image_shape
     shared = {"preset": name, "labels": to_plain(labels), "z_dim": z_dim, "images": images}
@@ -170,7 +245,9 @@ def from_config(config: dict[str, Any]) -> ImageModel:
     """
     arguments = dict(config)
     name = arguments.pop("preset", None)
-    presets: dict[str, Callable[..., ImageModel]] = {"celeba": celeba, "mnist": mnist}
+    presets: dict[str, Callable[..., ImageModel]] = {
+        "celeba": celeba, "mnist": mnist, "photographs": photographs,
+    }  # fmt: skip
     presets |= {name: partial(baseline, name) for name in BASELINES}
     if not isinstance(name, str) or name not in presets:
         raise ValueError(f"wanted a config with one of the presets {', '.join(presets)}")
@@ -195,23 +272,42 @@ class _Networks(NamedTuple):
     decoder: Callable[[int], nn.Module]
 
 
-def _networks(images: str, likelihood_scale: float = 1.0, channels: int = 3) -> _Networks:
-    """The networks for a kind of images.
+def _networks(images: str, **settings: Any) -> _Networks:
+    """The networks of :func:`celeba` or of :func:`mnist`.
 
     :param images: ``"celeba"``, ``"mnist"`` or ``"mlp"``.
+    :param settings: those of the networks of :func:`celeba`.
     :raises ValueError: if it is none of these.
     """
     if images == "celeba":
-        return _Networks(
-            (channels, 64, 64),
-            partial(encoder_64, in_channels=channels),
-            lambda dim: LaplaceDecoder(decoder_64(dim, out_channels=channels), likelihood_scale),
-        )
+        return _celeba_networks(**settings)
     if images == "mnist":
         return _Networks((1, 28, 28), encoder_28, lambda dim: BernoulliDecoder(decoder_28(dim)))
     if images == "mlp":
         return _Networks((1, 28, 28), encoder_mlp, lambda dim: BernoulliDecoder(decoder_mlp(dim)))
-    raise ValueError(f"images must be celeba, mnist or mlp, got {images!r}")
+    raise ValueError(f"images must be celeba, photographs, mnist or mlp, got {images!r}")
+
+
+def _celeba_networks(likelihood_scale: float, channels: int, side: int) -> _Networks:
+    shape = channels, side, side
+    return _Networks(
+        shape,
+        partial(encoder_conv, image_shape=shape),
+        lambda dim: LaplaceDecoder(decoder_conv(dim, image_shape=shape), likelihood_scale),
+    )
+
+
+def _photograph_networks(
+    image_shape: tuple[int, int, int], width: int, family: str, likelihood_scale: float | None
+) -> _Networks:
+    def decoder(dim: int) -> ImageDecoder:
+        features = decoder_residual(dim, image_shape=image_shape, width=width)
+        if likelihood_scale is None:
+            return ImageDecoder(features, image_shape, family)
+        return ImageDecoder(features, image_shape, family, likelihood_scale, fit_scale=False)
+
+    encoder = partial(encoder_residual, image_shape=image_shape, width=width)
+    return _Networks(image_shape, encoder, decoder)
 
 
 def _assemble(
@@ -244,15 +340,31 @@ def _assemble(
     return ccvae
 
 
-def _settings(likelihood_scale: float, channels: int) -> dict[str, Any]:
+def _settings(likelihood_scale: float, channels: int, side: int) -> dict[str, Any]:
     """The settings of the networks of :func:`celeba` as plain values.
 
     :raises ValueError: if one is not a positive number of its kind.
     """
     likelihood_scale = plain_float(likelihood_scale, "likelihood_scale")
     check_positive(likelihood_scale=likelihood_scale)
-    channels = plain_int(channels, "channels", minimum=1)
-    return {"likelihood_scale": likelihood_scale, "channels": channels}
+    channels, side = plain_int(channels, "channels", minimum=1), plain_int(side, "side", minimum=8)
+    return {"likelihood_scale": likelihood_scale, "channels": channels, "side": side}
+
+
+def _photograph_settings(
+    image_shape: Sequence[int], width: int, family: str, likelihood_scale: float | None
+) -> dict[str, Any]:
+    """The settings of the networks of :func:`photographs` as plain values."""
+    halvings(image_shape)  # refuses what is no shape of an image
+    channels, height, breadth = map(int, image_shape)
+    if likelihood_scale is not None:
+        likelihood_scale = plain_float(likelihood_scale, "likelihood_scale")
+    return {
+        "image_shape": (channels, height, breadth),
+        "width": plain_int(width, "width", minimum=1),
+        "family": family,
+        "likelihood_scale": likelihood_scale,
+    }
 
 
 def _binaries(

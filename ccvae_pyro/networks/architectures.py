@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import nn
 
-from ccvae_pyro.networks._sizes import check_sizes
-from ccvae_pyro.networks.layers import FromPoint, Network, ToImage, ToPixels, ToPoint, Upsample
+from ccvae_pyro.networks._sizes import check_sizes, halvings
+from ccvae_pyro.networks.layers import (
+    FromPoint,
+    Network,
+    ToImage,
+    ToPixels,
+    ToPoint,
+    Upsample,
+    double,
+    halve,
+)
 
 
 def keep_signal(network: Network) -> Network:
@@ -37,22 +48,7 @@ def encoder_64(out_features: int, *, in_channels: int = 3) -> Network:
 
     It maps shape ``(batch, in_channels, 64, 64)`` to ``(batch, out_features)``.
     """
-    check_sizes(out_features=out_features, in_channels=in_channels)
-    layers = (
-        nn.Conv2d(in_channels, 32, 4, stride=2, padding=1),  # 32 x 32
-        nn.ReLU(inplace=True),
-        nn.Conv2d(32, 32, 4, stride=2, padding=1),  # 16 x 16
-        nn.ReLU(inplace=True),
-        nn.Conv2d(32, 64, 4, stride=2, padding=1),  # 8 x 8
-        nn.ReLU(inplace=True),
-        nn.Conv2d(64, 128, 4, stride=2, padding=1),  # 4 x 4
-        nn.ReLU(inplace=True),
-        ToPoint(128, 256, 4),  # 1 x 1
-        nn.ReLU(inplace=True),
-        nn.Flatten(),
-        nn.Linear(256, out_features),
-    )
-    return keep_signal(Network(*layers))
+    return encoder_conv(out_features, image_shape=(in_channels, 64, 64))
 
 
 def decoder_64(z_dim: int, *, out_channels: int = 3) -> Network:
@@ -60,22 +56,46 @@ def decoder_64(z_dim: int, *, out_channels: int = 3) -> Network:
 
     It maps shape ``(batch, z_dim)`` to ``(batch, out_channels, 64, 64)``.
     """
-    check_sizes(z_dim=z_dim, out_channels=out_channels)
-    layers = (
-        nn.Linear(z_dim, 256),
-        ToImage(256, 1, 1),
-        nn.ReLU(inplace=True),
-        FromPoint(256, 128, 4),  # 4 x 4
-        nn.ReLU(inplace=True),
-        Upsample(128, 64, 4, stride=2, padding=1),  # 8 x 8
-        nn.ReLU(inplace=True),
-        Upsample(64, 32, 4, stride=2, padding=1),  # 16 x 16
-        nn.ReLU(inplace=True),
-        Upsample(32, 32, 4, stride=2, padding=1),  # 32 x 32
-        nn.ReLU(inplace=True),
-        ToPixels(32, out_channels),  # 64 x 64
-    )
-    return keep_signal(Network(*layers))
+    return decoder_conv(z_dim, image_shape=(out_channels, 64, 64))
+
+
+def encoder_conv(out_features: int, *, image_shape: Sequence[int] = (3, 64, 64)) -> Network:
+    """The paper's encoder, for images of any size.
+
+    Each convolution halves height and width, until the shorter side has at most 4 pixels. 64x64
+    images take four of them, as in the paper, and 128x128 images five. It maps shape
+    ``(batch, *image_shape)`` to ``(batch, out_features)``.
+
+    :param image_shape: ``(channels, height, width)`` of an image; each side at least 8 pixels.
+    :raises ValueError: if a size is not a whole number, or too small.
+    """
+    check_sizes(out_features=out_features)
+    sides, widths = _paper_stages(image_shape)
+    layers: list[nn.Module] = []
+    for (before, after), side in zip(pairwise((image_shape[0], *widths)), sides, strict=False):
+        layers += [halve(before, after, side), nn.ReLU(inplace=True)]
+    layers += [ToPoint(widths[-1], 256, sides[-1]), nn.ReLU(inplace=True)]
+    return keep_signal(Network(*layers, nn.Flatten(), nn.Linear(256, out_features)))
+
+
+def decoder_conv(z_dim: int, *, image_shape: Sequence[int] = (3, 64, 64)) -> Network:
+    """The mirror image of :func:`encoder_conv`; it returns the logits of the pixels.
+
+    It maps shape ``(batch, z_dim)`` to ``(batch, *image_shape)``.
+    """
+    check_sizes(z_dim=z_dim)
+    sides, widths = _paper_stages(image_shape)
+    layers: list[nn.Module] = [nn.Linear(z_dim, 256), ToImage(256, 1, 1), nn.ReLU(inplace=True)]
+    layers += [FromPoint(256, widths[-1], sides[-1]), nn.ReLU(inplace=True)]
+    for (before, after), side in zip(pairwise(widths[::-1]), sides[-2:0:-1], strict=True):
+        layers += [double(before, after, side), nn.ReLU(inplace=True)]
+    return keep_signal(Network(*layers, double(widths[0], image_shape[0], sides[0])))
+
+
+def _paper_stages(image_shape: Sequence[int]) -> tuple[list[tuple[int, int]], list[int]]:
+    """Height and width of the image and after each halving, and the channels after each."""
+    sides = halvings(image_shape)
+    return sides, [32, *(min(32 * 2**stage, 128) for stage in range(len(sides) - 2))]
 
 
 def encoder_28(out_features: int, *, in_channels: int = 1) -> Network:

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+FEW_CHANNELS = 4  # up to so many, ToPixels is the faster transposed convolution
+
 
 class Network(nn.Sequential):
     """A sequence of layers, computed in the precision set by :func:`~ccvae_pyro.set_precision`.
@@ -100,6 +102,25 @@ class ToPixels(nn.ConvTranspose2d):
         rows = squares.unflatten(-1, (2, 2, -1)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
         image: Tensor = rows[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
         return image
+
+
+def halve(in_channels: int, out_channels: int, side: tuple[int, int]) -> nn.Conv2d:
+    """A convolution with kernel size 4 and stride 2: it halves a given height and width.
+
+    Half of an odd side is rounded up.
+    """
+    odd_height, odd_width = (length % 2 for length in side)
+    padding = 1 + odd_height, 1 + odd_width
+    return nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=padding)
+
+
+def double(in_channels: int, out_channels: int, side: tuple[int, int]) -> nn.ConvTranspose2d:
+    """The mirror image of :func:`halve`: a transposed convolution to a given height and width."""
+    odd = odd_height, odd_width = side[0] % 2, side[1] % 2
+    if out_channels <= FEW_CHANNELS and odd == (0, 0):
+        return ToPixels(in_channels, out_channels)
+    padding = 1 + odd_height, 1 + odd_width
+    return Upsample(in_channels, out_channels, 4, stride=2, padding=padding, output_padding=odd)
 
 
 def set_precision(module: nn.Module, dtype: torch.dtype) -> None:

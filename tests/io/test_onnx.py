@@ -66,6 +66,23 @@ def test_networks_have_the_outputs_of_the_model(reference, batch_size):
         assert_close(image, model.decode(*z.split([3, 4], -1)), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("shape", [(3, 128, 128), (1, 28, 40)])
+def test_networks_of_photographs_have_the_outputs_of_the_model(tmp_path, shape):
+    torch.set_default_dtype(torch.float32)
+    model = ccvae_pyro.photographs(EXCLUSIVE, shape, 7, width=4, mean_image=torch.rand(shape))
+    x, z = torch.rand(3, *shape), torch.randn(3, 7)
+    model.encoder(x)  # statistics of the batch normalization
+    export_onnx(model.eval(), tmp_path)
+    encoder, decoder = (
+        onnxruntime.InferenceSession(tmp_path / f"{name}coder.onnx") for name in ("en", "de")
+    )
+    z_c, z_style = (torch.from_numpy(each) for each in encoder.run(None, {"x": x.numpy()}))
+    (image,) = (torch.from_numpy(each) for each in decoder.run(None, {"z": z.numpy()}))
+    with torch.no_grad():
+        assert_close((z_c, z_style), model.encode(x), atol=1e-5, rtol=0)
+        assert_close(image, model.decode(*z.split([3, 4], -1)), atol=1e-5, rtol=0)
+
+
 def test_inputs_and_outputs_have_the_names_of_the_notation(reference):
     _, encoder, decoder = reference
     names = [[each.name for each in s.get_inputs() + s.get_outputs()] for s in (encoder, decoder)]

@@ -48,3 +48,10 @@ def test_prevalences_means_and_numbers_of_characteristics_may_differ():
         Continuous("Age", 3.0, 0.1),
     )
     check_same_labels(LABELS, others, "the data")
+
+
+def test_labels_that_were_never_named_may_have_any_names():
+    unnamed = [replace(label, name=str(i)) for i, label in enumerate(LABELS)]
+    check_same_labels(unnamed, LABELS, "the data")
+    with pytest.raises(ValueError, match="label 1 of the data is 'Age'"):
+        check_same_labels(unnamed, LABELS[::-1], "the data")

@@ -539,5 +539,7 @@ def test_metrics_that_a_model_does_not_support_are_missing(data):
 def test_an_unknown_baseline_is_refused():
     with pytest.raises(ValueError, match=r"wanted one of vae, cvae, .*, got 'gan'"):
         models.baseline("gan", [Binary("Hat")])
-    with pytest.raises(ValueError, match="images must be celeba, mnist or mlp, got 'cifar'"):
+    with pytest.raises(
+        ValueError, match="images must be celeba, photographs, mnist or mlp, got 'cifar'"
+    ):
         models.baseline("vae", [Binary("Hat")], images="cifar")

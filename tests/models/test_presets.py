@@ -4,10 +4,29 @@ import math
 
 import pytest
 import torch
+from pyro.infer import SVI
+from pyro.optim import Adam
+from torch.testing import assert_close
 
-from ccvae_pyro import Binary, Categorical, Continuous, celeba, components, mnist, networks
+from ccvae_pyro import (
+    Binary,
+    Categorical,
+    Continuous,
+    ExactCCVAE_ELBO,
+    celeba,
+    components,
+    edit,
+    generate,
+    load,
+    mnist,
+    networks,
+    photographs,
+    predict,
+    reconstruct,
+    save,
+)
 from ccvae_pyro import sign_matrix as signs
-from ccvae_pyro.models import BASELINES, baseline
+from ccvae_pyro.models import BASELINES, baseline, from_config
 
 HAT = Binary("Hat")
 nan, inf = math.nan, math.inf
@@ -24,6 +43,18 @@ BAD = {
     "scale below": (lambda: celeba(likelihood_scale=-1.0), "scale .* positive and finite, got -1"),
     "scale nan": (lambda: celeba(likelihood_scale=nan), "scale must be a finite number, got nan"),
     "scale inf": (lambda: celeba(likelihood_scale=inf), "scale must be a finite number, got inf"),
+    "an image too small": (
+        lambda: photographs([HAT], (3, 64, 7)),
+        "the width of an image must be a whole number of at least 8, got 7",
+    ),
+    "no image": (lambda: photographs([HAT], (64, 64)), r"wanted an image shape .*got \(64, 64\)"),
+    "another mean image": (
+        lambda: photographs([HAT], (3, 64, 32), mean_image=torch.zeros(3, 32, 64)),
+        r"wanted a mean image of shape \(3, 64, 32\), got \(3, 32, 64\)",
+    ),
+    "no family": (lambda: photographs([HAT], family="cauchy"), "must be one of .*got 'cauchy'"),
+    "no width": (lambda: photographs([HAT], width=0), "width must .* at least 1, got 0"),
+    "a side too small": (lambda: celeba(side=4), "side must .* at least 8, got 4"),
     "no channels": (lambda: celeba(channels=0), "^channels must be .* at least 1, got 0"),
     "channels below": (lambda: celeba(channels=-1), "^channels must be .* at least 1, got -1"),
     "text": (lambda: celeba(labels=["Hat"]), "wanted a Binary, .* got 'Hat'"),
@@ -102,3 +133,45 @@ def test_only_a_vae_goes_without_labels(name):
     else:
         with pytest.raises(ValueError, match=f"{name} is a model of labels, got none"):
             baseline(name, [], 4)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines_take_the_networks_of_photographs(name):
+    labels = [HAT, Categorical("Hair", ("red", "grey", "black"))]
+    settings = {"images": "photographs", "channels": 1, "side": 16, "width": 4}
+    model = baseline(name, labels, 8, **settings)
+    assert model.image_shape == (1, 16, 16)
+    again = from_config(model.config)
+    assert [p.shape for p in again.parameters()] == [p.shape for p in model.parameters()]
+    again.load_state_dict(model.state_dict())
+
+
+@pytest.mark.parametrize("family", ["laplace", "gaussian", "logistic"])
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 20, 9)])
+def test_photographs_are_learned_saved_edited_and_generated(tmp_path, family, shape):
+    torch.manual_seed(0)
+    x = torch.rand(6, *shape)
+    y = torch.tensor([[0.0, 1.0], [1.0, 2.0], [math.nan, 0.0], [1.0, math.nan], [0.0, 1.0]])
+    y = torch.cat([y, torch.full((1, 2), math.nan)])
+    labels = [HAT, Categorical("Hair", ("red", "grey", "black"))]
+    ccvae = photographs(labels, shape, width=4, family=family, mean_image=x.mean(0))
+    before = {name: value.clone() for name, value in ccvae.state_dict().items()}
+    svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": 1e-3}), loss=ExactCCVAE_ELBO(1.0))
+    for _ in range(2):
+        assert math.isfinite(svi.step(x, y))
+    changed = {name for name, value in ccvae.state_dict().items() if not value.equal(before[name])}
+    assert {name for name, _ in ccvae.named_parameters()} <= changed
+    assert "decoder.mean_image" not in changed
+
+    save(tmp_path / "checkpoint.pt", ccvae)
+    loaded = load(tmp_path / "checkpoint.pt")
+    for result in (
+        lambda model: edit(model, x, "Hair", "grey"),
+        lambda model: reconstruct(model, x),
+        lambda model: predict(model, x)[1],
+    ):
+        assert_close(result(loaded), result(ccvae))
+    images = generate(loaded, torch.tensor([[1.0, 2.0]]))
+    assert images.shape == (1, *shape)
+    assert 0 <= images.min() <= images.max() <= 1
+    assert_close(predict(ccvae, x[:2])[1], predict(ccvae, x)[1][:2])  # by no statistics of a batch
