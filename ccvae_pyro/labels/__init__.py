@@ -3,8 +3,10 @@
 from ccvae_pyro.labels.types import (
     Binary,
     Categorical,
+    Classes,
     Continuous,
     Label,
+    Ordinal,
     are_plain,
     binaries,
     block_of,
@@ -19,8 +21,10 @@ from ccvae_pyro.labels.values import check_labels, index_of, is_wrong, value_of
 __all__ = [
     "Binary",
     "Categorical",
+    "Classes",
     "Continuous",
     "Label",
+    "Ordinal",
     "are_plain",
     "binaries",
     "block_of",

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ccvae_pyro.labels._plain_values import to_plain_scalar
-from ccvae_pyro.labels.types import Binary, Categorical, Label
+from ccvae_pyro.labels.types import Binary, Classes, Continuous, Label
 
+NO_BOUNDS = (-math.inf, math.inf)
 # What the words for a binary label mean, in lower case.
 TRUTH_OF_WORD = {"false": 0.0, "no": 0.0, "true": 1.0, "yes": 1.0}
 
@@ -22,8 +23,8 @@ def value_of(label: Label, value: Any) -> float:
 
     A class is given by its name, which is text, or by its index, which is a whole number: see
     :func:`index_of`. A binary label is 0, 1 or between them, a bool, ``"yes"`` or ``"no"``,
-    ``"true"`` or ``"false"``; a continuous label is any finite number. Text that is a number is
-    taken for it there.
+    ``"true"`` or ``"false"``; a continuous label is any finite number within its bounds. Text that
+    is a number is taken for it there.
 
     :raises ValueError: if the label has no such value.
 
@@ -39,7 +40,7 @@ def value_of(label: Label, value: Any) -> float:
         ValueError: 'Smiling' is set to a value between 0 and 1, got 2
     """
     value = to_plain_scalar(value)
-    if isinstance(label, Categorical):
+    if isinstance(label, Classes):
         if isinstance(value, float) and value.is_integer():  # as y has it
             value = int(value)
         return float(index_of(value, label.classes, f"class of {label.name!r}"))
@@ -53,6 +54,8 @@ def value_of(label: Label, value: Any) -> float:
         raise ValueError(f"{label.name!r} is set to a finite number, got {value!r}")
     if isinstance(label, Binary) and not 0 <= number <= 1:
         raise ValueError(f"{label.name!r} is set to a value between 0 and 1, got {value}")
+    if isinstance(label, Continuous) and not label.bounds[0] <= number <= label.bounds[1]:
+        raise ValueError(f"{label.name!r} is set to {label.wanted}, got {value}")
     return number
 
 
@@ -81,10 +84,14 @@ def check_labels(y: Tensor, labels: Sequence[Label], *, soft: bool = False) -> N
     if soft:
         is_binary = torch.tensor([isinstance(label, Binary) for label in labels]).to(y.device)
         wrong &= ~(is_binary & (y >= 0) & (y <= 1))
+    bounds = [label.bounds if isinstance(label, Continuous) else NO_BOUNDS for label in labels]
+    if any(each != NO_BOUNDS for each in bounds):
+        low, high = y.new_tensor(bounds).T  # rounded as y is
+        wrong |= (y < low) | (y > high)
     if wrong.any():
         row, column = wrong.nonzero()[0].tolist()
         label, value = labels[column], y[row, column].item()
-        wanted = "a finite number"
+        wanted = label.wanted if isinstance(label, Continuous) else ""
         if label.classes:
             end = len(label.classes) - 1
             wanted = f"0 ({label.classes[0]}) to {end} ({label.classes[-1]})"
