@@ -82,7 +82,8 @@ class ClampedNormal(dist.Normal):
         super().__init__(loc, scale, validate_args=validate_args)
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
-        sample: Tensor = super().sample(torch.Size(sample_shape)).clamp(*self.bounds)
+        with torch.no_grad():
+            sample: Tensor = self.rsample(torch.Size(sample_shape)).clamp(*self.bounds)
         return sample.round() if self.are_whole else sample
 
     def expand(self, batch_shape: Size, _instance: Any = None) -> ClampedNormal:

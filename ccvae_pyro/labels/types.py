@@ -192,14 +192,14 @@ class Continuous:
         high = math.inf if maximum is None else maximum
         if not low < high:
             raise ValueError(f"the minimum of {name!r}, {low:g}, must be below its maximum, {high:g}")
-        observed_range = self.observed_range
-        if observed_range is not None:
-            observed_range = plain_floats(observed_range, f"end of the observed range of {name!r}")
-            if len(observed_range) != 2 or not observed_range[0] < observed_range[1]:
+        observed = self.observed_range
+        if observed is not None:
+            ends = plain_floats(observed, f"end of the observed range of {name!r}")
+            if len(ends) != 2 or not ends[0] < ends[1]:
                 raise ValueError(
-                    f"the observed range of {name!r} must be a number and a greater one, got "
-                    f"{observed_range}"
+                    f"the observed range of {name!r} must be a number and a greater one, got {ends}"
                 )
+            observed = ends[0], ends[1]
         _set(
             self,
             name=name,
@@ -207,7 +207,7 @@ class Continuous:
             std=std,
             minimum=minimum,
             maximum=maximum,
-            observed_range=observed_range,
+            observed_range=observed,
         )
 
     @property

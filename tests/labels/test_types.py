@@ -35,7 +35,7 @@ def test_scalars_of_numpy_pandas_and_torch_become_plain_values(label, expected):
     assert label == expected
     for field in fields(label):
         value = getattr(label, field.name)
-        assert type(value) in (str, int, float, tuple)
+        assert type(value) in (str, int, float, tuple, type(None))
         assert all(type(each) in (str, float) for each in (value if type(value) is tuple else ()))
 
 

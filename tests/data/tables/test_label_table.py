@@ -29,7 +29,7 @@ def test_cells_are_kept_as_they_are_written(tmp_path):
     table = read(tmp_path, f"file,x\n{rows}\n")
     assert table.written["x"].tolist() == cells
     assert table.cells["x"].tolist() == ["007", "1e3", "", "", "True", "1_000", ""]
-    assert table.missing == {"NA": 1, "null": 1, "nan": 1}
+    assert table.missing(["x"]) == {"NA": 1, "null": 1, "nan": 1}
 
 
 @pytest.mark.parametrize(
