@@ -21,7 +21,6 @@ from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.labels import Binary, Categorical, Label, Ordinal
 from ccvae_pyro.networks._sizes import check_positive, check_sizes
 
-
 ROUNDING_STD = 12**-0.5  # of a number that is rounded to a whole one, if it is uniform
 
 

@@ -81,8 +81,8 @@ def load_images(
         written: see :func:`find_cache_folder`.
     :param files: the image files, all below ``root``.
     :param skip_unreadable: store a black image where a file cannot be read, rather than raise.
-    :param num_required: that many files, the first, must be readable unless ``skip_unreadable``; by
-        default all.
+    :param num_required: that many files, the first, must be readable unless ``skip_unreadable``;
+        by default all.
     :param are_aligned: whether all images must have the same size.
     :param cache: another folder for the cache.
     :raises FileNotFoundError: if a file does not exist.

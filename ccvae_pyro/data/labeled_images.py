@@ -121,9 +121,9 @@ class LabeledImages:
         """The label types, with priors estimated from the training images.
 
         Prevalences and class frequencies use Laplace's rule of succession (one additional
-        observation of each class): they are never 0 or 1, so that the bound stays finite. Continuous
-        labels get their observed range, and binary labels the labels that they exclude, see
-        :mod:`ccvae_pyro.data.exclusivity`.
+        observation of each class): they are never 0 or 1, so that the bound stays finite.
+        Continuous labels get their observed range, and binary labels the labels that they exclude,
+        see :mod:`ccvae_pyro.data.exclusivity`.
         """
         values = self.labels[self.splits["train"]].astype(np.float64)
         labels = [

@@ -191,13 +191,15 @@ class Continuous:
         low = -math.inf if minimum is None else minimum
         high = math.inf if maximum is None else maximum
         if not low < high:
-            raise ValueError(f"the minimum of {name!r}, {low:g}, must be below its maximum, {high:g}")
+            raise ValueError(
+                f"the minimum of {name!r}, {low:g}, must be below its maximum, {high:g}"
+            )
         observed = self.observed_range
         if observed is not None:
             ends = plain_floats(observed, f"end of the observed range of {name!r}")
             if len(ends) != 2 or not ends[0] < ends[1]:
                 raise ValueError(
-                    f"the observed range of {name!r} must be a number and a greater one, got {ends}"
+                    f"the observed range of {name!r} is a number and a greater one, got {ends}"
                 )
             observed = ends[0], ends[1]
         _set(

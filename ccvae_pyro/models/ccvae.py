@@ -112,7 +112,8 @@ class CCVAE(ImageModel):
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         r""":math:`q_\varphi(y \mid z_c)` at the mean of :math:`q_\phi(z_c \mid x)`.
 
-        The standard deviation of a continuous or ordinal label includes that of :math:`z_c` given the image.
+        The standard deviation of a continuous label, or of a rank, includes that of :math:`z_c`
+        given the image.
         """
         self.check_images(x)
         mean, std = moments(self.encoder(x)[0])

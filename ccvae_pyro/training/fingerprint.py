@@ -74,4 +74,4 @@ def _difference_of_labels(before: Any, now: list[list[str]]) -> str:
 def _described(label: Any) -> str:
     name, kind, *classes = label
     text = f"{name!r} ({kind.lower()})"
-    return f"{text[:-1]}: {', '.join(classes)[:80]})" if kind == "Categorical" else text
+    return f"{text[:-1]}: {', '.join(classes)[:80]})" if classes and kind != "Binary" else text

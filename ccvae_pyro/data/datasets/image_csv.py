@@ -19,7 +19,7 @@ from ccvae_pyro.data.tables._values import meaning
 from ccvae_pyro.data.tables.celeba_lists import read_splits
 from ccvae_pyro.data.tables.label_table import LabelTable, find_partition, read_table
 from ccvae_pyro.data.tables.label_types import read_label
-from ccvae_pyro.labels import Label, index_of
+from ccvae_pyro.labels import Categorical, Label, index_of
 
 
 def load_image_csv(
@@ -59,7 +59,8 @@ def load_image_csv(
     :param labels: the CSV.
     :param size: the height and width to resize to.
     :param label_types: types of labels by name, where they should not be guessed: ``"binary"``,
-        ``"categorical"``, ``"ordinal"`` or ``"continuous"``, or a label with its classes or bounds.
+        ``"categorical"``, ``"ordinal"`` or ``"continuous"``, or a label with its classes or
+        bounds.
     :param columns: the columns that are labels, in this order; by default all.
     :param file_column: the column that holds the names of the files, where it is not found.
     :param unlisted: ``"use"`` images that the CSV does not list, or ``"ignore"`` them.
@@ -150,7 +151,9 @@ def _find_labels(
         columns = [name for name in table.names if name != partition_column]
     elif isinstance(columns, str):  # whose characters would be taken for names
         raise ValueError(f"columns must be a list of names, got {columns!r}")
-    names = [table.names[index_of(name, table.names, f"column of {table.path}")] for name in columns]
+    names = [
+        table.names[index_of(name, table.names, f"column of {table.path}")] for name in columns
+    ]
     if len(set(names)) < len(names):
         raise ValueError(f"each column can be given once, got {', '.join(map(shown, names))}")
     if partition_column in names:
@@ -161,7 +164,7 @@ def _find_labels(
 
 
 def _find_unlisted(root: Path, table: LabelTable) -> list[str]:
-    """The images beside the listed ones, in the same folders and formats, in alphabetical order."""
+    """The images in the folders of the listed ones, of the same formats, in alphabetical order."""
     listed = {_key(root, file) for file in table.files}
     folders = {posixpath.dirname(file) for file in table.files}
     suffixes = {posixpath.splitext(file)[1].lower() for file in table.files} - {""}
@@ -198,7 +201,32 @@ def _read_labels(
             f"{table.path} labels none of its {len(table.files)} images: every cell is empty"
         )
     read = [read_label(table, name, given.get(name)) for name in names]
+    _print_unordered([label for label, _ in read if label.name not in given])
     return tuple(label for label, _ in read), np.stack([values for _, values in read], axis=1)
+
+
+def _print_unordered(guessed: Sequence[Label]) -> None:
+    """Prints which whole numbers were taken for classes, which have no order."""
+    names = [
+        shown(label.name)
+        for label in guessed
+        if isinstance(label, Categorical)
+        and len(label.classes) > 2
+        and _are_counted(label.classes)
+    ]
+    if names:
+        say(
+            f"the whole numbers of {', '.join(names[:5])} are taken for classes without an order: "
+            f"label_types={{{names[0]!r}: 'ordinal'}}, or --kinds {names[0]}=ordinal, gives one"
+        )
+
+
+def _are_counted(classes: Sequence[str]) -> bool:
+    """Whether classes are whole numbers without a gap."""
+    if not all(name.isascii() and name.isdecimal() and len(name) < 9 for name in classes):
+        return False
+    first = int(classes[0])
+    return list(classes) == [str(number) for number in range(first, first + len(classes))]
 
 
 def _find_stratum(stratify: str, label_types: Sequence[Label]) -> int:

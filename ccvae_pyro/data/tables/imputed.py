@@ -35,9 +35,9 @@ def write_imputed(
     the same cells and is empty elsewhere: the probability of the predicted class, or the
     standard deviation of a continuous label. Rows without a readable image are not filled in.
 
-    Rows are found by the names of their files. Images that the CSV does not list have rows of their
-    own below, with predictions in all labels and no other cell. If the CSV has other rows or columns than when
-    ``data`` was loaded, what both have is filled in, and a line is printed. If it cannot be read
+    Rows are found by the names of their files. Images that the CSV does not list have rows of
+    their own below, with predictions in all labels and no other cell. If the CSV has other rows or
+    columns than when ``data`` was loaded, what both have is filled in, and a line is printed. If it cannot be read
     any more, the labels as they were loaded are filled in.
 
     :param labels: the CSV that ``data`` was loaded from.

@@ -18,6 +18,7 @@ from ccvae_pyro.labels import index_of
 
 NUM_CHECKED = 1000  # rows in which the column of the files is looked for
 
+
 @dataclass(frozen=True)
 class LabelTable:
     """The cells of a CSV of labels as text.

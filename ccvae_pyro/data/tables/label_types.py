@@ -99,9 +99,9 @@ def guess_type(table: LabelTable, name: str) -> str:
     """Guesses the type of label from the values of a column.
 
     Yes and no, true and false, 0 and 1, and -1 and 1 are binary. Fractions and many different
-    numbers are continuous. Words of a well-known scale, such as low, mid and high, are ordinal, and
-    so are a few whole numbers in a column that is called a rating, a score or the like. All else
-    is categorical, such as other words and whole numbers, and the codes 01, 1E5 and 1_2.
+    numbers are continuous. Words of a well-known scale, such as low, mid and high, are ordinal,
+    and so are a few whole numbers in a column that is called a rating, a score or the like. All
+    else is categorical, such as other words and whole numbers, and the codes 01, 1E5 and 1_2.
 
     :raises ValueError: if every cell is empty, one value seems to be spelled in two ways, a cell
         may be a number (12,5 or 5%), a few cells are text and the rest are numbers, or many whole

@@ -104,7 +104,7 @@ def test_other_options_or_files_are_decoded_again(root, change):
     load(root)
     if change is None:
         edit(root, lambda rows: rows[:-1])
-    data = load(root, **(change or {}))
+    data = load(root, unlisted="ignore", **(change or {}))
     assert (
         data.images.shape
         == {
@@ -373,7 +373,7 @@ BAD = {
     "no such label type": (
         None,
         {"label_types": {"hair": "class"}},
-        "type of 'hair' must be 'binary', 'categorical', 'continuous' or a label, got 'class'",
+        "type of 'hair' must be 'binary', 'categorical', 'ordinal', 'continuous' or a label",
     ),
     "partition typo": (None, {"partition": "hairs"}, "is called 'hairs': did you mean hair"),
     "no partition": (
