@@ -90,7 +90,7 @@ def test_edits_have_classes_and_bounds(model, x):
         edit(model, x, "stars", "5")
     with pytest.raises(ValueError, match=r"'share' is set to a number from 0 to 1, got 1\.2"):
         edit(model, x, "share", 1.2)
-    with pytest.raises(ValueError, match="row 0, label 'stars' is 4: wanted 0 .1. to 3 .4."):
+    with pytest.raises(ValueError, match=r"row 0, label 'stars' is 4: wanted 0 .1. to 3 .4."):
         generate(model, torch.tensor([[0.0, 4.0, 0.5, 1.0]]))
 
 

@@ -70,10 +70,16 @@ def test_scalars_of_numpy_pandas_and_torch_become_plain_values(label, expected):
         (lambda: Continuous("a", std=np.inf), "deviation of 'a' must be a finite number, got inf"),
         (lambda: Continuous("a", np.nan), "mean of 'a' must be a finite number, got nan"),
         (lambda: Continuous("a", extra_dims="1"), "extra_dims of 'a' must be a whole number"),
-        (lambda: Continuous("a", minimum=1, maximum=1), "minimum of 'a', 1, must be below its max"),
+        (
+            lambda: Continuous("a", minimum=1, maximum=1),
+            "minimum of 'a', 1, must be below its max",
+        ),
         (lambda: Continuous("a", minimum="0"), "the minimum of 'a' must be a finite number"),
         (lambda: Continuous("a", maximum=np.inf), "the maximum of 'a' must be a finite number"),
-        (lambda: Continuous("a", observed_range=(2, 1)), "observed range of 'a' is a number and a"),
+        (
+            lambda: Continuous("a", observed_range=(2, 1)),
+            "observed range of 'a' is a number and a",
+        ),
         (lambda: Continuous("a", observed_range=(2,)), "observed range of 'a' is a number and a"),
         (lambda: Ordinal("a", ("low",)), "'a' needs at least two classes, got 1"),
         (lambda: Ordinal("a", ("low", "low")), "class name of 'a' must differ"),

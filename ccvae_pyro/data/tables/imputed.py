@@ -37,8 +37,8 @@ def write_imputed(
 
     Rows are found by the names of their files. Images that the CSV does not list have rows of
     their own below, with predictions in all labels and no other cell. If the CSV has other rows or
-    columns than when ``data`` was loaded, what both have is filled in, and a line is printed. If it
-    cannot be read any more, the labels as they were loaded are filled in.
+    columns than when ``data`` was loaded, what both have is filled in, and a line is printed. If
+    it cannot be read any more, the labels as they were loaded are filled in.
 
     :param labels: the CSV that ``data`` was loaded from.
     :param out: the folder.
