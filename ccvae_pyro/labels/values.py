@@ -30,6 +30,7 @@ def value_of(label: Label, value: Any) -> float:
 
     Example:
 
+        >>> from ccvae_pyro.labels import Categorical
         >>> value_of(Categorical("Hair", ("black", "blond")), "blond")
         1.0
         >>> value_of(Categorical("Stars", ("1", "3", "5")), "3")
@@ -68,6 +69,7 @@ def check_labels(y: Tensor, labels: Sequence[Label], *, soft: bool = False) -> N
 
     Example:
 
+        >>> from ccvae_pyro.labels import Categorical
         >>> check_labels(torch.tensor([[0.0, 2.0], [1.0, 3.0]]),
         ...              [Binary("Smiling"), Categorical("Hair", ("black", "blond", "red"))])
         Traceback (most recent call last):

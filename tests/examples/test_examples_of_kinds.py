@@ -117,7 +117,7 @@ BAD_INPUT = {
     "outside": (["--kinds", "lean=continuous:0,1"], "which is not a number from 0 to 1, its bou"),
     "one class": (["--kinds", "hair=ordinal:red"], "'hair' needs at least two classes, got 1"),
     "kept": (["--keep-values", "none"], "keep_values has 'none', which is not taken for missing"),
-    "kind": (["--kinds", "hair=colour"], "wanted LABEL=binary, LABEL=categorical or LABEL=cont"),
+    "kind": (["--kinds", "hair=colour"], "wanted LABEL=binary, LABEL=categorical, LABEL=ord"),
     "label": (["--kinds", "hairs=binary"], "is called 'hairs': did you mean hair?"),
     "number": (["--kinds", "hair=continuous"], "which is not a number"),
     "partition": (["--partition", "split"], "is called 'split'"),
