@@ -75,5 +75,12 @@ def impute(model: ImageModel, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _rank_probs(label: Ordinal, loc: Tensor, scale: Tensor) -> Tensor:
-    """The probability of each class of an ordinal label, by the Normal of its rank."""
-    return rank_log_probs(loc, scale, len(label.classes)).exp()
+    """The probability of each class of an ordinal label, by the Normal of its rank.
+
+    The model has a Normal prior of ranks; the frequencies of the classes take its place.
+    """
+    num_ranks, frequencies = len(label.classes), label.class_frequencies
+    log_probs = rank_log_probs(loc, scale, num_ranks)
+    prior = rank_log_probs(loc.new_tensor(label.mean), loc.new_tensor(label.std), num_ranks)
+    log_ratio = loc.new_tensor(frequencies or [1.0] * num_ranks).log() - prior
+    return (log_probs + log_ratio).softmax(-1)

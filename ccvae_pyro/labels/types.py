@@ -90,13 +90,16 @@ class Ordinal:
     The rank of a class is its index. The label has one characteristic, and is modelled through its
     rank as a number: a :class:`Continuous` label whose values are 0, 1, 2, ..., so that all
     densities of a bound are those of Normals and have closed forms. Steps between classes are
-    equally long. Of the predicted ranks, only those of classes are possible: with the mean
-    :math:`m` and the standard deviation :math:`s` of :math:`q(y \mid x)`, the probabilities are
+    equally long. Predictions are of classes: with the mean :math:`m` and the standard deviation
+    :math:`s` of :math:`q(y \mid x)`, the class frequencies :math:`\pi_k` and the Normal prior
+    :math:`\mathcal{N}(\mu, \sigma)` of ranks, whose place the frequencies take, by Bayes' rule
 
-    .. math:: P(y = k \mid x) = \frac{\mathcal{N}(k; m, s)}{\sum_j \mathcal{N}(j; m, s)} ,
+    .. math:: P(y = k \mid x) \propto \pi_k \,
+              \frac{\mathcal{N}(k; m, s)}{\mathcal{N}(k; \mu, \sigma)} .
 
-    and the most probable class is the one that is nearest to :math:`m`. These are the odds of an
-    adjacent-categories model (Agresti, 2010), :math:`\log P(k + 1) / P(k) = (m - k - 1/2) / s^2`.
+    The log-odds of neighboring classes are affine in :math:`m`, as in an adjacent-categories model
+    (Agresti, 2010). If :math:`s` is small, the most probable class is the one nearest to
+    :math:`m`; if the image says nothing, it is the most frequent one.
 
     :param name: the label's name.
     :param classes: the names of the classes in their order, at least two.

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.distributions import Normal
 from torch.testing import assert_close
 
 from ccvae_pyro import (
@@ -20,10 +21,12 @@ from ccvae_pyro import (
     with_bayes_classifier,
 )
 from ccvae_pyro.distributions.label_vector import confidence, most_likely
+from ccvae_pyro.interventions.predict import _rank_probs
 
+STARS = Ordinal("stars", ("1", "2", "3", "4"), (0.4, 0.3, 0.2, 0.1))
 LABELS = (
     Categorical("hair", ("black", "red")),
-    Ordinal("stars", ("1", "2", "3", "4")),
+    STARS,
     Continuous("share", 0.5, 0.2, minimum=0, maximum=1),
     Binary("hat"),
 )
@@ -43,20 +46,29 @@ def x():
 
 
 @pytest.mark.parametrize("bayes", [False, True])
-def test_an_ordinal_label_is_predicted_by_the_class_nearest_to_its_mean(model, x, bayes):
+def test_an_ordinal_label_is_predicted_by_its_normal_and_its_class_frequencies(model, x, bayes):
     model = with_bayes_classifier(model) if bayes else model
-    model.label_prior.of_group[2].mean.fill_(1.0)  # that of stars
-    model.label_prior.of_group[2].std.fill_(3.0)
     with torch.no_grad():
         q_y_x = model.q_y_x(x)
     loc, scale = most_likely(q_y_x)[:, 1], confidence(q_y_x)[:, 1]
     values, probs = predict(model, x)
-    assert torch.equal(values[:, 1], loc.round().clamp(0, 3))
-    ranks = torch.arange(4.0)
-    density = torch.distributions.Normal(loc[:, None], scale[:, None]).log_prob(ranks)
-    assert_close(classify(model, x)[:, 2:6], density.softmax(1))
-    assert_close(probs[:, 1], density.softmax(1).amax(1))
+    ranks, frequencies = torch.arange(4).to(loc), torch.tensor(STARS.class_frequencies)
+    given_x = Normal(loc[:, None], scale[:, None]).log_prob(ranks).exp()
+    weight = frequencies * given_x / Normal(STARS.mean, STARS.std).log_prob(ranks).exp()
+    expected = weight / weight.sum(1, keepdim=True)
+    assert_close(classify(model, x)[:, 2:6], expected)
+    assert torch.equal(values[:, 1], expected.argmax(1).to(values))
+    assert_close(probs[:, 1], expected.amax(1))
     assert classify(model, x).shape == (64, 2 + 4 + 1 + 1)
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(0.3, [0, 0, 1, 2, 3]), (STARS.std, [0] * 5)])
+def test_a_certain_rank_is_the_nearest_and_an_uncertain_one_the_most_frequent(scale, expected):
+    loc = torch.tensor([-2.0, 0.3, 1.2, 2.1, 9.0] if scale < 0.5 else [STARS.mean] * 5)
+    probs = _rank_probs(STARS, loc, torch.full_like(loc, scale))
+    assert probs.argmax(1).tolist() == expected
+    if scale == STARS.std:  # nothing is known beyond the prior
+        assert_close(probs[0], torch.tensor(STARS.class_frequencies))
 
 
 def test_a_number_is_predicted_and_imputed_within_its_bounds(model, x):
