@@ -27,7 +27,7 @@ from ccvae_pyro.interventions.predict import classify, impute, predict
 from ccvae_pyro.interventions.traverse import interpolate, interpolate_to_label, walk
 from ccvae_pyro.io.checkpoint import load, save
 from ccvae_pyro.io.pretrained import load_pretrained
-from ccvae_pyro.labels import Binary, Categorical, Continuous
+from ccvae_pyro.labels import Binary, Categorical, Continuous, Ordinal
 from ccvae_pyro.models.ccvae import CCVAE, with_bayes_classifier
 from ccvae_pyro.models.presets import celeba, mnist, photographs
 from ccvae_pyro.networks.layers import compile_networks, set_precision
@@ -54,6 +54,7 @@ __all__ = [
     "LabelVector",
     "NestedCategorical",
     "NotFactorizedError",
+    "Ordinal",
     "PeerError",
     "RunError",
     "TiltedNormal",

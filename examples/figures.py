@@ -16,7 +16,7 @@ from ccvae_pyro.data import Batches
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.data.names import slugs
 from ccvae_pyro.evaluation import CategoricalMetrics, LabelMetrics
-from ccvae_pyro.labels import Binary, Categorical
+from ccvae_pyro.labels import Binary, Categorical, Classes
 from ccvae_pyro.training import TrainingResult
 
 NUM_IMAGES, NUM_PAIRS = 8, 5  # at most, in a figure
@@ -61,7 +61,7 @@ def draw(
     if split := next((name for name in ("test", "valid") if len(splits[name])), None):
         x, y = next(batches.held_out(split))
         figures |= figures_of_images(ccvae, x, ccvae_pyro.impute(ccvae, x, y), per_label)
-        categorical = [label for label in ccvae.labels if isinstance(label, Categorical)]
+        categorical = [label for label in ccvae.labels if isinstance(label, Classes)]
         for label, slug in zip(categorical, slugs(each.name for each in categorical), strict=True):
             drawn = figures_of_classes(ccvae, x, label, per_label.get(label.name))
             for key, draw_figure in drawn.items():
@@ -107,9 +107,9 @@ def figures_of_images(
 
 
 def figures_of_classes(
-    ccvae: ccvae_pyro.CCVAE, x: Tensor, label: Categorical, metrics: LabelMetrics | None
+    ccvae: ccvae_pyro.CCVAE, x: Tensor, label: Classes, metrics: LabelMetrics | None
 ) -> dict[str, Draw]:
-    """The figures of a categorical label, by the keys of their captions."""
+    """The figures of a categorical or ordinal label, by the keys of their captions."""
     figures: dict[str, Draw] = {
         "classes": lambda: plotting.plot_class_walk(ccvae, x[0], label.name)
     }
@@ -136,9 +136,9 @@ def draw_swaps(ccvae: ccvae_pyro.CCVAE, x: Tensor, y: Tensor, label: str) -> Fig
 
 
 def labels_to_generate(ccvae: ccvae_pyro.CCVAE, y: Tensor) -> Tensor:
-    """The label vectors of some images, or each class of the first categorical label."""
+    """The label vectors of some images, or each class of the first label with named classes."""
     for column, label in enumerate(ccvae.labels):
-        if isinstance(label, Categorical):
+        if isinstance(label, Classes):
             vectors = y[:1].repeat(len(label.classes), 1)
             vectors[:, column] = vectors.new_tensor(range(len(label.classes)))
             return vectors

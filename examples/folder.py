@@ -2,9 +2,14 @@
 
     python examples/folder.py --root photos --labels labels.csv --epochs 20 --out runs/photos
 
-The first column of the CSV has file names, and each other column a label: binary, categorical or
-continuous. Cells are separated by commas, semicolons or tabs. A cell that is empty, or says NA,
-N/A, NaN, None, null, ? or -, is a missing label. Besides metrics and figures, --out has
+One column of the CSV has file names, and each other column a label: binary, categorical, ordinal
+(classes in an order) or continuous. The kind of each is printed; --kinds says otherwise, such as
+
+    --kinds person=categorical stars=ordinal size=ordinal:small,mid,big share=continuous:0,1
+
+Images that the CSV does not list are used for training, without labels. Cells are separated by
+commas, semicolons or tabs. A cell that is empty, or says NA, N/A, NaN, None, null, ? or -, is a
+missing label. Besides metrics and figures, --out has
 imputed.csv, with predictions in the missing cells, and confidence.csv, with their probabilities;
 for a continuous label that is the standard deviation, calibrated on the validation images.
 """
@@ -12,6 +17,7 @@ for a continuous label that is the standard deviation, calibrated on the validat
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +29,7 @@ import torch
 
 import ccvae_pyro
 from ccvae_pyro.data import LabeledImages, describe, load_image_csv, write_imputed
-from ccvae_pyro.labels import Continuous
+from ccvae_pyro.labels import Categorical, Continuous, Label, Ordinal
 from ccvae_pyro.training import distributed
 
 NUM_STYLE = 27  # as the paper has for 64x64 images
@@ -60,9 +66,10 @@ def load(args: argparse.Namespace) -> LabeledImages:
         args.root,
         args.labels,
         size=args.size,
-        label_types={
-            name: kind for name, _, kind in (text.rpartition("=") for text in args.kinds)
-        },
+        label_types=dict(map(type_of, args.kinds)),
+        columns=args.columns,
+        file_column=args.file_column,
+        unlisted=args.unlisted,
         partition=args.partition,
         stratify=args.stratify,
         seed=args.seed,
@@ -119,8 +126,17 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument_group("data").add_argument
     add("--root", type=Path, required=True, help="folder of the images")
     add("--labels", type=Path, required=True, help="the CSV")
+    add("--columns", nargs="+", metavar="LABEL",
+        help="columns of the CSV that are labels (default: all)")
+    add("--file-column", metavar="NAME",
+        help="column with the names of files (default: the first, or the one that has most files)")
+    add("--unlisted", choices=["use", "ignore"], default="use",
+        help="images that the CSV does not list, in the folders and formats of those it does, are "
+        "used for training without labels, and imputed; or ignored (default: use)")
     add("--kinds", nargs="+", type=kind_of, default=[], metavar="LABEL=KIND",
-        help="kind of a label, binary, categorical or continuous, if it is not inferred correctly")
+        help="kind of a label, binary, categorical, ordinal or continuous, if it is not inferred "
+        "correctly; ordinal:A,B,C gives the order of classes, continuous:MIN,MAX the bounds, "
+        "either of which may be left out")
     add("--partition", metavar="P",
         help="a column of the CSV, or a file, with the split of each image: 0, 1, 2, or train, "
         "valid, test (default: random, 10/12 of the images for training)")
@@ -150,12 +166,36 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def kind_of(text: str) -> str:
     """Checks the form of a label and its kind."""
-    name, _, kind = text.rpartition("=")
-    if not name or kind not in ("binary", "categorical", "continuous"):
-        raise argparse.ArgumentTypeError(
-            f"wanted LABEL=binary, LABEL=categorical or LABEL=continuous, got {text!r}"
-        )
+    try:
+        type_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     return text
+
+
+def type_of(text: str) -> tuple[str, str | Label]:
+    """The name of a label, and its kind: a word, or a label with its classes or bounds."""
+    found = re.fullmatch(r"(.+)=(binary|categorical|ordinal|continuous)(?::(.+))?", text)
+    if not found:
+        raise ValueError(
+            "wanted LABEL=binary, LABEL=categorical, LABEL=ordinal or LABEL=continuous, got "
+            f"{text!r}"
+        )
+    name, kind, values = found.groups()
+    if values is None:
+        return name, kind
+    cells = tuple(cell.strip() for cell in values.split(","))
+    if kind == "ordinal":
+        return name, Ordinal(name, cells)
+    if kind == "categorical":
+        return name, Categorical(name, cells)
+    try:
+        minimum, maximum = (float(cell) if cell else None for cell in cells)
+    except ValueError:
+        kind = ""
+    if kind != "continuous":
+        raise ValueError(f"wanted LABEL=continuous:MIN,MAX or LABEL=ordinal:A,B,C, got {text!r}")
+    return name, Continuous(name, minimum=minimum, maximum=maximum)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from ccvae_pyro.components.classifiers import (
     LinearRegressor,
     NestedClassifier,
     NetworkClassifier,
+    OrdinalRegressor,
 )
 from ccvae_pyro.components.conditional_priors import (
     ClassConditionalPrior,
@@ -80,6 +81,7 @@ __all__ = [
     "NestedClassifier",
     "NetworkClassifier",
     "NormalLabelPrior",
+    "OrdinalRegressor",
     "StandardNormal",
     "StylePrior",
     "join",

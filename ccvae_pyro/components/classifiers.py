@@ -18,8 +18,10 @@ from ccvae_pyro.distributions.label_vector import (
     LabelVector,
 )
 from ccvae_pyro.distributions.normal import FusedNormal
-from ccvae_pyro.labels import Binary, Categorical, Label
+from ccvae_pyro.labels import Binary, Categorical, Label, Ordinal
 from ccvae_pyro.networks._sizes import check_positive, check_sizes
+
+ROUNDING_STD = 12**-0.5  # of a number that is rounded to a whole one, if it is uniform
 
 
 class DiagonalClassifier(nn.Module):
@@ -109,6 +111,23 @@ class LinearRegressor(nn.Module):
         return AffineContinuous(slope, offset, scale, columns, latents)
 
 
+class OrdinalRegressor(LinearRegressor):
+    r"""The classifier of an ordinal label, a linear regression of its rank on one characteristic:
+
+    .. math:: q_\varphi(y \mid z_c) = \mathcal{N}\!\left(y; \, m + s (a z_c + c), \;
+              \sqrt{s^2 \operatorname{softplus}(\rho)^2 + 1/12}\right) .
+
+    The variance is at least 1/12, that of the rounding of a number to a rank: the density at ranks
+    that are predicted without an error would grow without a limit otherwise.
+    """
+
+    def group(self, columns: Tensor | None, latents: Tensor | None) -> AffineContinuous:
+        """Slope and offset of the mean, for a label of this column."""
+        exact = super().group(columns, latents)
+        scale = torch.hypot(exact.scale, torch.full_like(exact.scale, ROUNDING_STD))
+        return AffineContinuous(exact.slope[..., 0], exact.offset[..., 0], scale, columns, latents)
+
+
 class NetworkClassifier(nn.Module):
     r"""A classifier with a network: :math:`q(y \mid x)`, or :math:`q(y \mid z)`.
 
@@ -171,4 +190,6 @@ def _distribution(label: Label, features: Tensor) -> dist.TorchDistribution:
         return distribution
     unit = normal_from(features)
     loc, scale = label.mean + label.std * unit.loc, label.std * unit.scale
+    if isinstance(label, Ordinal):
+        scale = torch.hypot(scale, torch.full_like(scale, ROUNDING_STD))
     return FusedNormal(loc, scale, validate_args=False)

@@ -12,6 +12,7 @@ from ccvae_pyro.components.classifiers import (
     DiagonalClassifier,
     LinearRegressor,
     NestedClassifier,
+    OrdinalRegressor,
 )
 from ccvae_pyro.components.conditional_priors import (
     ClassConditionalPrior,
@@ -27,7 +28,7 @@ from ccvae_pyro.distributions.label_vector import AffineLabels, LabelGroup, Labe
 from ccvae_pyro.distributions.labelwise_prior import Factors, LabelwisePrior
 from ccvae_pyro.distributions.nested_categorical import sign_matrix
 from ccvae_pyro.distributions.normal import FusedNormal
-from ccvae_pyro.labels import Binary, Categorical, Label, are_plain, block_of
+from ccvae_pyro.labels import Binary, Categorical, Label, Ordinal, are_plain, block_of
 
 
 class LabelModules(NamedTuple):
@@ -153,8 +154,10 @@ def _modules_of_group(labels: Sequence[Label]) -> LabelModules:
             CategoricalLabelPrior(frequencies),
         )
     mean, std = float(label.mean), float(label.std)
-    return LabelModules(
-        LinearRegressor(mean, std),
-        LinearConditionalPrior(mean, std, label.dim),
-        NormalLabelPrior(mean, std),
-    )
+    conditional_prior = LinearConditionalPrior(mean, std, label.dim)
+    if isinstance(label, Ordinal):
+        ranks = (0.0, len(label.classes) - 1.0)
+        label_prior = NormalLabelPrior(mean, std, ranks, are_whole=True)
+        return LabelModules(OrdinalRegressor(mean, std), conditional_prior, label_prior)
+    label_prior = NormalLabelPrior(mean, std, label.bounds)
+    return LabelModules(LinearRegressor(mean, std), conditional_prior, label_prior)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ccvae_pyro.components._normal import vector
 from ccvae_pyro.distributions.bernoulli import LogitBernoulli
+from ccvae_pyro.distributions.normal import ClampedNormal
 from ccvae_pyro.networks._sizes import check_positive
 
 
@@ -53,13 +54,22 @@ class CategoricalLabelPrior(nn.Module):
 
 
 class NormalLabelPrior(nn.Module):
-    """The prior of a continuous label.
+    """The prior of a continuous label, or of the rank of an ordinal one.
 
     :param mean: the labels' mean.
     :param std: the labels' standard deviation, positive.
+    :param bounds: the least and the greatest value of a label: samples are clamped to them.
+    :param are_whole: whether samples are rounded to whole numbers, as ranks are.
     """
 
-    def __init__(self, mean: float, std: float) -> None:
+    def __init__(
+        self,
+        mean: float,
+        std: float,
+        bounds: tuple[float, float] = (-math.inf, math.inf),
+        *,
+        are_whole: bool = False,
+    ) -> None:
         super().__init__()
         check_positive(**{"the standard deviation of a label": std})
         if not math.isfinite(mean):
@@ -68,6 +78,9 @@ class NormalLabelPrior(nn.Module):
         self.std: Tensor
         self.register_buffer("mean", torch.tensor([mean]))
         self.register_buffer("std", torch.tensor([std]))
+        self.bounds, self.are_whole = bounds, are_whole
 
     def forward(self) -> dist.Normal:
-        return dist.Normal(self.mean, self.std, validate_args=False)
+        return ClampedNormal(
+            self.mean, self.std, self.bounds, are_whole=self.are_whole, validate_args=False
+        )

@@ -69,6 +69,7 @@ def load_images(
     preprocessing: Preprocessing,
     *,
     skip_unreadable: bool = False,
+    num_required: int | None = None,
     are_aligned: bool = False,
     cache: Path | str | None = None,
 ) -> CachedImages:
@@ -80,13 +81,17 @@ def load_images(
         written: see :func:`find_cache_folder`.
     :param files: the image files, all below ``root``.
     :param skip_unreadable: store a black image where a file cannot be read, rather than raise.
+    :param num_required: that many files, the first, must be readable unless ``skip_unreadable``;
+        by default all.
     :param are_aligned: whether all images must have the same size.
     :param cache: another folder for the cache.
     :raises FileNotFoundError: if a file does not exist.
     :raises ValueError: if an image cannot be read; names its path.
     """
     names = [str(file.relative_to(root)) for file in files]
+    required = 0 if skip_unreadable else len(files) if num_required is None else num_required
     settings = [VERSION, names, asdict(preprocessing), skip_unreadable, are_aligned]
+    settings += [required] * (num_required is not None)  # as it was before this was a setting
     name = f"images-{preprocessing.size}px-{_digest(repr(settings).encode())}"
     folder = find_cache_folder(root, f"{name}-*.npy", cache)
     path = folder / f"{name}-{_digest(_stamps(files))}.npy"
@@ -96,7 +101,7 @@ def load_images(
         outdated = set(folder.glob(f"{name}-*.np[yz]")) - {path, path.with_suffix(".npz")}
         if outdated or is_repaired:
             say(f"images in {root} have changed since they were cached: they are decoded again")
-        _decode_images(path, files, preprocessing, skip_unreadable, are_aligned)
+        _decode_images(path, files, preprocessing, required, are_aligned)
         for file in outdated:
             with suppress(OSError):  # Windows keeps a file that is mapped
                 file.unlink()
@@ -258,10 +263,10 @@ def _decode_images(
     path: Path,
     files: Sequence[Path],
     preprocessing: Preprocessing,
-    skip_unreadable: bool,
+    num_required: int,
     are_aligned: bool,
 ) -> None:
-    """Decodes image files into the cache at ``path``."""
+    """Decodes image files into the cache at ``path``; the first must be readable."""
     with without_warnings():
         expected_size = _common_size(files) if are_aligned else None
         preprocessing = _resolve(preprocessing, files)
@@ -277,7 +282,7 @@ def _decode_images(
                 for row, image in enumerate(decoded):
                     if isinstance(image, Exception):
                         error = image
-                        if not skip_unreadable:
+                        if row < num_required:
                             raise error
                         is_readable[row], image = False, blank
                     yield image

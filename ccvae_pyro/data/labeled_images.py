@@ -140,8 +140,9 @@ class LabeledImages:
         """The label types, with priors estimated from the training images.
 
         Prevalences and class frequencies use Laplace's rule of succession (one additional
-        observation of each class): they are never 0 or 1, so that the bound stays finite. Binary
-        labels get the labels that they exclude, see :mod:`ccvae_pyro.data.exclusivity`.
+        observation of each class): they are never 0 or 1, so that the bound stays finite.
+        Continuous labels get their observed range, and binary labels the labels that they exclude,
+        see :mod:`ccvae_pyro.data.exclusivity`.
         """
         values = self.labels[self.splits["train"]].astype(np.float64)
         labels = [
@@ -239,7 +240,10 @@ def _with_empirical_prior(label: Label, values: np.ndarray) -> Label:
     """A label type with the prior that its known values give."""
     if isinstance(label, Continuous):
         mean, std = (values.mean(), values.std()) if len(values) else (0.0, 1.0)
-        return replace(label, mean=float(mean), std=float(std) or 1.0)
+        label = replace(label, mean=float(mean), std=float(std) or 1.0)
+        if len(values) and values.min() < values.max():
+            label = replace(label, observed_range=(float(values.min()), float(values.max())))
+        return label
     if isinstance(label, Binary):
         return replace(label, prevalence=float((values.sum() + 1) / (len(values) + 2)))
     counts = np.bincount(values.astype(int), minlength=len(label.classes)) + 1.0

@@ -12,7 +12,7 @@ from ccvae_pyro.distributions.label_vector import (
 )
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors, LabelwisePrior
 from ccvae_pyro.distributions.nested_categorical import NestedCategorical, sign_matrix
-from ccvae_pyro.distributions.normal import FusedNormal
+from ccvae_pyro.distributions.normal import ClampedNormal, FusedNormal, rank_log_probs
 from ccvae_pyro.distributions.partially_observed import ObservedLabels, PartiallyObserved
 from ccvae_pyro.distributions.shared_scale import (
     SharedScaleLaplace,
@@ -28,6 +28,7 @@ __all__ = [
     "AffineFactors",
     "AffineGroup",
     "AffineLabels",
+    "ClampedNormal",
     "ClassFactors",
     "FusedNormal",
     "LabelGroup",
@@ -41,5 +42,6 @@ __all__ = [
     "SharedScaleLogistic",
     "SharedScaleNormal",
     "TiltedNormal",
+    "rank_log_probs",
     "sign_matrix",
 ]

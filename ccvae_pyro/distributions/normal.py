@@ -59,6 +59,58 @@ class FusedNormal(dist.Normal):
         return new
 
 
+class ClampedNormal(dist.Normal):
+    """A Normal whose samples are labels: clamped to their bounds, and whole if they are ranks.
+
+    Densities, moments and reparametrized samples (``rsample``) are those of the Normal, which make
+    a bound computable in closed form.
+
+    :param bounds: the least and the greatest sample.
+    :param are_whole: whether samples are rounded.
+    """
+
+    def __init__(
+        self,
+        loc: Tensor,
+        scale: Tensor,
+        bounds: tuple[float, float],
+        *,
+        are_whole: bool = False,
+        validate_args: bool | None = None,
+    ) -> None:
+        self.bounds, self.are_whole = bounds, are_whole
+        super().__init__(loc, scale, validate_args=validate_args)
+
+    def sample(self, sample_shape: Size = ()) -> Tensor:
+        with torch.no_grad():
+            sample: Tensor = self.rsample(torch.Size(sample_shape)).clamp(*self.bounds)
+        return sample.round() if self.are_whole else sample
+
+    def expand(self, batch_shape: Size, _instance: Any = None) -> ClampedNormal:
+        shape = torch.Size(batch_shape)
+        loc, scale = self.loc.expand(shape), self.scale.expand(shape)
+        new = ClampedNormal(loc, scale, self.bounds, are_whole=self.are_whole, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
+
+def rank_log_probs(loc: Tensor, scale: Tensor, num_ranks: int) -> Tensor:
+    r"""The log-probability of each rank, for a Normal of which only ranks are possible:
+
+    .. math:: P(k) = \frac{\mathcal{N}(k; \mu, s)}{\sum_{j=0}^{n-1} \mathcal{N}(j; \mu, s)} .
+
+    :param num_ranks: :math:`n`.
+    :returns: shape ``(..., num_ranks)``.
+
+    Example:
+
+        >>> rank_log_probs(torch.tensor(1.0), torch.tensor(0.5), 3).exp()
+        tensor([0.1065, 0.7870, 0.1065])
+    """
+    ranks = torch.arange(num_ranks, dtype=loc.dtype, device=loc.device)
+    return (-(((ranks - loc[..., None]) / scale[..., None]) ** 2) / 2).log_softmax(-1)
+
+
 class _LogDensity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor, loc: Tensor, scale: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
 from ccvae_pyro.interventions import classify, edit, reconstruct, sample_variations, swap
 from ccvae_pyro.labels import (
     Binary,
-    Categorical,
+    Classes,
     Continuous,
     Label,
     check_same_labels,
@@ -76,7 +76,8 @@ def edit_metrics(
 ) -> EditMetrics:
     """Sets each label to each of its values, and classifies the edited images by an oracle.
 
-    A continuous label is set to one standard deviation below its mean and one above. The change of
+    A continuous label is set to one standard deviation below its mean and one above, within its
+    observed range. The change of
     a label is the total variation distance between the oracle's outputs after two edits, averaged
     over images and pairs of values. For a continuous label it is the difference of the predicted
     means, relative to the difference of the values set.
@@ -93,7 +94,7 @@ def edit_metrics(
         values = _values(label)
         outcomes = []  # for each value, the oracle's output for each label
         for value in values:
-            target = label.classes[int(value)] if isinstance(label, Categorical) else value
+            target = label.classes[int(value)] if isinstance(label, Classes) else value
             edited = edit(
                 model,
                 x,
@@ -178,10 +179,10 @@ def check_oracle(model: ImageModel, oracle: ImageModel) -> None:
 
 def _values(label: Label) -> list[float]:
     """The values that a label is set to."""
-    if isinstance(label, Categorical):
+    if isinstance(label, Classes):
         return [float(i) for i in range(len(label.classes))]
     if isinstance(label, Continuous):
-        return [label.mean - label.std, label.mean + label.std]
+        return [*label.interval(1)]
     return [0.0, 1.0]
 
 
@@ -198,7 +199,7 @@ def _accuracy(
     outcome = torch.cat(list(outcomes)).numpy()
     if isinstance(label, Continuous):
         return {"r_squared": r_squared(target, outcome[:, 0])}
-    predicted = outcome.argmax(1) if isinstance(label, Categorical) else outcome[:, 0] > 0.5
+    predicted = outcome.argmax(1) if isinstance(label, Classes) else outcome[:, 0] > 0.5
     average = "binary" if isinstance(label, Binary) else "macro"
     return {
         "balanced_accuracy": balanced_accuracy(target, predicted),
@@ -210,7 +211,6 @@ def _mean_distance(label: Label, outcomes: Sequence[Tensor]) -> float:
     """The distance between outputs for one label, averaged over pairs of edits."""
     distances = [(a - b).abs().mean(0).sum().item() for a, b in combinations(outcomes, 2)]
     if isinstance(label, Continuous):
-        unit = 2 * label.std
-    else:
-        unit = 2 if isinstance(label, Categorical) else 1
-    return float(np.mean(distances)) / unit
+        low, high = label.interval(1)
+        return float(np.mean(distances)) / (high - low)
+    return float(np.mean(distances)) / (2 if isinstance(label, Classes) else 1)

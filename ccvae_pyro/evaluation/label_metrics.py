@@ -22,7 +22,7 @@ from torch import Tensor
 from ccvae_pyro.distributions._device import to_float64
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.interventions import classify
-from ccvae_pyro.labels import Binary, Categorical, Label, num_outcomes
+from ccvae_pyro.labels import Binary, Categorical, Label, Ordinal, num_outcomes
 from ccvae_pyro.models import ImageModel, evaluation
 
 # The metrics that binary and categorical labels share.
@@ -89,6 +89,18 @@ class CategoricalMetrics:
 
 
 @dataclass(frozen=True)
+class OrdinalMetrics(CategoricalMetrics):
+    """Metrics of an ordinal label: those of its classes, and the error in ranks.
+
+    :param mean_absolute_error: of the rank of the most probable class.
+    :param baseline_mean_absolute_error: the error of always predicting the median rank.
+    """
+
+    mean_absolute_error: float
+    baseline_mean_absolute_error: float
+
+
+@dataclass(frozen=True)
 class ContinuousMetrics:
     """Metrics of a continuous label.
 
@@ -102,12 +114,12 @@ class ContinuousMetrics:
     baseline_mean_absolute_error: float
 
 
-LabelMetrics = BinaryMetrics | CategoricalMetrics | ContinuousMetrics
+LabelMetrics = BinaryMetrics | CategoricalMetrics | OrdinalMetrics | ContinuousMetrics
 
 
 @dataclass(frozen=True)
 class LabelSummary:
-    """Means over the binary and categorical labels, and the metrics of each label.
+    """Means over the binary, categorical and ordinal labels, and the metrics of each label.
 
     :param accuracy: see :class:`BinaryMetrics` and :class:`CategoricalMetrics`, here and below.
     :param r_squared: the mean over the continuous labels, NaN without any.
@@ -124,7 +136,7 @@ class LabelSummary:
     per_label: dict[str, LabelMetrics]
 
     def means(self) -> dict[str, float]:
-        """The means over the binary and categorical labels, by the metrics' names."""
+        """The means over the binary, categorical and ordinal labels, by the metrics' names."""
         return {name: getattr(self, name) for name in MEAN_METRICS}
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,6 +194,8 @@ def _per_label(
         truth, outcome, start = column[is_known], outcomes[is_known, start:end], end
         if isinstance(label, Categorical):
             metrics[label.name] = categorical_metrics(truth.astype(int), outcome)
+        elif isinstance(label, Ordinal):
+            metrics[label.name] = ordinal_metrics(truth.astype(int), outcome)
         elif isinstance(label, Binary):
             metrics[label.name] = binary_metrics(truth, outcome[:, 0])
         else:
@@ -238,6 +252,20 @@ def categorical_metrics(y: np.ndarray, probability: np.ndarray) -> CategoricalMe
             y, probability, task="multiclass", num_classes=num_classes
         ),
         confusion=confusion_matrix(y, predicted, labels=np.arange(num_classes)).tolist(),
+    )
+
+
+def ordinal_metrics(y: np.ndarray, probability: np.ndarray) -> OrdinalMetrics:
+    """The metrics of an ordinal label.
+
+    :param y: ranks, shape ``(num_images,)``.
+    :param probability: the predicted probabilities, shape ``(num_images, num_classes)``.
+    """
+    of_classes = categorical_metrics(y, probability)
+    errors = np.abs(y - probability.argmax(1)), np.abs(y - np.median(y)) if len(y) else y
+    error, baseline = (float(each.mean()) if len(y) else np.nan for each in errors)
+    return OrdinalMetrics(
+        **vars(of_classes), mean_absolute_error=error, baseline_mean_absolute_error=baseline
     )
 
 

@@ -65,6 +65,8 @@ def sample_latent_targets(model: ImageModel, index: int, value: float, num_sampl
 def unit_shift(model: ImageModel, index: int) -> Tensor:
     """The difference of prior means between values 0 and 1, or per unit of a continuous label.
 
+    The unit of an ordinal label is a rank.
+
     :raises ValueError: if the label is categorical: its classes have no order.
     """
     label = model.labels[index]
@@ -83,10 +85,10 @@ def latent_path(model: ImageModel, index: int, num_steps: int) -> Tensor:
     label, num_std = model.labels[index], 0.0
     if isinstance(label, Binary):
         values, num_std = [0.0, 1.0], 2.0
-    elif isinstance(label, Categorical):
-        values = [float(i) for i in range(len(label.classes))]
+    elif isinstance(label, Continuous):
+        values = [*label.interval(2)]
     else:
-        values = [label.mean - 2 * label.std, label.mean + 2 * label.std]
+        values = [float(i) for i in range(len(label.classes))]
     knots = torch.stack([latent_target(model, index, value, num_std) for value in values])
     position = torch.linspace(0, len(knots) - 1, num_steps).to(knots)
     before = position.long().clamp(max=len(knots) - 2)

@@ -71,7 +71,8 @@ def edit(
 
     :param label: a label; or a mapping from several labels to their target values.
     :param value: the target value. For a binary label 0, 1 or a value between, which interpolates;
-        for a categorical label the name or the index of a class; for a continuous label a number.
+        for a categorical or ordinal label the name or the index of a class; for a continuous label
+        a number within its bounds.
     :param num_std: how many standard deviations beyond the mean to go, away from the other values
         of the label. About 2 makes an edit easy to see, but no longer typical.
     :param sample: sample the characteristics for each image, rather than set them to the mean.
@@ -96,7 +97,8 @@ def shift(model: ImageModel, x: Tensor, label: str | int, amount: float) -> Tens
 
     :param amount: for a binary label, in units of the difference between the prior means of the
         values 0 and 1: 1 turns an image typical of value 0 into one typical of value 1, and -1
-        the reverse. For a continuous label, the change of its value.
+        the reverse. For a continuous label, the change of its value; for an ordinal one, of its
+        rank.
     :raises ValueError: if there is no such label, or it is categorical.
     """
     index = index_of(label, model.label_names)

@@ -35,8 +35,9 @@ def walk(
     """The images while the characteristics of one or two labels go through their values.
 
     For a binary label, the path leads from two standard deviations below the prior mean given 0 to
-    two standard deviations above the prior mean given 1; for a categorical label, from class to
-    class; for a continuous label, from two standard deviations below its mean to two above.
+    two standard deviations above the prior mean given 1; for a categorical or ordinal label, from
+    class to class; for a continuous label, from two standard deviations below its mean to two
+    above, within its observed range and its bounds.
 
     Labels that these labels exclude are set to 0 in all images, unless ``keep_conflicting``.
 

@@ -4,8 +4,10 @@ from ccvae_pyro.labels.comparison import check_same_labels
 from ccvae_pyro.labels.types import (
     Binary,
     Categorical,
+    Classes,
     Continuous,
     Label,
+    Ordinal,
     are_plain,
     binaries,
     block_of,
@@ -20,8 +22,10 @@ from ccvae_pyro.labels.values import check_distances, check_labels, index_of, is
 __all__ = [
     "Binary",
     "Categorical",
+    "Classes",
     "Continuous",
     "Label",
+    "Ordinal",
     "are_plain",
     "binaries",
     "block_of",

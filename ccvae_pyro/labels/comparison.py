@@ -31,7 +31,7 @@ def described(identity: Sequence[str]) -> str:
         "'Hair' (categorical: black, blond)"
     """
     name, kind, *classes = identity
-    names = f": {', '.join(classes)[:MAX_SHOWN]}" if kind == "Categorical" else ""
+    names = f": {', '.join(classes)[:MAX_SHOWN]}" if kind in ("Categorical", "Ordinal") else ""
     return f"{shown(name)} ({kind.lower()}{names})"
 
 

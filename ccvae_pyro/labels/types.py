@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
+
+import numpy as np
 
 from ccvae_pyro.labels._plain_values import (
     plain_float,
@@ -73,17 +76,7 @@ class Categorical:
     excludes: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        name = plain_text(self.name, "the name of a label")
-        classes = plain_texts(self.classes, f"class name of {name!r}")
-        if len(classes) < 2:
-            raise ValueError(f"{name!r} needs at least two classes, got {len(classes)}")
-        frequencies = plain_floats(self.class_frequencies, f"class frequency of {name!r}")
-        if frequencies and (len(frequencies) != len(classes) or min(frequencies) <= 0):
-            raise ValueError(
-                f"{name!r} needs a positive frequency for each of {len(classes)} classes, got "
-                f"{len(frequencies)}: {frequencies}"
-            )
-        _set(self, name=name, classes=classes, class_frequencies=frequencies)
+        _set(self, **_checked_classes(self))
 
     @property
     def dim(self) -> int:
@@ -92,21 +85,100 @@ class Categorical:
 
 
 @dataclass(frozen=True)
-class Continuous:
-    """A continuous label.
+class Ordinal:
+    r"""An ordinal label: classes that have an order, such as low, mid, high; its value is a rank.
+
+    The rank of a class is its index. The label has one characteristic, and is modelled through its
+    rank as a number: a :class:`Continuous` label whose values are 0, 1, 2, ..., so that all
+    densities of a bound are those of Normals and have closed forms. Steps between classes are
+    equally long. Predictions are of classes: with the mean :math:`m` and the standard deviation
+    :math:`s` of :math:`q(y \mid x)`, the class frequencies :math:`\pi_k` and the Normal prior
+    :math:`\mathcal{N}(\mu, \sigma)` of ranks, whose place the frequencies take, by Bayes' rule
+
+    .. math:: P(y = k \mid x) \propto \pi_k \,
+              \frac{\mathcal{N}(k; m, s)}{\mathcal{N}(k; \mu, \sigma)} .
+
+    The log-odds of neighboring classes are affine in :math:`m`, as in an adjacent-categories model
+    (Agresti, 2010). If :math:`s` is small, the most probable class is the one nearest to
+    :math:`m`; if the image says nothing, it is the most frequent one.
 
     :param name: the label's name.
-    :param mean: the mean of its values, in their unit.
-    :param std: the standard deviation of its values, positive.
+    :param classes: the names of the classes in their order, at least two.
+    :param class_frequencies: the frequency of each class, all positive; equal by default. They
+        give the mean and the standard deviation of the ranks.
     :param extra_dims: the number of characteristics in addition to the one that the classifier
         uses.
     :raises ValueError: if a value is not as described. Scalars of numpy and torch are converted.
+
+    Example:
+
+        >>> stars = Ordinal("stars", ("1", "2", "3"), class_frequencies=(0.25, 0.5, 0.25))
+        >>> stars.dim, stars.mean, round(stars.std, 3)
+        (1, 1.0, 0.707)
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    class_frequencies: tuple[float, ...] = ()
+    extra_dims: int = 0
+    excludes: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        _set(self, **_checked_classes(self))
+
+    @property
+    def dim(self) -> int:
+        """The number of its characteristics."""
+        return 1 + self.extra_dims
+
+    @property
+    def mean(self) -> float:
+        """The mean rank."""
+        return float(np.average(range(len(self.classes)), weights=self._weights))
+
+    @property
+    def std(self) -> float:
+        """The standard deviation of the ranks."""
+        squares = (np.arange(len(self.classes)) - self.mean) ** 2
+        return float(np.sqrt(np.average(squares, weights=self._weights)))
+
+    @property
+    def _weights(self) -> tuple[float, ...]:
+        return self.class_frequencies or (1.0,) * len(self.classes)
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """A continuous label, a number that may have bounds.
+
+    A value outside of the bounds is an error, and predictions are clamped to them. Within, the
+    label is Normal, as others are: that values near a bound are skewed is not modelled.
+
+    :param name: the label's name.
+    :param mean: the mean of its values, in their unit. One outside of the bounds is set to the
+        nearest.
+    :param std: the standard deviation of its values, positive.
+    :param extra_dims: the number of characteristics in addition to the one that the classifier
+        uses.
+    :param minimum: the least value that there can be, such as 0 for a length.
+    :param maximum: the greatest value that there can be.
+    :param observed_range: the least and the greatest value that were observed. Figures and walks
+        stay between them; an edit may go beyond.
+    :raises ValueError: if a value is not as described. Scalars of numpy and torch are converted.
+
+    Example:
+
+        >>> Continuous("opacity", mean=0.9, std=0.2, minimum=0, maximum=1).interval(2)
+        (0.5, 1.0)
     """
 
     name: str
     mean: float = 0.0
     std: float = 1.0
     extra_dims: int = 0
+    minimum: float | None = None
+    maximum: float | None = None
+    observed_range: tuple[float, float] | None = None
     classes: ClassVar[tuple[str, ...]] = ()
     excludes: ClassVar[tuple[str, ...]] = ()
 
@@ -116,12 +188,81 @@ class Continuous:
         std = plain_float(self.std, f"the standard deviation of {name!r}")
         if std <= 0:
             raise ValueError(f"the standard deviation of {name!r} must be positive, got {std}")
-        _set(self, name=name, mean=mean, std=std)
+        minimum, maximum = (
+            None if bound is None else plain_float(bound, f"the {which} of {name!r}")
+            for which, bound in (("minimum", self.minimum), ("maximum", self.maximum))
+        )
+        low = -math.inf if minimum is None else minimum
+        high = math.inf if maximum is None else maximum
+        if not low < high:
+            raise ValueError(
+                f"the minimum of {name!r}, {low:g}, must be below its maximum, {high:g}"
+            )
+        observed = self.observed_range
+        if observed is not None:
+            ends = plain_floats(observed, f"end of the observed range of {name!r}")
+            if len(ends) != 2 or not ends[0] < ends[1]:
+                raise ValueError(
+                    f"the observed range of {name!r} is a number and a greater one, got {ends}"
+                )
+            observed = ends[0], ends[1]
+        _set(
+            self,
+            name=name,
+            mean=min(max(mean, low), high),
+            std=std,
+            minimum=minimum,
+            maximum=maximum,
+            observed_range=observed,
+        )
 
     @property
     def dim(self) -> int:
         """The number of its characteristics."""
         return 1 + self.extra_dims
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Minimum and maximum, infinite where there is none."""
+        low = -math.inf if self.minimum is None else self.minimum
+        return low, math.inf if self.maximum is None else self.maximum
+
+    @property
+    def wanted(self) -> str:
+        """The values that there can be in words, such as ``"a number from 0 to 1"``."""
+        low, high = self.bounds
+        if math.isfinite(low) and math.isfinite(high):
+            return f"a number from {low:.7g} to {high:.7g}"
+        if math.isfinite(low):
+            return f"a number of at least {low:.7g}"
+        return f"a number of at most {high:.7g}" if math.isfinite(high) else "a finite number"
+
+    def interval(self, num_std: float) -> tuple[float, float]:
+        """Values that are typical: some standard deviations below and above the mean.
+
+        They lie within the observed range and the bounds.
+        """
+        ends = self.mean - num_std * self.std, self.mean + num_std * self.std
+        for least, most in filter(None, (self.observed_range, self.bounds)):
+            ends = min(max(ends[0], least), most), min(max(ends[1], least), most)
+        if ends[0] == ends[1] and self.observed_range is not None:  # which excludes the mean
+            return self.observed_range
+        return ends
+
+
+def _checked_classes(label: Any) -> dict[str, Any]:
+    """The name, the classes and the class frequencies of a label as plain values."""
+    name = plain_text(label.name, "the name of a label")
+    classes = plain_texts(label.classes, f"class name of {name!r}")
+    if len(classes) < 2:
+        raise ValueError(f"{name!r} needs at least two classes, got {len(classes)}")
+    frequencies = plain_floats(label.class_frequencies, f"class frequency of {name!r}")
+    if frequencies and (len(frequencies) != len(classes) or min(frequencies) <= 0):
+        raise ValueError(
+            f"{name!r} needs a positive frequency for each of {len(classes)} classes, got "
+            f"{len(frequencies)}: {frequencies}"
+        )
+    return {"name": name, "classes": classes, "class_frequencies": frequencies}
 
 
 def _set(label: Any, **values: Any) -> None:
@@ -131,9 +272,10 @@ def _set(label: Any, **values: Any) -> None:
         object.__setattr__(label, field, value)
 
 
-Label = Binary | Categorical | Continuous
+Label = Binary | Categorical | Ordinal | Continuous
+Classes = Categorical | Ordinal  # labels with named classes, of which one is true
 _KINDS: dict[str, type[Label]] = {
-    "binary": Binary, "categorical": Categorical, "continuous": Continuous
+    "binary": Binary, "categorical": Categorical, "ordinal": Ordinal, "continuous": Continuous
 }  # fmt: skip
 
 
@@ -145,7 +287,9 @@ def check_distinct(labels: Sequence[Label]) -> None:
     names: set[str] = set()
     for label in labels:
         if not isinstance(label, Label):
-            raise ValueError(f"wanted a Binary, a Categorical or a Continuous, got {shown(label)}")
+            raise ValueError(
+                f"wanted a Binary, a Categorical, an Ordinal or a Continuous, got {shown(label)}"
+            )
         if label.name in names:
             raise ValueError(f"labels need names of their own, got several {shown(label.name)}")
         names.add(label.name)
@@ -204,13 +348,13 @@ def from_plain(values: Sequence[dict[str, Any]]) -> tuple[Label, ...]:
 
 def num_outcomes(label: Label) -> int:
     """The number of columns of a label in the output of :func:`~ccvae_pyro.classify`."""
-    return len(label.classes) if isinstance(label, Categorical) else 1
+    return len(label.classes) if isinstance(label, Classes) else 1
 
 
 def outcome_names(labels: Sequence[Label]) -> list[str]:
     """The names of the columns in the output of :func:`~ccvae_pyro.classify`.
 
-    A categorical label has a column for each class, any other label has one column.
+    A categorical or ordinal label has a column for each class, any other label has one column.
 
     Example:
 
@@ -219,6 +363,6 @@ def outcome_names(labels: Sequence[Label]) -> list[str]:
     """
     names: list[str] = []
     for label in labels:
-        is_categorical = isinstance(label, Categorical)
-        names += [f"{label.name}: {c}" for c in label.classes] if is_categorical else [label.name]
+        has_classes = isinstance(label, Classes)
+        names += [f"{label.name}: {c}" for c in label.classes] if has_classes else [label.name]
     return names

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from ccvae_pyro.labels._plain_values import shown, to_plain_scalar
-from ccvae_pyro.labels.types import Binary, Categorical, Continuous, Label
+from ccvae_pyro.labels.types import Binary, Classes, Continuous, Label
 
+NO_BOUNDS = (-math.inf, math.inf)
 # A continuous label is measured in its standard deviations: so far from its mean, no single
 # precision is left, and much farther a loss is not finite.
 MAX_DISTANCE = 1e6
@@ -30,14 +31,15 @@ def value_of(label: Label, value: Any) -> float:
 
     A class is given by its name, which is text, or by its index, which is a whole number: see
     :func:`index_of`. A binary label is 0, 1 or between them, a bool, ``"yes"`` or ``"no"``,
-    ``"true"`` or ``"false"``; a continuous label is a finite number, at most a million
-    standard deviations from its mean. Text that is a number, also with a decimal comma, is taken
-    for it there.
+    ``"true"`` or ``"false"``; a continuous label is a finite number within its bounds, at most a
+    million standard deviations from its mean. Text that is a number, also with a decimal comma,
+    is taken for it there.
 
     :raises ValueError: if the label has no such value.
 
     Example:
 
+        >>> from ccvae_pyro.labels import Categorical
         >>> value_of(Categorical("Hair", ("black", "blond")), "blond")
         1.0
         >>> value_of(Categorical("Stars", ("1", "3", "5")), "3")
@@ -48,7 +50,7 @@ def value_of(label: Label, value: Any) -> float:
         ValueError: 'Smiling' is set to a value between 0 and 1, got 2
     """
     value = to_plain_scalar(value)
-    if isinstance(label, Categorical):
+    if isinstance(label, Classes):
         if isinstance(value, float) and value.is_integer():  # as y has it
             value = int(value)
         return float(index_of(value, label.classes, f"class of {shown(label.name)}"))
@@ -69,6 +71,8 @@ def value_of(label: Label, value: Any) -> float:
         raise ValueError(
             f"{shown(label.name)} is set to a value between 0 and 1, got {shown(value)}"
         )
+    if isinstance(label, Continuous) and not label.bounds[0] <= number <= label.bounds[1]:
+        raise ValueError(f"{shown(label.name)} is set to {label.wanted}, got {shown(value)}")
     if isinstance(label, Continuous) and abs(number - label.mean) > MAX_DISTANCE * label.std:
         raise ValueError(f"{shown(label.name)} is set to {number:g}: {_wanted_near(label)}")
     return number
@@ -83,6 +87,7 @@ def check_labels(y: Tensor, labels: Sequence[Label], *, soft: bool = False) -> N
 
     Example:
 
+        >>> from ccvae_pyro.labels import Categorical
         >>> check_labels(torch.tensor([[0.0, 2.0], [1.0, 3.0]]),
         ...              [Binary("Smiling"), Categorical("Hair", ("black", "blond", "red"))])
         Traceback (most recent call last):
@@ -99,10 +104,14 @@ def check_labels(y: Tensor, labels: Sequence[Label], *, soft: bool = False) -> N
     if soft:
         is_binary = torch.tensor([isinstance(label, Binary) for label in labels]).to(y.device)
         wrong &= ~(is_binary & (y >= 0) & (y <= 1))
+    bounds = [label.bounds if isinstance(label, Continuous) else NO_BOUNDS for label in labels]
+    if any(each != NO_BOUNDS for each in bounds):
+        low, high = y.new_tensor(bounds).T  # rounded as y is
+        wrong |= (y < low) | (y > high)
     if wrong.any():
         row, column = wrong.nonzero()[0].tolist()
         label, value = labels[column], y[row, column].item()
-        wanted = "a finite number"
+        wanted = label.wanted if isinstance(label, Continuous) else ""
         if label.classes:
             end = len(label.classes) - 1
             names = [_shown_name(label.classes[each]) for each in (0, end)]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
 from ccvae_pyro.distributions.label_vector import widened
-from ccvae_pyro.labels import Continuous, Label, binaries, block_of
+from ccvae_pyro.labels import Continuous, Label, Ordinal, binaries, block_of
 from ccvae_pyro.models._contract import check_not_missing, of_shape
 from ccvae_pyro.models.base import ImageModel, moments, register
 
@@ -112,12 +112,13 @@ class CCVAE(ImageModel):
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         r""":math:`q_\varphi(y \mid z_c)` at the mean of :math:`q_\phi(z_c \mid x)`.
 
-        The standard deviation of a continuous label includes that of :math:`z_c` given the image.
+        The standard deviation of a continuous label, or of a rank, includes that of :math:`z_c`
+        given the image.
         """
         self.check_images(x)
         mean, std = moments(self.encoder(x)[0])
         q_y_x: TorchDistribution = self.classifier(mean)
-        if any(isinstance(label, Continuous) for label in self.labels):
+        if any(isinstance(label, Continuous | Ordinal) for label in self.labels):
             # Each latent alone a standard deviation up, as one batch.
             shifted = (mean.unsqueeze(-2) + std.diag_embed()).movedim(-2, 0)
             q_y_x = widened(q_y_x, self.classifier(shifted.flatten(0, -2)), len(shifted))

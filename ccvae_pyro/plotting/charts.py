@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ccvae_pyro.data.names import spaced
 from ccvae_pyro.evaluation import BinaryMetrics, LabelMetrics
-from ccvae_pyro.labels import Categorical
+from ccvae_pyro.labels import Classes
 from ccvae_pyro.plotting.grid import BLUE, GREEN, MAX_SHOWN, ORANGE, only_first, write_note
 from ccvae_pyro.plotting.text import drawn, text_properties
 
@@ -75,8 +75,8 @@ def plot_confusion(per_label: Mapping[str, LabelMetrics]) -> Figure:
     return figure
 
 
-def plot_class_confusion(label: Categorical, confusion: Sequence[Sequence[int]]) -> Figure:
-    """The confusion matrix of a categorical label: a row for each true class, in percent.
+def plot_class_confusion(label: Classes, confusion: Sequence[Sequence[int]]) -> Figure:
+    """The confusion matrix of a label with classes: a row for each true class, in percent.
 
     :param confusion: counts, from :class:`~ccvae_pyro.evaluation.CategoricalMetrics`.
     """

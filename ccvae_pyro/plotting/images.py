@@ -20,7 +20,7 @@ from ccvae_pyro.interventions import (
     swap,
     walk,
 )
-from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, index_of
+from ccvae_pyro.labels import Binary, Classes, Continuous, Label, Ordinal, index_of
 from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel
 from ccvae_pyro.plotting.grid import MAX_SHOWN, draw_grid, only_first
@@ -62,8 +62,9 @@ def plot_edits(model: ImageModel, x: Tensor, labels: Sequence[str | int]) -> Fig
 
     A binary label is set to the opposite of its predicted value, marked by a plus where it is set
     to true and by a minus where it is set to false; its latents go two standard deviations beyond
-    the mean of the conditional prior. A categorical label is set to each of its first ten classes,
-    a continuous label to two standard deviations below and above its mean.
+    the mean of the conditional prior. A categorical or ordinal label is set to each of its first
+    ten classes, a continuous label to two standard deviations below and above its mean, within the
+    observed range.
     """
     targets, notes = _edits(model, labels)
     notes.append(only_first(len(x), "images"))
@@ -185,7 +186,7 @@ def plot_walk_2d(
 
 
 def plot_class_walk(model: ImageModel, x: Tensor, label: str | int, num_steps: int = 8) -> Figure:
-    """Interpolations from one image to each class of a categorical label, a row for each class.
+    """Interpolations from one image to each class of a label with classes, a row for each.
 
     :param x: one image, shape ``(channels, height, width)``.
     """
@@ -211,7 +212,7 @@ def _edits(
         values: Sequence[float | str | None] = (
             [None] if isinstance(label, Binary) else _range(label)
         )
-        if isinstance(label, Categorical):
+        if isinstance(label, Classes):
             what = f"classes of {drawn(label.name)}"
             notes.append(only_first(len(values), what, MAX_CLASSES))
             values = values[:MAX_CLASSES]
@@ -220,25 +221,26 @@ def _edits(
     return targets[:MAX_EDITS], notes
 
 
-def _range(label: Categorical | Continuous) -> Sequence[str] | Sequence[float]:
+def _range(label: Classes | Continuous) -> Sequence[str] | Sequence[float]:
     """The classes, or the ends of the range of a continuous label."""
-    if isinstance(label, Categorical):
+    if isinstance(label, Classes):
         return label.classes
-    return label.mean - 2 * label.std, label.mean + 2 * label.std
+    return label.interval(2)
 
 
-def _range_names(label: Categorical | Continuous) -> tuple[str, str]:
+def _range_names(label: Classes | Continuous) -> tuple[str, str]:
     """The first and the last class, or the ends of the range of a continuous label."""
     first, *_, last = _range(label)
-    if isinstance(label, Categorical):
+    if isinstance(label, Classes):
         return drawn(str(first), 16), drawn(str(last), 16)
     return f"{first:.3g}", f"{last:.3g}"
 
 
 def _describe(label: Label, value: float | str) -> str:
     """The value of a label in words; empty if a binary label is false."""
-    if isinstance(label, Categorical):
-        return drawn(value if isinstance(value, str) else label.classes[int(value)])
+    if isinstance(label, Classes):
+        name = drawn(value if isinstance(value, str) else label.classes[int(value)])
+        return f"{drawn(label.name)} {name}" if isinstance(label, Ordinal) else name
     if isinstance(label, Continuous):
         return f"{drawn(label.name)} {float(value):.3g}"
     return drawn(label.name) if float(value) >= 0.5 else ""

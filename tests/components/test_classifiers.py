@@ -1,5 +1,7 @@
 """Classifiers: which latent each label depends on, and the affine maps that they declare."""
 
+import math
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -9,6 +11,7 @@ from ccvae_pyro import (
     Categorical,
     Continuous,
     NestedCategorical,
+    Ordinal,
     components,
     networks,
     sign_matrix,
@@ -75,3 +78,16 @@ def test_a_network_classifies_labels_of_all_kinds():
     assert_close(hat.logits, features[:, :1])
     assert_close(hair.probs[:, 0], features[:, 1:4].softmax(-1))
     assert_close(age.mean, 30 + 10 * features[:, 4:5])
+
+
+def test_the_variance_of_a_rank_is_at_least_that_of_rounding():
+    classifier = components.OrdinalRegressor(mean=1.0, std=0.5)
+    classifier.raw_scale.data.fill_(-50.0)
+    q_y = classifier(torch.zeros(2, 1)).groups[0].distribution
+    assert_close(q_y.variance, torch.full((2, 1), 1 / 12), atol=1e-6, rtol=0)
+    classifier.raw_scale.data.fill_(0.0)
+    q_y = classifier(torch.zeros(2, 1)).groups[0].distribution
+    assert_close(q_y.stddev, torch.full((2, 1), (0.25 * math.log(2) ** 2 + 1 / 12) ** 0.5))
+    head = components.LabelHead([Ordinal("n", ("low", "mid", "high"))])
+    certain = head(torch.tensor([[0.0, -50.0]])).groups[0].distribution
+    assert_close(certain.stddev, torch.full((1, 1), 12**-0.5), atol=1e-5, rtol=0)

@@ -7,6 +7,7 @@ from ccvae_pyro.evaluation.label_metrics import (
     binary_metrics,
     categorical_metrics,
     continuous_metrics,
+    ordinal_metrics,
     r_squared,
 )
 
@@ -90,3 +91,14 @@ def test_r_squared_is_that_of_scikit_learn():
     y, predicted = np.random.default_rng(0).normal(size=(2, 50))
     assert r_squared(y, predicted) == pytest.approx(r2_score(y, predicted))
     assert np.isnan(r_squared(np.ones(1), np.ones(1)))
+
+
+def test_an_ordinal_label_is_measured_in_classes_and_in_ranks():
+    y = np.array([0, 1, 3, 3])
+    metrics = ordinal_metrics(y, np.eye(4)[[0, 3, 3, 2]])
+    assert metrics.accuracy == 0.5
+    assert metrics.mean_absolute_error == 3 / 4
+    assert metrics.baseline_mean_absolute_error == (2 + 1 + 1 + 1) / 4
+    assert metrics.confusion[1] == [0, 0, 0, 1]
+    empty = ordinal_metrics(y[:0], np.zeros((0, 4)))
+    assert np.isnan([empty.accuracy, empty.mean_absolute_error]).all()

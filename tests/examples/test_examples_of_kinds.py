@@ -83,9 +83,41 @@ def test_a_csv_of_excel_is_trained_on_and_filled_in(folder, tmp_path):
     assert all(abs(float(row[3].replace(",", "."))) < 90 for row in cells)  # degrees
 
 
+def test_kinds_columns_and_unlisted_images_are_options(folder, tmp_path):
+    with (folder / "labels.csv").open() as file:
+        rows = [line.strip().split(",") for line in file][:-20]
+    for i, row in enumerate(rows):  # the files last, a column of no interest, and a rating
+        row[:] = [str(i), *row[1:], "?" if i % 3 else str(i % 4), row[0]]
+    rows[0][0], rows[0][-2] = "id", "likes"
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(map(",".join, rows)))
+    options = ["--root", folder, "--labels", path, "--epochs", 1, "--out", tmp_path / "run"]
+    options += ["--columns", "likes", "lean", "--kinds", "likes=ordinal:0,1,2,3"]
+    result = run_example("folder.py", *options, "lean=continuous:-90,90")
+    assert result.returncode == 0, result.stderr
+    assert "does not list 20 images of" in result.stdout
+    assert "likes: 4 classes in order (0 < 1 < 2 < 3)" in result.stdout
+    assert ", bounded by -90 and 90, " in result.stdout
+    filled = rows_of(tmp_path / "run" / "imputed.csv")
+    assert len(filled) == 120
+    assert {row["likes"] for row in filled} <= {"0", "1", "2", "3"}
+    assert all(-90 <= float(row["lean"]) <= 90 for row in filled)
+    figures = {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")}
+    assert {"edits", "walk", "classes_likes", "confusion_likes"} <= figures
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["per_label"]["likes"]["mean_absolute_error"] <= 3
+    assert set(metrics["per_label"]) == {"likes", "lean"}
+
+
 BAD_INPUT = {
+    "columns": (["--columns", "hairs"], "is called 'hairs': did you mean hair?"),
+    "file column": (["--file-column", "image"], "is called 'image'"),
+    "bounds": (["--kinds", "lean=continuous:1"], "wanted LABEL=continuous:MIN,MAX or LABEL=ordi"),
+    "no order": (["--kinds", "lean=binary:0,1"], "wanted LABEL=continuous:MIN,MAX or LABEL=ordi"),
+    "outside": (["--kinds", "lean=continuous:0,1"], "which is not a number from 0 to 1, its bou"),
+    "one class": (["--kinds", "hair=ordinal:red"], "'hair' needs at least two classes, got 1"),
     "kept": (["--keep-values", "none"], "keep_values has 'none', which is not taken for missing"),
-    "kind": (["--kinds", "hair=colour"], "wanted LABEL=binary, LABEL=categorical or LABEL=cont"),
+    "kind": (["--kinds", "hair=colour"], "wanted LABEL=binary, LABEL=categorical, LABEL=ord"),
     "label": (["--kinds", "hairs=binary"], "is called 'hairs': did you mean hair?"),
     "number": (["--kinds", "hair=continuous"], "which is not a number"),
     "partition": (["--partition", "split"], "is called 'split'"),

@@ -10,7 +10,15 @@ from helpers import assert_same_states
 from torch import nn
 
 import ccvae_pyro
-from ccvae_pyro import Binary, Categorical, CheckpointError, Continuous, models, networks
+from ccvae_pyro import (
+    Binary,
+    Categorical,
+    CheckpointError,
+    Continuous,
+    Ordinal,
+    models,
+    networks,
+)
 from ccvae_pyro.data import Preprocessing, files
 from ccvae_pyro.io import checkpoint, migrate_config
 
@@ -343,9 +351,10 @@ UNCHANGED = {
 def test_each_preset_is_built_from_its_config(name, tmp_path):
     torch.set_default_dtype(torch.float32)
     labels = [Binary("Hat", 0.2, 1), Categorical("Hair", ("a", "b", "c")), Continuous("Age")]
+    labels += [Ordinal("Stars", ("1", "2")), Continuous("Share", 0.5, maximum=1)]
     presets = {"celeba": ccvae_pyro.celeba, "mnist": ccvae_pyro.mnist}
     if name in presets:
-        model = presets[name](labels=labels, z_dim=9)
+        model = presets[name](labels=labels, z_dim=11)
     else:
         model = models.baseline(name, labels, 9, images="mlp")
     ccvae_pyro.save(tmp_path / "a.pt", model)

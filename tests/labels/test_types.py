@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from ccvae_pyro import Binary, Categorical, Continuous
+from ccvae_pyro import Binary, Categorical, Continuous, Ordinal
+from ccvae_pyro.labels import from_plain, outcome_names, to_plain
 
 AGES = np.array([31.0, 40.0, 52.0])
 
@@ -26,6 +27,11 @@ AGES = np.array([31.0, 40.0, 52.0])
             Categorical("hair", ("red", "no"), (0.25, 0.75)),
         ),
         (
+            Continuous("age", 41, 9, minimum=np.int64(0), observed_range=np.array([2.5, 80])),
+            Continuous("age", 41.0, 9.0, 0, 0.0, None, (2.5, 80.0)),
+        ),
+        (Ordinal("n", np.array(["1", "2"])), Ordinal("n", ("1", "2"))),
+        (
             Categorical("hair", ["red", "no"], torch.ones(2)),
             Categorical("hair", ("red", "no"), (1, 1)),
         ),
@@ -35,7 +41,7 @@ def test_scalars_of_numpy_pandas_and_torch_become_plain_values(label, expected):
     assert label == expected
     for field in fields(label):
         value = getattr(label, field.name)
-        assert type(value) in (str, int, float, tuple)
+        assert type(value) in (str, int, float, tuple, type(None))
         assert all(type(each) in (str, float) for each in (value if type(value) is tuple else ()))
 
 
@@ -64,6 +70,20 @@ def test_scalars_of_numpy_pandas_and_torch_become_plain_values(label, expected):
         (lambda: Continuous("a", std=np.inf), "deviation of 'a' must be a finite number, got inf"),
         (lambda: Continuous("a", np.nan), "mean of 'a' must be a finite number, got nan"),
         (lambda: Continuous("a", extra_dims="1"), "extra_dims of 'a' must be a whole number"),
+        (
+            lambda: Continuous("a", minimum=1, maximum=1),
+            "minimum of 'a', 1, must be below its max",
+        ),
+        (lambda: Continuous("a", minimum="0"), "the minimum of 'a' must be a finite number"),
+        (lambda: Continuous("a", maximum=np.inf), "the maximum of 'a' must be a finite number"),
+        (
+            lambda: Continuous("a", observed_range=(2, 1)),
+            "observed range of 'a' is a number and a",
+        ),
+        (lambda: Continuous("a", observed_range=(2,)), "observed range of 'a' is a number and a"),
+        (lambda: Ordinal("a", ("low",)), "'a' needs at least two classes, got 1"),
+        (lambda: Ordinal("a", ("low", "low")), "class name of 'a' must differ"),
+        (lambda: Ordinal("a", ("low", "high"), (1, 0)), "a positive frequency for each of 2"),
         (lambda: Categorical("a", ()), "'a' needs at least two classes, got 0"),
         (lambda: Categorical("a", ("b",)), "'a' needs at least two classes, got 1"),
         (lambda: Categorical("a", ("b", "b")), "class name of 'a' must differ .* got 'b' twice"),
@@ -80,3 +100,36 @@ def test_a_value_that_is_not_as_documented_is_an_error_of_one_line(make, message
     with pytest.raises(ValueError, match=message) as caught:
         make()
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_ordinal_label_has_the_moments_of_its_ranks_and_one_characteristic():
+    label = Ordinal("n", ("low", "mid", "high"), (0.5, 0.25, 0.25))
+    ranks = np.repeat([0, 1, 2], [2, 1, 1])
+    assert (label.mean, label.std) == pytest.approx((ranks.mean(), ranks.std()))
+    assert Ordinal("n", ("low", "mid", "high"), extra_dims=2).dim == 3
+    assert outcome_names([label]) == ["n: low", "n: mid", "n: high"]
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        (Continuous("a", 5, 2), (1, 9)),
+        (Continuous("a", 5, 2, minimum=2, maximum=6), (2, 6)),
+        (Continuous("a", 5, 2, observed_range=(4, 20)), (4, 9)),
+        (Continuous("a", 5, 2, maximum=7, observed_range=(4, 20)), (4, 7)),
+        (Continuous("a", 5, 2, observed_range=(10, 20)), (10, 20)),  # of other images
+        (Continuous("a", -5, 2, minimum=0), (0, 4)),  # the mean is the nearest that there can be
+    ],
+)
+def test_typical_values_lie_within_bounds_and_the_observed_range(label, expected):
+    assert label.interval(2) == expected
+
+
+def test_all_kinds_are_the_same_after_a_checkpoint():
+    labels = (
+        Ordinal("n", ("low", "high"), (0.5, 0.5), 1),
+        Continuous("a", 0.5, 0.1, minimum=0, maximum=1, observed_range=(0.2, 0.9)),
+    )
+    assert from_plain(to_plain(labels)) == labels
+    plain = {"kind": "continuous", "name": "a", "mean": 1.0, "std": 2.0, "extra_dims": 0}
+    assert from_plain([plain]) == (Continuous("a", 1.0, 2.0),)  # of an earlier version

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from ccvae_pyro import Binary, Categorical, Continuous, edit, mnist
+from ccvae_pyro import Binary, Categorical, Continuous, Ordinal, edit, mnist
 from ccvae_pyro.labels import check_labels, index_of, value_of
 
 STARS = Categorical("Stars", ("1", "3", "5"))
@@ -18,6 +18,8 @@ HAT, AGE = Binary("Hat"), Continuous("Age", 40.0, 10.0)
 @pytest.mark.parametrize(
     ("label", "value", "number"),
     [
+        (Ordinal("Stars", ("1", "3", "5")), "3", 1.0),
+        (Continuous("Share", minimum=0, maximum=1), "1", 1.0),
         (STARS, "3", 1.0),
         (STARS, 0, 0.0),
         (STARS, 2, 2.0),
@@ -152,3 +154,27 @@ def test_labels_are_checked_by_their_kind():
         y[0, column] = value
         with pytest.raises(ValueError, match=message):
             check_labels(y, labels)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "value", "wanted"),
+    [
+        ({"minimum": 0, "maximum": 1}, -0.5, "a number from 0 to 1"),
+        ({"minimum": 0, "maximum": 1}, 1.2, "a number from 0 to 1"),
+        ({"minimum": 0}, -0.001, "a number of at least 0"),
+        ({"maximum": 0.1}, 0.1001, "a number of at most 0.1"),
+    ],
+)
+def test_a_value_outside_of_bounds_is_refused(bounds, value, wanted):
+    label = Continuous("Share", **bounds)
+    with pytest.raises(ValueError, match=f"'Share' is set to {wanted}, got {value}"):
+        value_of(label, value)
+    y = torch.tensor([[1.0, torch.nan], [0.0, value]])
+    with pytest.raises(ValueError, match=f"row 1, label 'Share' is .*: wanted {wanted}, or NaN"):
+        check_labels(y, [HAT, label])
+
+
+def test_a_bound_is_a_value_in_any_precision():
+    label = Continuous("Share", minimum=-0.1, maximum=0.1)
+    for dtype in (torch.float64, torch.float32, torch.bfloat16):
+        check_labels(torch.tensor([[0.1], [-0.1]], dtype=dtype), [label])

@@ -23,7 +23,16 @@ from torch.distributions import Categorical as Softmax
 from torch.distributions import Normal, kl_divergence
 from torch.testing import assert_close
 
-from ccvae_pyro import CCVAE_ELBO, Binary, Categorical, Continuous, ExactCCVAE_ELBO, how_exact
+from ccvae_pyro import (
+    CCVAE_ELBO,
+    Binary,
+    Categorical,
+    Continuous,
+    ExactCCVAE_ELBO,
+    Ordinal,
+    how_exact,
+    predict,
+)
 from ccvae_pyro.data import LabeledImages
 from ccvae_pyro.distributions import LabelGroup, LabelVector
 from ccvae_pyro.errors import NotFactorizedError
@@ -66,6 +75,38 @@ def test_two_classes_are_a_binary_label(x):
     nested.decoder.forward = binary.decoder.forward = standard_normal_pixels
     losses = [seeded(objective.loss, m.model, m.guide, x, y) for m in (nested, binary)]
     assert_close(losses[0], losses[1], rtol=1e-6, atol=0)
+
+
+def test_a_rank_is_a_number_of_variance_at_least_that_of_rounding(x):
+    stars = Ordinal("Stars", ("1", "2", "3"), (0.5, 0.25, 0.25))
+    ordinal = make_mixed((stars, Binary("Hat", 0.3)))
+    number = make_mixed((Continuous("Stars", stars.mean, stars.std), Binary("Hat", 0.3)))
+    number.load_state_dict(ordinal.state_dict())
+    raw_scale = number.classifier.of_group[1].raw_scale
+    scale = math.hypot(torch.nn.functional.softplus(raw_scale).item(), 12**-0.5 / stars.std)
+    raw_scale.data.fill_(math.log(math.expm1(scale)))
+    y = torch.tensor([[0.0, 1], [2, NAN], [NAN, 0], [NAN, NAN]])
+    for objective in (ExactCCVAE_ELBO(3.0), CCVAE_ELBO(num_label_samples=5)):
+        labels = y if isinstance(objective, ExactCCVAE_ELBO) else y.nan_to_num()
+        losses = [seeded(objective.loss, m.model, m.guide, x, labels) for m in (ordinal, number)]
+        assert_close(losses[0], losses[1], rtol=1e-6, atol=0)
+
+
+def test_an_ordinal_label_is_learned(x):
+    """The rank is the number of bright quarters."""
+    torch.manual_seed(0)
+    ranks = torch.arange(64) % 4
+    images = torch.rand(64, NUM_PIXELS) * 0.1
+    images[:, :6] += 0.8 * (torch.arange(6) // 2 < ranks[:, None])
+    model = make_mixed((Ordinal("Bright", ("none", "some", "most", "all")),))
+    y = ranks[:, None].to(images)
+    y[: len(y) // 2] = NAN
+    svi = SVI(model.model, model.guide, Adam({"lr": 0.01}), ExactCCVAE_ELBO(30.0))
+    for _ in range(300):
+        svi.step(images, y)
+    values, confidence = predict(model, images)
+    assert (values[:, 0] == ranks).float().mean() > 0.95
+    assert confidence.mean() > 0.8
 
 
 # The bound, against a grid

@@ -86,6 +86,18 @@ def read_partition(path: Path, files: Sequence[str]) -> list[str]:
     :raises ValueError: if a line does not consist of a file and a split, or two lines have one
         file, which names the line, or if a file is in no split.
     """
+    split_of_file = read_splits(path, files)
+    if missing := [file for file in files if file not in split_of_file]:
+        raise ValueError(f"{path} does not say which split {missing[0]} belongs to")
+    return [split_of_file[file] for file in files]
+
+
+def read_splits(path: Path, files: Sequence[str]) -> dict[str, str]:
+    """The split of each file that a partition lists.
+
+    :param files: files that it lists, by which its first line is told from a header.
+    :raises ValueError: as :func:`read_partition`, but for files that are in no split.
+    """
     cells = read_cells(path, is_csv=path.suffix.lower() == ".csv")
     splits = cells.ffill(axis=1).iloc[:, -1].str.lower().map(SPLIT_OF_CELL)  # of the last cell
     if file_name(str(cells.iat[0, 0])) not in set(files) and pd.isna(splits.iloc[0]):
@@ -98,10 +110,7 @@ def read_partition(path: Path, files: Sequence[str]) -> list[str]:
         )
     names = [file_name(name) for name in cells[0]]
     check_distinct(path, names, cells.index.tolist())
-    split_of_file = dict(zip(names, splits, strict=True))
-    if missing := [file for file in files if file not in split_of_file]:
-        raise ValueError(f"{path} does not say which split {missing[0]} belongs to")
-    return [split_of_file[file] for file in files]
+    return dict(zip(names, splits, strict=True))
 
 
 def _check_noes(path: Path, labels: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,10 @@ def write_imputed(
     the same cells and is empty elsewhere: the probability of the predicted class, or the
     standard deviation of a continuous label. Rows without a readable image are not filled in.
 
-    Rows are found by the names of their files. If the CSV has other rows or columns than when
-    ``data`` was loaded, what both have is filled in, and a line is printed. If it cannot be read
-    any more, the labels as they were loaded are filled in.
+    Rows are found by the names of their files. Images that the CSV does not list have rows of
+    their own below, with predictions in all labels and no other cell. If the CSV has other rows or
+    columns than when ``data`` was loaded, what both have is filled in, and a line is printed. If
+    it cannot be read any more, the labels as they were loaded are filled in.
 
     :param labels: the CSV that ``data`` was loaded from.
     :param out: the folder.
@@ -56,17 +58,24 @@ def write_imputed(
             f"got {values.shape} and {confidence.shape}"
         )
     try:
-        table = read_table(Path(labels), missing_values=missing_values, keep_values=keep_values)
+        table = read_table(
+            Path(labels),
+            is_file=set(data.files).__contains__,
+            columns=data.label_names,
+            missing_values=missing_values,
+            keep_values=keep_values,
+        )
     except (OSError, ValueError) as error:
         print(f"{error}; imputed.csv has the labels as they were loaded")
         table = _table_of(data, Path(labels))
+    is_readable = np.zeros(len(values) + 1, dtype=bool)  # with a place for -1
+    is_readable[np.concatenate(list(data.splits.values()))] = True
+    table = _with_unlisted(table, data, is_readable)
     _print_changes(table, data)
     filled = table.written.copy()
     numbers = filled.copy()
-    numbers.iloc[:, 1:] = ""
+    numbers.loc[:, filled.columns != table.file_column] = ""
     rows = pd.Index(data.files).get_indexer(pd.Index(table.files))  # -1 where a row is new
-    is_readable = np.zeros(len(values) + 1, dtype=bool)  # with a place for -1
-    is_readable[np.concatenate(list(data.splits.values()))] = True
     num_filled = 0
     for column, (name, label) in enumerate(zip(data.label_names, data.label_types, strict=True)):
         if name not in table.names:
@@ -94,6 +103,26 @@ def _table_of(data: LabeledImages, path: Path) -> LabelTable:
         ]
     cells = pd.DataFrame(columns, dtype=object)
     return LabelTable(path, cells, cells, Dialect(), ".")
+
+
+def _with_unlisted(table: LabelTable, data: LabeledImages, is_readable: np.ndarray) -> LabelTable:
+    """The table with a row for each image that it does not list: those have no label at all."""
+    is_added = is_readable[:-1] & np.isnan(data.labels).all(axis=1)
+    listed = set(table.files)
+    files = [data.files[row] for row in np.flatnonzero(is_added) if data.files[row] not in listed]
+    if not files:
+        return table
+    start = int(table.cells.index[-1]) + 1
+    cells, written = (
+        pd.DataFrame("", range(start, start + len(files)), each.columns, dtype=object)
+        for each in (table.cells, table.written)
+    )
+    cells[table.file_column], written[table.file_column] = files, files
+    return replace(
+        table,
+        cells=pd.concat([table.cells, cells]),
+        written=pd.concat([table.written, written]),
+    )
 
 
 def _print_changes(table: LabelTable, data: LabeledImages) -> None:

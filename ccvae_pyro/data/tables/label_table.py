@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -16,6 +16,8 @@ from ccvae_pyro.data.tables.celeba_lists import SPLIT_OF_CELL, WANTED_SPLIT, rea
 from ccvae_pyro.data.tables.missing_values import missing_spellings
 from ccvae_pyro.labels import index_of
 
+NUM_CHECKED = 1000  # rows in which the column of the files is looked for
+
 
 @dataclass(frozen=True)
 class LabelTable:
@@ -25,7 +27,7 @@ class LabelTable:
     :param cells: one row per image. The first column holds the names of the image files, in one
         spelling (``a/b.png`` for ``./a//b.png``), each other column the values of a label, with a
         point as decimal mark, empty where missing. The index holds line numbers.
-    :param written: the same cells as they are in the file.
+    :param written: all cells as they are in the file, in the order of its columns.
     :param dialect: how the file is written.
     :param decimal: the decimal mark of its numbers, a point or a comma.
     """
@@ -35,6 +37,11 @@ class LabelTable:
     written: pd.DataFrame
     dialect: Dialect
     decimal: str
+
+    @property
+    def file_column(self) -> str:
+        """The name of the column of the files."""
+        return str(self.cells.columns[0])
 
     @property
     def files(self) -> list[str]:
@@ -55,11 +62,10 @@ class LabelTable:
         what = f"column of {self.path}"
         return self.names[index_of(int(name) if is_number else name, self.names, what)]
 
-    @property
-    def missing(self) -> Counter[str]:
-        """How often each spelling of a missing value occurs, blank cells aside."""
+    def missing(self, names: Iterable[str]) -> Counter[str]:
+        """How often each spelling of a missing value occurs in some columns, blank cells aside."""
         counts: Counter[str] = Counter()
-        for name in self.names:
+        for name in names:
             counts.update(self.written[name][self.cells[name] == ""].tolist())
         del counts[""]
         return counts
@@ -71,19 +77,31 @@ class LabelTable:
 
 
 def read_table(
-    path: Path, *, missing_values: Iterable[str] = (), keep_values: Iterable[str] = ()
+    path: Path,
+    *,
+    file_column: str | None = None,
+    is_file: Callable[[str], bool] | None = None,
+    columns: Container[str] | None = None,
+    missing_values: Iterable[str] = (),
+    keep_values: Iterable[str] = (),
 ) -> LabelTable:
-    """Reads a CSV whose first column holds file names, and each other column a label.
+    """Reads a CSV of which one column holds file names, and each other column a label.
 
     Its delimiter is a comma, a semicolon or a tab. Numbers may have a decimal comma, unless that
-    is the delimiter.
+    is the delimiter. A first column without a name that has no files is left out: it numbers rows.
 
+    :param file_column: the column that holds file names. By default it is the first, unless none
+        of its cells names a file: then it is the column with the most that do.
+    :param is_file: whether there is a file of a name; by default the first column is taken.
+    :param columns: the columns that are labels, by default all others. Decimal marks are looked
+        for in these.
     :param missing_values: cells that are missing values, besides blank ones and those in
         :data:`~ccvae_pyro.data.tables.missing_values.MISSING_VALUES`.
     :param keep_values: cells that are not, although they are in that list.
     :raises FileNotFoundError: if there is no such file.
     :raises ValueError: if there is no header, two columns have the same name, a line has too few
-        or too many cells, or a file has two rows; names the column or line.
+        or too many cells, a file has two rows, or there is no such file column; names the column
+        or line.
     """
     spellings = missing_spellings(missing_values, keep_values)
     if not path.exists():
@@ -91,8 +109,9 @@ def read_table(
     written, dialect = read_csv(path)
     header = [" ".join(cell.split()) for cell in written.iloc[0].dropna()]
     written = written.iloc[1:]
-    files = written.iloc[:, 0].map(file_name)
-    _check_header(path, header, files)
+    place = _find_files(path, header, written, file_column, is_file)
+    files = written.iloc[:, place].map(file_name, na_action="ignore").fillna("")
+    _check_header(path, header, place, files)
     num_cells = written.count(axis=1)
     if len(wrong := written.index[num_cells != len(header)]):
         line = wrong[0]
@@ -104,13 +123,38 @@ def read_table(
         line = files.index[files == ""][0]
         raise ValueError(f"{path}, line {line}: the name of the file is empty")
     check_distinct(path, files, files.index.tolist())
-    labels = written.iloc[:, 1:]
+    labels = written[[name for i, name in enumerate(header) if i != place and name]]
     labels = labels.mask(labels.isin(spellings), "")
     decimal = "."
     if dialect.delimiter != ",":
-        labels, decimal = with_points(path, labels)
-    cells = pd.concat([files.rename(header[0]), labels], axis="columns")
+        numbers = [name for name in labels.columns if columns is None or name in columns]
+        converted, decimal = with_points(path, labels[numbers])
+        labels[numbers] = converted
+    cells = pd.concat([files.rename(header[place]), labels], axis="columns")
     return LabelTable(path, cells, written, dialect, decimal)
+
+
+def _find_files(
+    path: Path,
+    header: Sequence[str],
+    written: pd.DataFrame,
+    file_column: str | None,
+    is_file: Callable[[str], bool] | None,
+) -> int:
+    """The number of the column that holds file names."""
+    if file_column is not None:
+        return index_of(file_column, header, f"column of {path}")
+    if is_file is None:
+        return 0
+
+    def num_files(place: int) -> int:
+        cells = written.iloc[:NUM_CHECKED, place].dropna()
+        return sum(bool(cell) and is_file(file_name(cell)) for cell in cells)
+
+    counts = [num_files(0)]
+    if not counts[0]:
+        counts += map(num_files, range(1, min(len(header), written.shape[1])))
+    return counts.index(max(counts))
 
 
 def find_partition(table: LabelTable, partition: str | Path) -> tuple[list[str], str | None]:
@@ -133,21 +177,21 @@ def find_partition(table: LabelTable, partition: str | Path) -> tuple[list[str],
     return splits.tolist(), name
 
 
-def _check_header(path: Path, header: list[str], files: Iterable[str]) -> None:
-    suffix = PurePath(file_name(header[0])).suffix.lower()
+def _check_header(path: Path, header: list[str], place: int, files: Iterable[str]) -> None:
+    suffix = PurePath(file_name(header[place])).suffix.lower()
     if suffix and suffix in {PurePath(file).suffix.lower() for file in files}:
         raise ValueError(
             f"{path} has no header: wanted names of columns in its first line, "
-            f"got the file '{shown(header[0])}'"
+            f"got the file '{shown(header[place])}'"
         )
-    if len(header) < 2:
+    if not any(name for i, name in enumerate(header) if i != place):
         raise ValueError(
             f"{path} has no label: wanted a file name and then labels, separated by commas, "
             f"semicolons or tabs, got the header '{shown(','.join(header))}'"
         )
     number_of_name: dict[str, int] = {}
     for number, name in enumerate(header, start=1):
-        if not name and number > 1:
+        if not name and number not in (1, place + 1):
             raise ValueError(f"{path}: column {number} has no name in the header")
         first = number_of_name.setdefault(name, number)
         if first < number:

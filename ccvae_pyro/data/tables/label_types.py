@@ -13,6 +13,7 @@ import pandas as pd
 from ccvae_pyro.data.names import one_line, shortened
 from ccvae_pyro.data.precision import check_precision
 from ccvae_pyro.data.tables._cells import shown
+from ccvae_pyro.data.tables._scales import names_an_order, names_identities, sorted_by_scale
 from ccvae_pyro.data.tables._values import (
     class_name,
     is_padded,
@@ -23,9 +24,10 @@ from ccvae_pyro.data.tables._values import (
     truth,
 )
 from ccvae_pyro.data.tables.label_table import LabelTable
-from ccvae_pyro.labels import Binary, Categorical, Continuous, Label
+from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, Ordinal
 
 MAX_NUMERIC_CLASSES = 12  # more different whole numbers than this are a continuous label
+OBVIOUS_BOUNDS = ((0.0, 1.0), (0.0, 100.0))  # of values that touch both: shares and percentages
 
 
 def read_label(
@@ -34,19 +36,24 @@ def read_label(
     """Reads a column as a label and its values, NaN where a cell is empty.
 
     :param name: the name of the column.
-    :param label_type: ``"binary"``, ``"categorical"`` or ``"continuous"``, or a label, whose
-        classes are then used. By default it is guessed from the values.
+    :param label_type: ``"binary"``, ``"categorical"``, ``"ordinal"`` or ``"continuous"``, or a
+        label, whose classes or bounds are then used. By default it is guessed from the values:
+        see :func:`guess_type`. A label that is guessed to be continuous has the bounds 0 and 1, or
+        0 and 100, if both its least and its greatest value are these.
     :raises ValueError: if a cell is not of this type, which names the line; or if the values of a
         continuous label differ by too little for float32.
     """
-    if label_type is None:
-        label_type = guess_type(table, name)
-    if isinstance(label_type, str):
-        label = _make_label(table, name, label_type)
+    given = guess_type(table, name) if label_type is None else label_type
+    if isinstance(given, str):
+        label = _make_label(table, name, given)
     else:
-        label = replace(label_type, name=name)
+        label = replace(given, name=name)
     read, reason = cell_reader(label)
     values = _read_values(table, name, read, reason)
+    if label_type is None and isinstance(label, Continuous):
+        ends = float(np.nanmin(values)), float(np.nanmax(values))
+        if ends in OBVIOUS_BOUNDS:
+            label = replace(label, minimum=ends[0], maximum=ends[1])
     if isinstance(label, Binary):
         _check_noes(table, name)
     if isinstance(label, Continuous):
@@ -59,8 +66,12 @@ def cell_reader(label: Label) -> tuple[Callable[[str], float | None], str]:
     if isinstance(label, Binary):
         return truth, "which is neither yes nor no (1, yes, true; 0, -1, no, false; or empty)"
     if isinstance(label, Continuous):
-        reason = "which is not a number (below 3.4e38): correct it, or leave the cell empty"
-        return _float32, reason
+        low, high = label.bounds
+        if math.isinf(low) and math.isinf(high):
+            reason = "which is not a number (below 3.4e38): correct it, or leave the cell empty"
+            return _float32, reason
+        reason = f"which is not {label.wanted}, its bounds: correct it, or leave the cell empty"
+        return lambda cell: _within(_float32(cell), low, high), reason
     indices = {class_name(each): float(index) for index, each in enumerate(label.classes)}
     first = ", ".join(shown(each) for each in label.classes[:20])
     rest = f" and {len(label.classes) - 20} more" * (len(label.classes) > 20)
@@ -76,9 +87,11 @@ def _make_label(table: LabelTable, name: str, label_type: str) -> Label:
         return Continuous(name)
     if label_type == "categorical":
         return Categorical(name, find_classes(table, name))
+    if label_type == "ordinal":
+        return Ordinal(name, find_ordered_classes(table, name))
     raise ValueError(
-        f"the type of {name!r} must be 'binary', 'categorical', 'continuous' or a label, "
-        f"got {label_type!r}"
+        f"the type of {name!r} must be 'binary', 'categorical', 'ordinal', 'continuous' or a "
+        f"label, got {label_type!r}"
     )
 
 
@@ -86,10 +99,13 @@ def guess_type(table: LabelTable, name: str) -> str:
     """Guesses the type of label from the values of a column.
 
     Yes and no, true and false, 0 and 1, and -1 and 1 are binary. Fractions and many different
-    numbers are continuous. All else is categorical, such as words and the codes 01, 1E5 and 1_2.
+    numbers are continuous. Words of a well-known scale, such as low, mid and high, are ordinal,
+    and so are a few whole numbers in a column that is called a rating, a score or the like. All
+    else is categorical, such as other words and whole numbers, and the codes 01, 1E5 and 1_2.
 
     :raises ValueError: if every cell is empty, one value seems to be spelled in two ways, a cell
-        may be a number (12,5 or 5%), or a few cells are text and the rest are numbers.
+        may be a number (12,5 or 5%), a few cells are text and the rest are numbers, or many whole
+        numbers are called identities.
     """
     cells = table.cells[name]
     known = cells[cells != ""]
@@ -106,8 +122,20 @@ def guess_type(table: LabelTable, name: str) -> str:
     as_classes = f"label_types={{{shown(name)!r}: 'categorical'}} makes each of them a class"
     _check_spellings(table, name, known, as_classes)
     is_measured = len(distinct) > MAX_NUMERIC_CLASSES or any(value % 1 for value in distinct)
+    if texts.empty and is_measured:
+        if names_identities(name) and not any(value % 1 for value in distinct):
+            raise ValueError(
+                f"{table.path}: {shown(name)} has {len(distinct)} different whole numbers, which "
+                "may be identities: give its type, 'categorical' if each is a class of images, or "
+                f"'continuous' if they measure (label_types={{{shown(name)!r}: 'categorical'}}, "
+                "--kinds), or leave the column out (columns, --columns)"
+            )
+        return "continuous"
     if texts.empty:
-        return "continuous" if is_measured else "categorical"
+        has_order = names_an_order(name) and len(distinct) > 2
+        return "ordinal" if has_order else "categorical"
+    if sorted_by_scale(map(class_name, set(known))):
+        return "ordinal"
     if (
         known.str.isdecimal().all()
         and known.str.len().nunique() == 1
@@ -153,12 +181,7 @@ def find_classes(table: LabelTable, name: str) -> tuple[str, ...]:
     cells = _map(table.cells[name], class_name)
     cells = cells[cells != ""]
     counts = cells.value_counts()
-    if len(counts) < 2:
-        got = f"one class, '{shown(counts.index[0])}'" if len(counts) else "no class"
-        written = table.written[name]
-        spelled = sorted(set(written[(table.cells[name] == "") & (written != "")]))
-        hint = f" ({', '.join(spelled[:5])} is taken for missing)" if spelled else ""
-        raise ValueError(f"{table.path}: {shown(name)} has {got}: wanted at least two{hint}")
+    _check_several(table, name, counts.index.tolist())
     single = cells[cells.map(counts) == 1]
     if len(single):
         others = f" (and {len(single) - 1} more are)" if len(single) > 1 else ""
@@ -170,6 +193,38 @@ def find_classes(table: LabelTable, name: str) -> tuple[str, ...]:
             f"empty{hint if number(single.iloc[0]) is not None else ''}",
         )
     return tuple(sorted(counts.index, key=_sort_key))
+
+
+def find_ordered_classes(table: LabelTable, name: str) -> tuple[str, ...]:
+    """The classes of an ordinal column: numbers in ascending order, or the words of a scale.
+
+    A class may occur only once: what is learned of its neighbours is learned of it.
+
+    :raises ValueError: if there are fewer than two classes, or words of no well-known scale.
+    """
+    cells = _map(table.cells[name], class_name)
+    classes = sorted(set(cells[cells != ""]), key=_sort_key)
+    _check_several(table, name, classes)
+    are_words = [_sort_key(each)[0] for each in classes]
+    if any(are_words):
+        found, classes = classes[:5], sorted_by_scale(classes) or []
+    if not classes:
+        example = shown(name), tuple(map(shown, found))
+        raise ValueError(
+            f"{table.path}: {example[0]} has classes of no known order: give it, by label_types="
+            f"{{{example[0]!r}: Ordinal({example[0]!r}, {example[1]})}} or --kinds "
+            f"{example[0]}=ordinal:{','.join(example[1])}, in their order"
+        )
+    return tuple(classes)
+
+
+def _check_several(table: LabelTable, name: str, classes: Sequence[str]) -> None:
+    if len(classes) < 2:
+        got = f"one class, '{shown(classes[0])}'" if classes else "no class"
+        written = table.written[name]
+        spelled = sorted(set(written[(table.cells[name] == "") & (written != "")]))
+        hint = f" ({', '.join(spelled[:5])} is taken for missing)" if spelled else ""
+        raise ValueError(f"{table.path}: {shown(name)} has {got}: wanted at least two{hint}")
 
 
 def describe(label_types: Sequence[Label], labels: np.ndarray) -> list[str]:
@@ -202,9 +257,22 @@ def _describe_type(label: Label, known: np.ndarray) -> str:
         shown = label.classes if len(label.classes) <= 3 else (*label.classes[:2], "...")
         names = ", ".join(shortened(one_line(name)) for name in shown)
         return f"{len(label.classes)} classes ({names})"
-    if not len(known):
-        return "a number"
-    return f"a number, {_rounded(known.min())} to {_rounded(known.max())}"
+    if isinstance(label, Ordinal):
+        shown = label.classes if len(label.classes) <= 5 else (*label.classes[:2], "...")
+        names = " < ".join(shortened(one_line(name)) for name in shown)
+        return f"{len(label.classes)} classes in order ({names})"
+    observed = f", {_rounded(known.min())} to {_rounded(known.max())}" if len(known) else ""
+    return f"a number{observed}{_describe_bounds(label)}"
+
+
+def _describe_bounds(label: Continuous) -> str:
+    if label.minimum is None and label.maximum is None:
+        return ""
+    if label.minimum is None or label.maximum is None:
+        side = "above" if label.minimum is None else "below"
+        bound = label.maximum if label.minimum is None else label.minimum
+        return f", bounded {side} by {bound:.7g}"
+    return f", bounded by {label.minimum:.7g} and {label.maximum:.7g}"
 
 
 def _rounded(number: float) -> str:
@@ -241,6 +309,10 @@ def _float32(cell: str) -> float | None:
     value = number(cell)
     largest = float(np.finfo(np.float32).max)
     return value if value is not None and abs(value) <= largest else None
+
+
+def _within(value: float | None, low: float, high: float) -> float | None:
+    return value if value is not None and low <= value <= high else None
 
 
 def _map(cells: pd.Series[str], function: Callable[[str], object]) -> pd.Series[Any]:

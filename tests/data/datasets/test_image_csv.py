@@ -104,7 +104,7 @@ def test_other_options_or_files_are_decoded_again(root, change):
     load(root)
     if change is None:
         edit(root, lambda rows: rows[:-1])
-    data = load(root, **(change or {}))
+    data = load(root, unlisted="ignore", **(change or {}))
     assert (
         data.images.shape
         == {
@@ -378,7 +378,7 @@ BAD = {
     "no such label type": (
         None,
         {"label_types": {"hair": "class"}},
-        "type of 'hair' must be 'binary', 'categorical', 'continuous' or a label, got 'class'",
+        "type of 'hair' must be 'binary', 'categorical', 'ordinal', 'continuous' or a label",
     ),
     "partition typo": (None, {"partition": "hairs"}, "is called 'hairs': did you mean hair"),
     "no partition": (
@@ -529,3 +529,99 @@ def test_an_invalid_line_of_a_partition_is_named(root, cells):
     (root / "parts.csv").write_text("\n".join(lines))
     with pytest.raises(ValueError, match=r"parts\.csv, line 4: wanted a file name and 0, 1 or 2"):
         load(root, partition=root / "parts.csv")
+
+
+def test_columns_can_be_chosen(root, capsys):
+    edit(root, lambda rows: [[*row, f"{i:x}!", "NA"] for i, row in enumerate(rows)])
+    edit(root, lambda rows: rows[0].__setitem__(slice(4, 6), ["note", "empty"]))
+    data = load(root, columns=["angle", "hair"])
+    assert data.label_names == ("angle", "hair")
+    assert data.labels[1].tolist() == [7.5, 1]
+    assert "taken for missing" not in capsys.readouterr().out
+    for columns, message in {
+        ("angel",): "no column of .* is called 'angel': did you mean angle",
+        ("hair", "hair"): "each column can be given once, got hair, hair",
+        "hair": r"columns must be a list of names, got 'hair'",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            load(root, columns=columns)
+
+
+def test_files_may_be_in_the_last_column(root):
+    before = load(root)
+    edit(root, lambda rows: [[str(i), *row[1:], row[0]] for i, row in enumerate(rows)])
+    edit(root, lambda rows: rows[0].__setitem__(0, ""))
+    data = load(root)
+    assert data.files == before.files
+    assert data.label_types == before.label_types
+    assert np.array_equal(data.labels, before.labels, equal_nan=True)
+    assert load(root, file_column="file").files == before.files
+
+
+def unlist(root, num=6):
+    """Takes the last rows from the CSV; returns their files."""
+    edit(root, lambda rows: rows[:-num])
+    return tuple(sorted(f"faces/{i}.png" for i in range(NUM - num, NUM)))
+
+
+def test_unlisted_images_are_training_images_without_labels(root, capsys):
+    others = unlist(root)
+    for name in ("faces/notes.txt", "faces/.hidden.png", "other.png", "faces/plot.jpg"):
+        (root / name).write_bytes(b"")
+    listed = load(root, unlisted="ignore")
+    data = load(root)
+    assert "does not list 6 images of" in capsys.readouterr().out
+    assert data.files == (*listed.files, *others)
+    assert np.array_equal(data.labels[:30], listed.labels, equal_nan=True)
+    assert np.isnan(data.labels[30:]).all()
+    assert data.splits["train"].tolist() == [*listed.splits["train"], *range(30, NUM)]
+    for name in ("valid", "test"):
+        assert np.array_equal(data.splits[name], listed.splits[name])
+    assert np.array_equal(data.images[:30], listed.images)
+    for row, file in enumerate(others, start=30):
+        assert data.images[row, 4, 4, 0] == 5 * int(file[6:-4])
+    assert data.with_empirical_priors() == listed.with_empirical_priors()
+    assert load(root, stratify="hair").splits["train"][-6:].tolist() == [*range(30, NUM)]
+    with pytest.raises(ValueError, match="unlisted must be 'use' or 'ignore', got 'no'"):
+        load(root, unlisted="no")
+
+
+def test_a_damaged_unlisted_image_is_left_out_and_a_listed_one_is_an_error(root, capsys):
+    unlist(root)
+    (root / "faces" / "35.png").write_bytes(b"damaged")
+    data = load(root)
+    assert "left out 1 of 36 images that cannot be read" in capsys.readouterr().out
+    assert data.files[35] == "faces/35.png"
+    assert data.splits["train"][-5:].tolist() == [*range(30, 35)]
+    (root / "faces" / "3.png").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"3\.png.*skip-unreadable"):
+        load(root)
+
+
+def test_unlisted_images_that_a_partition_holds_out_are_not_trained_on(root):
+    others = unlist(root)
+    files = [*(f"faces/{i}.png" for i in range(30)), *others[:4]]
+    parts = [0] * 20 + [1] * 5 + [2] * 5 + [0, 1, 2, 0]
+    write_csv(root / "parts.csv", zip(files, parts, strict=True))
+    data = load(root, partition=root / "parts.csv")
+    assert data.files[30:] == (others[0], others[3], *others[4:])
+    assert sizes(data) == [24, 5, 5]
+
+
+def test_new_images_beside_the_listed_ones_are_decoded(root):
+    unlist(root)
+    assert load(root).images.shape[0] == NUM
+    Image.new("RGB", (30, 30), (250, 0, 0)).save(root / "faces" / "new.png")
+    data = load(root)
+    assert data.files[-1] == "faces/new.png"
+    assert data.images[-1, 0, 0].tolist() == [250, 0, 0]
+
+
+def test_whole_numbers_without_an_order_are_said(root, capsys):
+    edit(root, lambda rows: [[*row, i % 5, i % 3 * 2] for i, row in enumerate(rows)])
+    edit(root, lambda rows: rows[0].__setitem__(slice(4, 6), ["digit", "even"]))
+    load(root)
+    said = capsys.readouterr().out
+    assert "the whole numbers of digit are taken for classes without an order" in said
+    load(root, label_types={"digit": "categorical"})
+    assert "whole numbers" not in capsys.readouterr().out

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ccvae_pyro.data import LabeledImages, write_imputed
-from ccvae_pyro.labels import Binary, Categorical, Continuous
+from ccvae_pyro.labels import Binary, Categorical, Continuous, Ordinal
 
 CSV = """file,hair,part,glasses,age
 a.png,red,,YES,30
@@ -192,3 +192,31 @@ def test_predictions_that_belong_to_no_row_are_an_error(tmp_path, data, files, v
     with pytest.raises(ValueError, match=message):
         write_imputed(tmp_path / "labels.csv", tmp_path, data, values, CONFIDENCE)
     assert not (tmp_path / "imputed.csv").exists()
+
+
+def test_images_that_the_csv_does_not_list_have_rows_below(tmp_path, data):
+    data = replace(data, splits={**data.splits, "train": np.array([0, 1, 3])})
+    csv = "id,hair,glasses,image,age\n7,red,YES,a.png,30\n8,black,no,c.png,NA\n"
+    text, num_filled = impute(tmp_path, data, csv)
+    assert num_filled == 1 + 2 * 3
+    assert text.split() == [
+        "id,hair,glasses,image,age",
+        "7,red,YES,a.png,30",
+        "8,black,no,c.png,1234567",
+        ",red,YES,b.png,41.25",
+        ",red,YES,d.png,1",
+    ]
+    assert (tmp_path / "confidence.csv").read_text().split() == [
+        "id,hair,glasses,image,age", ",,,a.png,", ",,,c.png,12.5", ",0.75,0.1235,b.png,2",
+        ",1,1,d.png,1",
+    ]  # fmt: skip
+
+
+def test_ordinal_labels_are_written_by_the_names_of_their_classes(tmp_path, data):
+    size = Ordinal("size", ("small", "mid", "large"))
+    labels = np.array([[0], [np.nan], [2], [np.nan]], np.float32)
+    data = replace(data, labels=labels, label_types=(size,))
+    (tmp_path / "labels.csv").write_text("file,size\na.png,small\nb.png,\nc.png,large\nd.png,\n")
+    values = np.array([[0.0], [1.0], [2.0], [2.0]])
+    assert write_imputed(tmp_path / "labels.csv", tmp_path, data, values, values) == 1
+    assert "b.png,mid\n" in (tmp_path / "imputed.csv").read_text()

@@ -29,7 +29,7 @@ def test_cells_are_kept_as_they_are_written(tmp_path):
     table = read(tmp_path, f"file,x\n{rows}\n")
     assert table.written["x"].tolist() == cells
     assert table.cells["x"].tolist() == ["007", "1e3", "", "", "True", "1_000", ""]
-    assert table.missing == {"NA": 1, "null": 1, "nan": 1}
+    assert table.missing(["x"]) == {"NA": 1, "null": 1, "nan": 1}
 
 
 @pytest.mark.parametrize(
@@ -118,3 +118,40 @@ def test_an_unknown_split_is_an_error_that_quotes_the_cell(tmp_path):
     table = read(tmp_path, "file,x,part\na.png,1,0\nb.png,0,3\n")
     with pytest.raises(ValueError, match="line 3: part is '3', which is not a split: wanted 0, 1"):
         find_partition(table, "part")
+
+
+FILES_LAST = ",x,photo\n0,1,./a.png\n1,0,b.png\n"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"is_file": {"a.png"}.__contains__}, {"file_column": "photo"}],
+    ids=["found", "given"],
+)
+def test_files_may_be_in_any_column(tmp_path, options):
+    (tmp_path / "labels.csv").write_text(FILES_LAST)
+    table = read_table(tmp_path / "labels.csv", **options)
+    assert table.file_column == "photo"
+    assert table.files == ["a.png", "b.png"]
+    assert table.names == ["x"]  # a column without a name numbers the rows
+    assert table.written.columns.tolist() == ["", "x", "photo"]
+
+
+def test_the_first_column_has_files_unless_none_is_there(tmp_path):
+    (tmp_path / "labels.csv").write_text("file,mask\na.png,b.png\nc.png,d.png\n")
+    for files in ({"a.png", "b.png", "d.png"}, set()):
+        table = read_table(tmp_path / "labels.csv", is_file=files.__contains__)
+        assert table.files == ["a.png", "c.png"]
+    table = read_table(tmp_path / "labels.csv", is_file={"b.png"}.__contains__)
+    assert table.files == ["b.png", "d.png"]
+    with pytest.raises(ValueError, match=r"no column of .* is called 'masks': did you mean mask"):
+        read_table(tmp_path / "labels.csv", file_column="masks")
+
+
+def test_decimal_marks_are_looked_for_in_chosen_columns(tmp_path):
+    (tmp_path / "labels.csv").write_text(
+        "file;x;self;id\na.png;1,5;2,5;1,234\nb.png;2,5;3,5;2,345\n"
+    )
+    table = read_table(tmp_path / "labels.csv", columns=["x", "self"])
+    assert table.cells["x"].tolist() == ["1.5", "2.5"]
+    assert table.cells["id"].tolist() == ["1,234", "2,345"]

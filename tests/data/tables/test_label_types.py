@@ -7,15 +7,15 @@ import pytest
 
 from ccvae_pyro.data import describe
 from ccvae_pyro.data.tables import read_label, read_table
-from ccvae_pyro.labels import Binary, Categorical, Continuous
+from ccvae_pyro.labels import Binary, Categorical, Continuous, Ordinal
 
 
-def read_as(tmp_path, cells, label_type=None):
+def read_as(tmp_path, cells, label_type=None, name="x"):
     """The label and the values that a column of these cells is read as."""
     path = tmp_path / "labels.csv"
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([["file", "x"], *zip(range(len(cells)), cells, strict=True)])
-    label, values = read_label(read_table(path), "x", label_type)
+        csv.writer(file).writerows([["file", name], *zip(range(len(cells)), cells, strict=True)])
+    label, values = read_label(read_table(path), name, label_type)
     return label, values.tolist()
 
 
@@ -172,3 +172,96 @@ def test_a_few_missing_labels_are_not_rounded_to_none_nor_many_to_all(num_missin
     values = np.zeros((1000, 1))
     values[:num_missing] = np.nan
     assert describe([Continuous("x")], values)[0].endswith(f", {said} missing")
+
+
+@pytest.mark.parametrize(
+    ("cells", "classes"),
+    [
+        (["mid", "high", "low", "mid"], ("low", "mid", "high")),
+        (["severe", "none", "Mild", "moderate"], ("none", "Mild", "moderate", "severe")),
+        (["XL", "S", "M", "XS"], ("XS", "S", "M", "XL")),
+        (["always", "never", "often"], ("never", "often", "always")),
+        (["strongly_agree", "Strongly Disagree", "neutral"],
+         ("Strongly Disagree", "neutral", "strongly_agree")),
+    ],
+)  # fmt: skip
+def test_words_of_a_known_scale_are_ordinal(tmp_path, cells, classes):
+    label, values = read_as(tmp_path, cells)
+    assert label == Ordinal("x", classes)
+    assert values == [float(classes.index(cell)) for cell in cells]
+
+
+@pytest.mark.parametrize(
+    "cells", [["low", "high"] * 2, ["low", "mid", "medium", "high"] * 2, ["low", "mid", "up"] * 2]
+)
+def test_other_words_have_no_order(tmp_path, cells):
+    assert isinstance(read_as(tmp_path, cells)[0], Categorical)
+
+
+@pytest.mark.parametrize("name", ["rating", "num_stars", "painScore", "Severity (0-3)"])
+def test_whole_numbers_are_ordinal_where_their_name_says_so(tmp_path, name):
+    label, values = read_as(tmp_path, ["3", "1", "10", "1", "2"], name=name)
+    assert label == Ordinal(name, ("1", "2", "3", "10"))
+    assert values == [2, 0, 3, 0, 1]
+    assert isinstance(read_as(tmp_path, ["3", "1", "10", "3", "1", "10"])[0], Categorical)
+
+
+def test_the_order_of_classes_can_be_given(tmp_path):
+    cells = ["cold", "hot", "warm", "hot"]
+    with pytest.raises(ValueError, match="x has classes of no known order: give it, by label_typ"):
+        read_as(tmp_path, cells, "ordinal")
+    label, values = read_as(tmp_path, cells, Ordinal("any", ("ice", "cold", "warm", "hot")))
+    assert label == Ordinal("x", ("ice", "cold", "warm", "hot"))
+    assert values == [1, 3, 2, 3]
+    years = [str(year) for year in range(1990, 2020)]
+    assert read_as(tmp_path, years, "ordinal")[0].classes == tuple(years)
+    with pytest.raises(ValueError, match="one class, '5': wanted at least two"):
+        read_as(tmp_path, ["5", "5"], "ordinal")
+
+
+@pytest.mark.parametrize("name", ["person", "id", "patientID", "Unnamed: 0"])
+def test_whole_numbers_that_may_be_identities_are_asked_about(tmp_path, name):
+    cells = [str(number) for number in range(1, 41)] * 2
+    with pytest.raises(ValueError, match="has 40 different whole numbers, which may be identit"):
+        read_as(tmp_path, cells, name=name)
+    assert len(read_as(tmp_path, cells, "categorical", name=name)[0].classes) == 40
+    assert read_as(tmp_path, cells, "continuous", name=name)[0] == Continuous(name)
+    assert read_as(tmp_path, cells, name="age")[0] == Continuous("age")
+
+
+@pytest.mark.parametrize(
+    ("cells", "label"),
+    [
+        (["0", "0.25", "1"], Continuous("x", minimum=0, maximum=1)),
+        (["0", "12.5", "100", ""], Continuous("x", minimum=0, maximum=100)),
+        (["0.01", "0.25", "1"], Continuous("x")),
+        (["0", "12.5", "99"], Continuous("x")),
+        (["-1", "0.5", "1"], Continuous("x")),
+    ],
+)
+def test_bounds_are_inferred_where_values_touch_both(tmp_path, cells, label):
+    assert read_as(tmp_path, cells)[0] == label
+    assert read_as(tmp_path, cells, "continuous")[0] == Continuous("x")
+
+
+def test_a_number_outside_of_given_bounds_is_an_error(tmp_path):
+    reason = "line 3: x is '-0.5', which is not a number of at least 0, its bounds"
+    with pytest.raises(ValueError, match=reason):
+        read_as(tmp_path, ["1", "-0.5"], Continuous("x", minimum=0))
+
+
+def test_order_and_bounds_are_described():
+    labels = [
+        Ordinal("size", ("S", "M", "L")),
+        Ordinal("year", tuple(str(year) for year in range(1990, 2000))),
+        Continuous("share", minimum=0, maximum=1),
+        Continuous("length", minimum=0),
+        Continuous("loss", maximum=2.5),
+    ]
+    assert describe(labels, np.array([[0, 0, 0.25, 1, 1], [2, 9, 1, 7, 2]])) == [
+        "size: 3 classes in order (S < M < L), none missing",
+        "year: 10 classes in order (1990 < 1991 < ...), none missing",
+        "share: a number, 0.25 to 1, bounded by 0 and 1, none missing",
+        "length: a number, 1 to 7, bounded below by 0, none missing",
+        "loss: a number, 1 to 2, bounded above by 2.5, none missing",
+    ]
