@@ -12,6 +12,7 @@ from typing import Any
 
 import pyro
 from figures import draw
+from samples import choose_sampler
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
@@ -48,6 +49,8 @@ def conclude(
     pyro.set_rng_seed(args.seed)  # so that a resumed run gives the same numbers
     config = config | {"epochs": len(result.history)}  # those of a resumed run may be more
     metrics, per_label = measure(ccvae, batches)
+    metrics["samples"] = choose_sampler(ccvae, batches, args.out / "checkpoint.pt", args.seed)
+    pyro.set_rng_seed(args.seed)
     metrics |= {"seconds_per_epoch": result.seconds / len(result.history), "config": config}
     write_json(args.out / "metrics.json", metrics)
     if predict is not None:

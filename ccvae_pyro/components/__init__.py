@@ -29,6 +29,7 @@ from ccvae_pyro.components.factory import (
     MixedLabelPrior,
     label_modules,
 )
+from ccvae_pyro.components.fitted_sampler import FittedSampler
 from ccvae_pyro.components.label_priors import (
     BernoulliLabelPrior,
     CategoricalLabelPrior,
@@ -57,6 +58,7 @@ __all__ = [
     "Decoder",
     "DiagonalClassifier",
     "Encoder",
+    "FittedSampler",
     "GaussianConditionalPrior",
     "GaussianDecoder",
     "GaussianEncoder",

@@ -45,6 +45,12 @@ from ccvae_pyro.evaluation.label_metrics import (
     mean_of_known,
 )
 from ccvae_pyro.evaluation.latent_probes import Encodings, encode_all, linear_probes
+from ccvae_pyro.evaluation.samplers import (
+    SampleQuality,
+    SamplerChoice,
+    choose_sampler,
+    sample_quality,
+)
 
 __all__ = [
     "DCI",
@@ -61,9 +67,12 @@ __all__ = [
     "LabelMetrics",
     "LabelSummary",
     "Metric",
+    "SampleQuality",
+    "SamplerChoice",
     "benchmark",
     "binary_metrics",
     "categorical_metrics",
+    "choose_sampler",
     "composition",
     "conditional_generation_accuracy",
     "continuous_metrics",
@@ -85,6 +94,7 @@ __all__ = [
     "pareto_k",
     "pixel_variance",
     "plot_prior_forest",
+    "sample_quality",
     "separated_attribute_predictability",
     "swap_distance",
 ]
