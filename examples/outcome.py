@@ -49,12 +49,14 @@ def conclude(
     pyro.set_rng_seed(args.seed)  # so that a resumed run gives the same numbers
     config = config | {"epochs": len(result.history)}  # those of a resumed run may be more
     metrics, per_label = measure(ccvae, batches)
-    metrics["samples"] = choose_sampler(ccvae, batches, args.out / "checkpoint.pt", args.seed)
-    pyro.set_rng_seed(args.seed)
     metrics |= {"seconds_per_epoch": result.seconds / len(result.history), "config": config}
     write_json(args.out / "metrics.json", metrics)
     if predict is not None:
         predict(ccvae, batches.data)
+    num_steps, path = len(result.history) * len(batches), args.out / "checkpoint.pt"
+    metrics["samples"] = choose_sampler(ccvae, batches, path, num_steps=num_steps, seed=args.seed)
+    write_json(args.out / "metrics.json", metrics)
+    pyro.set_rng_seed(args.seed)
     figures, failures = draw(ccvae, batches, result, per_label, args.out / "figures")
     for failure in failures:
         print(failure, file=sys.stderr)

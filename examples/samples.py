@@ -17,37 +17,40 @@ from ccvae_pyro.io import save_sampler
 from ccvae_pyro.models import from_config
 from ccvae_pyro.training import train_classifier
 
-NUM_STEPS, BATCH_SIZE = 400, 50  # of the training of the independent classifier
+MAX_STEPS, BATCH_SIZE = 400, 50  # of the training of the independent classifier
 
 
 def choose_sampler(
-    ccvae: ccvae_pyro.CCVAE, batches: Batches, checkpoint: Path, seed: int
+    ccvae: ccvae_pyro.CCVAE, batches: Batches, checkpoint: Path, *, num_steps: int, seed: int
 ) -> dict[str, Any]:
     """Fits a sampler to training images, keeps it where it is better, and says so.
 
     The better one is chosen on validation images by an independent classifier, which is trained on
     the labeled images for some seconds.
 
-    :param checkpoint: where the sampler is written to.
+    :param checkpoint: the file of the model, which the sampler is written to.
+    :param num_steps: how many steps the model was trained for: the classifier has no more.
     :returns: the quality of samples as plain values; empty without labeled or validation images.
     """
     is_comparable = len(batches.labeled) > 1 and len(batches.data.splits["valid"]) > 1
     if not is_comparable or ccvae.config is None:
         return {}
-    oracle = train_oracle(ccvae.config, batches, seed)
+    oracle = train_oracle(ccvae.config, batches, min(num_steps, MAX_STEPS), seed)
     choice = ccvae_pyro.choose_sampler(ccvae, oracle, batches, seed=seed)
     save_sampler(checkpoint, ccvae)
     print(describe(choice))
     return asdict(choice)
 
 
-def train_oracle(config: dict[str, Any], batches: Batches, seed: int) -> ccvae_pyro.CCVAE:
+def train_oracle(
+    config: dict[str, Any], batches: Batches, num_steps: int, seed: int
+) -> ccvae_pyro.CCVAE:
     """An independent classifier: a model's networks, trained anew on the labeled images."""
-    rows = np.random.default_rng(seed).permutation(batches.labeled)[: NUM_STEPS * BATCH_SIZE]
+    rows = np.random.default_rng(seed).permutation(batches.labeled)[: num_steps * BATCH_SIZE]
     data = replace(batches.data, splits={"train": np.sort(rows)})
     labeled = Batches(data, min(BATCH_SIZE, len(rows)), device=batches.device, resident=False)
     oracle = from_config(config).to(torch.device(batches.device))
-    train_classifier(oracle, labeled, max(1, NUM_STEPS // len(labeled)))
+    train_classifier(oracle, labeled, max(1, num_steps // len(labeled)))
     return oracle.eval()
 
 
