@@ -15,6 +15,7 @@ from ccvae_pyro.errors import (
 )
 from ccvae_pyro.evaluation.evaluate import evaluate
 from ccvae_pyro.evaluation.exactness import how_exact
+from ccvae_pyro.evaluation.samplers import choose_sampler
 from ccvae_pyro.interventions.edit import (
     edit,
     generate,
@@ -23,6 +24,7 @@ from ccvae_pyro.interventions.edit import (
     shift,
     swap,
 )
+from ccvae_pyro.interventions.fit_sampler import fit_sampler
 from ccvae_pyro.interventions.predict import classify, impute, predict
 from ccvae_pyro.interventions.traverse import interpolate, interpolate_to_label, walk
 from ccvae_pyro.io.checkpoint import load, save
@@ -61,10 +63,12 @@ __all__ = [
     "UnsupportedError",
     "celeba",
     "check_factorization",
+    "choose_sampler",
     "classify",
     "compile_networks",
     "edit",
     "evaluate",
+    "fit_sampler",
     "generate",
     "how_exact",
     "impute",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyro
 from figures import draw
+from samples import choose_sampler
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
@@ -50,6 +51,10 @@ def conclude(
     write_json(args.out / "metrics.json", metrics)
     if predict is not None:
         predict(ccvae, batches.data)
+    num_steps, path = len(result.history) * len(batches), args.out / "checkpoint.pt"
+    metrics["samples"] = choose_sampler(ccvae, batches, path, num_steps=num_steps, seed=args.seed)
+    write_json(args.out / "metrics.json", metrics)
+    pyro.set_rng_seed(args.seed)
     figures, failures = draw(ccvae, batches, result, per_label, args.out / "figures")
     for failure in failures:
         print(failure, file=sys.stderr)

@@ -35,6 +35,7 @@ from ccvae_pyro.components.factory import (
     MixedLabelPrior,
     label_modules,
 )
+from ccvae_pyro.components.fitted_sampler import FittedSampler
 from ccvae_pyro.components.label_priors import (
     BernoulliLabelPrior,
     CategoricalLabelPrior,
@@ -63,6 +64,7 @@ __all__ = [
     "Decoder",
     "DiagonalClassifier",
     "Encoder",
+    "FittedSampler",
     "GaussianConditionalPrior",
     "GaussianDecoder",
     "GaussianEncoder",

@@ -46,6 +46,12 @@ from ccvae_pyro.evaluation.label_metrics import (
     mean_of_known,
 )
 from ccvae_pyro.evaluation.latent_probes import Encodings, encode_all, linear_probes
+from ccvae_pyro.evaluation.samplers import (
+    SampleQuality,
+    SamplerChoice,
+    choose_sampler,
+    sample_quality,
+)
 
 __all__ = [
     "DCI",
@@ -63,9 +69,12 @@ __all__ = [
     "LabelSummary",
     "Metric",
     "OrdinalMetrics",
+    "SampleQuality",
+    "SamplerChoice",
     "benchmark",
     "binary_metrics",
     "categorical_metrics",
+    "choose_sampler",
     "composition",
     "conditional_generation_accuracy",
     "continuous_metrics",
@@ -87,6 +96,7 @@ __all__ = [
     "pareto_k",
     "pixel_variance",
     "plot_prior_forest",
+    "sample_quality",
     "separated_attribute_predictability",
     "swap_distance",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.evaluation.edit_metrics import check_oracle
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, mean_of_known
 from ccvae_pyro.interventions import generate, predict
-from ccvae_pyro.labels import Continuous
+from ccvae_pyro.labels import Continuous, Label
 from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel, evaluation
 
@@ -33,7 +33,12 @@ class ImageDistances:
 
 @evaluation
 def conditional_generation_accuracy(
-    model: ImageModel, oracle: ImageModel, y: Tensor, *, seed: int | None = 0
+    model: ImageModel,
+    oracle: ImageModel,
+    y: Tensor,
+    *,
+    sampler: str | None = None,
+    seed: int | None = 0,
 ) -> float:
     """The accuracy of an oracle classifier on images generated from given labels.
 
@@ -43,6 +48,7 @@ def conditional_generation_accuracy(
     :param oracle: an independent classifier of the same labels, trained on real images.
     :param y: labels to generate images from, shape ``(batch, num_labels)``, preferably those of
         held-out images.
+    :param sampler: as in :func:`~ccvae_pyro.generate`.
     :param seed: the seed of the samples; None samples by the global generator.
     :returns: NaN if no label has two values.
     :raises ValueError: if the oracle has other labels than the model.
@@ -50,8 +56,13 @@ def conditional_generation_accuracy(
     check_oracle(model, oracle)
     y = model.checked_labels(y)
     with seeded(seed):
-        predicted, _ = predict(oracle, generate(model, y))
-    columns = zip(model.labels, y.cpu().numpy().T, predicted.cpu().numpy().T, strict=True)
+        predicted, _ = predict(oracle, generate(model, y, sampler=sampler))
+    return mean_balanced_accuracy(model.labels, y, predicted)
+
+
+def mean_balanced_accuracy(labels: Sequence[Label], y: Tensor, predicted: Tensor) -> float:
+    """The balanced accuracy of predictions, averaged over all but the continuous labels."""
+    columns = zip(labels, y.cpu().numpy().T, predicted.cpu().numpy().T, strict=True)
     scores = [
         balanced_accuracy(target, of_oracle)
         for label, target, of_oracle in columns

@@ -8,12 +8,14 @@ from ccvae_pyro.interventions.edit import (
     shift,
     swap,
 )
+from ccvae_pyro.interventions.fit_sampler import fit_sampler
 from ccvae_pyro.interventions.predict import classify, impute, predict
 from ccvae_pyro.interventions.traverse import interpolate, interpolate_to_label, walk
 
 __all__ = [
     "classify",
     "edit",
+    "fit_sampler",
     "generate",
     "impute",
     "interpolate",

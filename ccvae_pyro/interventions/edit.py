@@ -39,18 +39,27 @@ def reconstruct(model: ImageModel, x: Tensor) -> Tensor:
 
 
 @evaluation
-def generate(model: ImageModel, y: Tensor) -> Tensor:
+def generate(model: ImageModel, y: Tensor, *, sampler: str | None = None) -> Tensor:
     r"""Images generated from target labels.
 
-    ``z_c`` is sampled from the conditional prior and ``z_style`` from the style prior.
-
     :param y: target labels, shape ``(batch, num_labels)``; those of a binary label in [0, 1].
-    :raises ValueError: if they are no labels of the model, or one is missing that it needs.
+    :param sampler: where latents are sampled from. ``"prior"``: ``z_c`` from the conditional prior
+        and ``z_style`` from the style prior, as in the paper. ``"fitted"``: both from the model's
+        fitted sampler, see :func:`~ccvae_pyro.fit_sampler`. By default from the fitted sampler if
+        the model has one, and from the priors otherwise.
+    :raises ValueError: if they are no labels of the model, or one is missing that it needs; if
+        there is no such sampler, or the model has no fitted one.
     """
+    if sampler not in (None, "prior", "fitted"):
+        raise ValueError(f"sampler must be 'prior' or 'fitted', got {sampler!r}")
     y = model.checked_labels(y, soft=True)
     if not len(y):
         raise ValueError("wanted labels of at least one image to generate, got none")
-    return model.decode(*model.sample_latents(y))
+    if sampler is None:
+        sampler = "prior" if model.sampler is None else "fitted"
+    is_fitted = sampler == "fitted"
+    latents = model.sample_fitted_latents(y) if is_fitted else model.sample_latents(y)
+    return model.decode(*latents)
 
 
 @evaluation

@@ -51,13 +51,19 @@ def _shapes(model: nn.Module) -> dict[str, Any]:
 
 def _is_alike(first: nn.Module, second: nn.Module) -> bool:
     """Whether two modules, and those within them, are of the same types with equal settings."""
-    children, others = dict(first.named_children()), dict(second.named_children())
+    children, others = _children(first), _children(second)
     return (
         type(first) is type(second)
         and _have_equal_settings(first, second)
         and list(children) == list(others)
         and all(_is_alike(children[name], others[name]) for name in children)
     )
+
+
+def _children(module: nn.Module) -> dict[str, nn.Module]:
+    """The modules within a module; a checkpoint holds the fitted sampler of a model apart."""
+    is_model = isinstance(module, ImageModel)
+    return {n: child for n, child in module.named_children() if not (is_model and n == "sampler")}
 
 
 def _have_equal_settings(first: nn.Module, second: nn.Module) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ccvae_pyro.components.fitted_sampler import FittedSampler, sampler_from_tensors
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.errors import CheckpointError
@@ -32,7 +33,7 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
 
     :param path: the file.
     :param model: the model: its parameters and buffers, its labels, the preprocessing of its
-        images and, if it is as a preset built it, its config.
+        images, its fitted sampler and, if it is as a preset built it, its config.
     :param values: further values to keep in the file: tensors, numbers, text, None, and lists,
         tuples, sets and dicts of them. Arrays of numpy become tensors, its scalars plain values.
     :raises ValueError: if a value is of another type, or a parameter is not finite. The message
@@ -46,6 +47,7 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
         "labels": to_plain(model.labels),
         "preprocessing": preprocessing,
         "model": state,
+        "sampler": _sampler_entry(model),
     }
     if taken := sorted(entries.keys() & values.keys()):
         raise ValueError(f"the entry {taken[0]!r} of a checkpoint is that of the model")
@@ -54,6 +56,38 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
     except ValueError as error:
         raise ValueError(f"{path} is not written: {error}") from error
     contents = {key: storable(value, key) for key, value in (entries | values).items()}
+    _write(path, contents)
+
+
+def save_sampler(path: Path | str, model: ImageModel) -> None:
+    """Writes the fitted sampler of a model into its checkpoint, or removes it if there is none.
+
+    The other entries of the file stay as they are, so that a run can still be resumed.
+
+    :raises FileNotFoundError: if there is no such file.
+    :raises CheckpointError: if the file cannot be read, or has other parameters than the model.
+    :raises OSError: if the file cannot be written.
+    """
+    contents = read(path)
+    saved, state = migrate_state_dict(contents["model"]), model.state_dict()
+    if saved.keys() != state.keys() or any(_differs(saved[name], state[name]) for name in state):
+        raise CheckpointError(
+            f"{path} has other parameters than the model, and the sampler is fitted to those"
+        )
+    _write(path, contents | {"sampler": _sampler_entry(model)})
+
+
+def _differs(saved: Any, present: Any) -> bool:
+    is_tensor = isinstance(saved, Tensor) and isinstance(present, Tensor)
+    return is_tensor and not torch.equal(saved, present.cpu())
+
+
+def _sampler_entry(model: ImageModel) -> dict[str, Tensor] | None:
+    return None if model.sampler is None else model.sampler.tensors
+
+
+def _write(path: Path | str, contents: dict[str, Any]) -> None:
+    """Writes a checkpoint atomically, once it could be read again."""
     with atomic_write(Path(path)) as part:
         try:
             torch.save(contents, part)
@@ -150,7 +184,7 @@ def _config_of(contents: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> None:
-    """Copies the parameters and the preprocessing that :func:`read` returned into a model.
+    """Copies parameters, preprocessing and fitted sampler that :func:`read` returned into a model.
 
     :raises CheckpointError: if they belong to another model, or one is not finite. The model is
         then left as it was.
@@ -162,6 +196,7 @@ def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> No
         if labels is not None:
             check_descriptions(labels, model.labels)
         preprocessing = _preprocessing_of(contents, path)
+        sampler = _sampler_of(contents, model, path)
     except ValueError as error:
         model.load_state_dict(before)
         if isinstance(error, CheckpointError):
@@ -169,6 +204,20 @@ def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> No
         raise CheckpointError(f"{path} belongs to another model: {error}") from error
     if preprocessing is not None:
         model.preprocessing = preprocessing
+    model.sampler = sampler
+
+
+def _sampler_of(
+    contents: dict[str, Any], model: ImageModel, path: Path | str
+) -> FittedSampler | None:
+    """The fitted sampler of a checkpoint, if it has one, on the device of the model."""
+    tensors = contents.get("sampler")
+    if tensors is None:  # never fitted, or a version before 0.2
+        return None
+    try:
+        return sampler_from_tensors(tensors, model.labels).to(next(model.parameters()))
+    except ValueError as error:
+        raise CheckpointError(f"{path} has an invalid fitted sampler: {error}") from error
 
 
 def _preprocessing_of(contents: dict[str, Any], path: Path | str) -> Preprocessing | None:

@@ -15,6 +15,7 @@ from pyro.poutine.runtime import _PYRO_STACK
 from pyro.poutine.trace_messenger import TraceMessenger
 from torch import Tensor, nn
 
+from ccvae_pyro.components.fitted_sampler import FittedSampler
 from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.errors import UnsupportedError
@@ -38,6 +39,9 @@ class ImageModel(nn.Module):
 
     #: The shape of an image, where the networks fix it: ``(channels, height, width)``.
     image_shape: tuple[int, ...] | None = None
+    #: What :func:`~ccvae_pyro.generate` samples latents from by default, in place of the priors:
+    #: see :func:`~ccvae_pyro.fit_sampler`. It is no part of the state dict.
+    sampler: FittedSampler | None
 
     def __init__(self, labels: Sequence[Label]) -> None:
         super().__init__()
@@ -49,6 +53,7 @@ class ImageModel(nn.Module):
         self.config: dict[str, Any] | None = None
         # How the images that it was trained on were prepared: read_image prepares others by it.
         self.preprocessing: Preprocessing | None = None
+        self.register_module("sampler", None)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -137,6 +142,10 @@ class ImageModel(nn.Module):
     def sample_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Samples of ``z_c`` and ``z_style`` from their priors given labels."""
         raise self._cannot("generate images with target labels")
+
+    def sample_fitted_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Samples of ``z_c`` and ``z_style`` from the fitted sampler given labels."""
+        raise self._cannot("generate images by a fitted sampler")
 
     def latent_slice(self, index: int) -> slice:
         """The position of a label's latents in ``z_c``."""

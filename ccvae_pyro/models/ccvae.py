@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
 from ccvae_pyro.distributions.label_vector import widened
+from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.labels import Continuous, Label, Ordinal, binaries, block_of
 from ccvae_pyro.models._contract import check_not_missing, of_shape
 from ccvae_pyro.models.base import ImageModel, moments, register
@@ -142,6 +143,29 @@ class CCVAE(ImageModel):
         z_c = self.conditional_prior(y)()
         return z_c, self.style_prior()(z_c.shape[:-1])
 
+    def sample_fitted_latents(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Samples of ``z_c`` and ``z_style`` from the fitted sampler.
+
+        :raises UnsupportedError: if there is none.
+        """
+        if self.sampler is None:
+            raise UnsupportedError(
+                "the model has no fitted sampler: fit one by fit_sampler, or sample from the prior"
+            )
+        loc, scale = self.prior_moments(y)
+        z = loc + scale * self.sampler(y)()
+        num_style = self.style_prior().event_shape[0]
+        z_c, z_style = z.split([z.shape[-1] - num_style, num_style], dim=-1)
+        return z_c, z_style
+
+    def prior_moments(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and standard deviations of the priors of ``(z_c, z_style)`` given labels."""
+        check_not_missing(y, self.labels)
+        of_c, of_style = moments(self.conditional_prior(y)), moments(self.style_prior())
+        pairs = zip(of_c, of_style, strict=True)
+        loc, scale = (torch.cat([c, s.expand(*c.shape[:-1], -1)], dim=-1) for c, s in pairs)
+        return loc, scale
+
     def latent_slice(self, index: int) -> slice:
         """The position of a label's characteristics in ``z_c``."""
         return block_of(self.labels, index)
@@ -188,4 +212,5 @@ def with_bayes_classifier(ccvae: CCVAE) -> CCVAE:
         labels=ccvae.labels,
     )
     bayes.image_shape, bayes.preprocessing = ccvae.image_shape, ccvae.preprocessing
+    bayes.sampler = ccvae.sampler
     return bayes

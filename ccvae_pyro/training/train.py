@@ -191,6 +191,7 @@ def train(
         step = make_step(model, svi)
         run = _Run(model, svi, batches, state, interrupts, save, 60 * checkpoint_minutes)
         while state.epoch < num_epochs:
+            model.sampler = None  # it was fitted to the encodings by earlier parameters
             _train_epoch(run, step, prepare_step)
             _end_epoch(run, is_last=state.epoch + 1 == num_epochs)
             save()
