@@ -45,6 +45,11 @@ from ccvae_pyro.evaluation.label_metrics import (
     mean_of_known,
 )
 from ccvae_pyro.evaluation.latent_probes import Encodings, encode_all, linear_probes
+from ccvae_pyro.evaluation.trivial_reconstructions import (
+    TrivialReconstructions,
+    trivial_reconstructions,
+)
+from ccvae_pyro.evaluation.verdict import Finding, label_finding, reconstruction_finding, verdict
 
 __all__ = [
     "DCI",
@@ -56,11 +61,13 @@ __all__ = [
     "EncoderFeatures",
     "Encodings",
     "Evaluation",
+    "Finding",
     "ImageDistances",
     "ImportanceWeights",
     "LabelMetrics",
     "LabelSummary",
     "Metric",
+    "TrivialReconstructions",
     "benchmark",
     "binary_metrics",
     "categorical_metrics",
@@ -76,6 +83,7 @@ __all__ = [
     "image_distances",
     "importance_weights",
     "inference_data",
+    "label_finding",
     "label_metrics",
     "linear_probes",
     "log_likelihood",
@@ -85,6 +93,9 @@ __all__ = [
     "pareto_k",
     "pixel_variance",
     "plot_prior_forest",
+    "reconstruction_finding",
     "separated_attribute_predictability",
     "swap_distance",
+    "trivial_reconstructions",
+    "verdict",
 ]
