@@ -32,6 +32,20 @@ CAPTIONS = {
     "confusion": "Share of test images for which each label is predicted, by its true value.",
     "walk_2d": "A walk from one test image along the characteristics of two labels.",
 }
+# The section of the report that each figure is in.
+HEADINGS = {
+    "history": "Training",
+    "reconstructions": "Reconstructions",
+    "interpolations": "Reconstructions",
+    "samples": "Generated images",
+    "variations": "Generated images",
+    "edits": "Edited images",
+    "walk": "Edited images",
+    "classes": "Edited images",
+    "swaps": "Edited images",
+    "walk_2d": "Edited images",
+    "confusion": "Predicted labels",
+}
 CATEGORICAL_CAPTIONS = {
     "classes": "Interpolations from one test image to each class of {}.",
     "confusion": "Confusion matrix of {} on test images: shares of each true class.",
@@ -48,12 +62,13 @@ def draw(
     result: TrainingResult,
     per_label: Mapping[str, LabelMetrics],
     folder: Path,
-) -> tuple[dict[str, Path], list[str]]:
+) -> tuple[dict[str, dict[str, Path]], list[str]]:
     """Draws every figure that there are held-out images for.
 
-    :returns: the files by their captions, and a line for each figure that could not be drawn.
+    :returns: by heading, the files by their captions; and a line for each figure that could not be
+        drawn.
     """
-    captions = dict(CAPTIONS)
+    captions, headings = dict(CAPTIONS), dict(HEADINGS)
     figures: dict[str, Draw] = {"history": partial(plotting.plot_history, result.history)}
     if result.reconstructions:
         figures["reconstructions"] = partial(draw_reconstructions, batches, result)
@@ -67,16 +82,18 @@ def draw(
             for key, draw_figure in drawn.items():
                 figures[f"{key}_{slug}"] = draw_figure
                 captions[f"{key}_{slug}"] = CATEGORICAL_CAPTIONS[key].format(label.name)
-    files, failures = {}, []
+                headings[f"{key}_{slug}"] = HEADINGS[key]
+    files: dict[str, dict[str, Path]] = {heading: {} for heading in HEADINGS.values()}
+    failures = []
     for name, draw_figure in figures.items():
         try:
             with atomic_write(folder / f"{name}.png") as part:
                 draw_figure().savefig(part, dpi=110)
-            files[captions[name]] = folder / f"{name}.png"
+            files[headings[name]][captions[name]] = folder / f"{name}.png"
         except Exception as error:  # a figure is not worth the report and the other figures
             reason = str(error).partition("\n")[0]
             failures.append(f"the figure {name!r} is left out: {type(error).__name__}: {reason}")
-    return files, failures
+    return {heading: drawn for heading, drawn in files.items() if drawn}, failures
 
 
 def figures_of_images(

@@ -45,11 +45,17 @@ from ccvae_pyro.evaluation.label_metrics import (
     mean_of_known,
 )
 from ccvae_pyro.evaluation.latent_probes import Encodings, encode_all, linear_probes
-from ccvae_pyro.evaluation.trivial_reconstructions import (
+from ccvae_pyro.evaluation.trivial_baselines import (
     TrivialReconstructions,
     trivial_reconstructions,
 )
-from ccvae_pyro.evaluation.verdict import Finding, label_finding, reconstruction_finding, verdict
+from ccvae_pyro.evaluation.verdict import (
+    Finding,
+    label_finding,
+    reconstruction_finding,
+    verdict,
+    verdict_messages,
+)
 
 __all__ = [
     "DCI",
@@ -98,4 +104,5 @@ __all__ = [
     "swap_distance",
     "trivial_reconstructions",
     "verdict",
+    "verdict_messages",
 ]

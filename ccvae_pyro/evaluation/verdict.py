@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ccvae_pyro.evaluation.label_metrics import (
     ContinuousMetrics,
     LabelMetrics,
 )
-from ccvae_pyro.evaluation.trivial_reconstructions import TrivialReconstructions
+from ccvae_pyro.evaluation.trivial_baselines import TrivialReconstructions
 
 # How much less a reconstruction error is if it is better. It is measured on the images of its
 # baseline, so that their difference has little noise.
@@ -121,6 +121,23 @@ def verdict(
     return [finding for finding in findings if finding is not None]
 
 
+def verdict_messages(metrics: Mapping[str, Any]) -> list[str]:
+    """The messages of a verdict, or one that says that nothing falls short.
+
+    :param metrics: the plain values of an :class:`~ccvae_pyro.evaluation.Evaluation`, if any, and
+        a list ``verdict`` of findings as dictionaries, as in ``metrics.json``; without the list
+        there are no messages.
+    """
+    findings = metrics.get("verdict")
+    if findings is None:
+        return []
+    if findings:
+        return [finding["message"] for finding in findings]
+    if "reconstruction_error" not in metrics:
+        return ["the loss has leveled off; there are no test images to compare baselines on"]
+    return ["nothing falls short: labels and reconstructions beat the trivial baselines"]
+
+
 def reconstruction_finding(error: float, baselines: TrivialReconstructions) -> Finding | None:
     """Whether reconstructions are no better than one image for all.
 
@@ -197,7 +214,7 @@ def _recalls(metrics: BinaryMetrics | CategoricalMetrics) -> tuple[np.ndarray, n
         counts = np.array([metrics.num_images - true, true])
         recalls = np.array([metrics.specificity, metrics.sensitivity])
     else:
-        confusion = np.array(metrics.confusion, dtype=float).reshape(-1, len(metrics.confusion))
+        confusion = np.array(metrics.confusion, dtype=float).reshape(2 * [len(metrics.confusion)])
         counts = confusion.sum(1)
         recalls = confusion.diagonal() / np.maximum(counts, 1)
     return recalls[counts > 0], counts[counts > 0]
