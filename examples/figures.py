@@ -16,10 +16,11 @@ from ccvae_pyro.data import Batches
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.data.names import slugs
 from ccvae_pyro.evaluation import CategoricalMetrics, LabelMetrics
-from ccvae_pyro.labels import Binary, Categorical
+from ccvae_pyro.labels import Binary, Categorical, Continuous
 from ccvae_pyro.training import TrainingResult
 
 NUM_IMAGES, NUM_PAIRS = 8, 5  # at most, in a figure
+MAX_CLASSES = 26  # of which images are generated
 CAPTIONS = {
     "history": "Training loss, and metrics on validation images, by epoch.",
     "reconstructions": "Validation images, and their reconstructions after several epochs.",
@@ -153,13 +154,35 @@ def draw_swaps(ccvae: ccvae_pyro.CCVAE, x: Tensor, y: Tensor, label: str) -> Fig
 
 
 def labels_to_generate(ccvae: ccvae_pyro.CCVAE, y: Tensor) -> Tensor:
-    """The label vectors of some images, or each class of the first categorical label."""
+    """Label vectors of images that differ as much as possible, so that every label varies.
+
+    There is one for each class of the first categorical label, at most 26 evenly spaced ones.
+    """
+    columns = [i for i, label in enumerate(ccvae.labels) if isinstance(label, Categorical)]
+    num_classes = len(ccvae.labels[columns[0]].classes) if columns else 0
+    num_vectors = min(max(num_classes, NUM_IMAGES), MAX_CLASSES)
+    values = _coarse(ccvae, y)
+    chosen: list[int] = []
+    while len(chosen) < min(num_vectors, len(y)):
+        is_new = [values != values[i] for i in chosen] or [torch.ones_like(values, dtype=bool)]
+        # How many values of an image no image before it has, and how much it differs from all.
+        scores = torch.stack(is_new).all(0).sum(1) + torch.stack(is_new).double().mean((0, 2))
+        scores[chosen] = -1
+        chosen.append(int(scores.argmax()))
+    vectors = y[chosen].repeat(-(-num_vectors // len(chosen)), 1)[:num_vectors]
+    if columns and num_classes >= num_vectors:
+        classes = torch.linspace(0, num_classes - 1, num_vectors).round()
+        vectors[:, columns[0]] = classes.to(vectors)
+    return vectors
+
+
+def _coarse(ccvae: ccvae_pyro.CCVAE, y: Tensor) -> Tensor:
+    """Label vectors with continuous labels in steps of one standard deviation."""
+    values = y.clone()
     for column, label in enumerate(ccvae.labels):
-        if isinstance(label, Categorical):
-            vectors = y[:1].repeat(len(label.classes), 1)
-            vectors[:, column] = vectors.new_tensor(range(len(label.classes)))
-            return vectors
-    return y[:NUM_IMAGES]
+        if isinstance(label, Continuous):
+            values[:, column] = ((y[:, column] - label.mean) / label.std).round()
+    return values
 
 
 def most_visible(ccvae: ccvae_pyro.CCVAE, x: Tensor, names: list[str]) -> list[str]:

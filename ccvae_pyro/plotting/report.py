@@ -21,7 +21,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: auto;
        padding: 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
-figure { margin: 2rem 0; } figcaption { color: #555; } img { max-width: 100%; height: auto; }
+figure { margin: 2rem 0; } figcaption { color: #555; } img { height: auto; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 td, th { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
@@ -31,6 +31,7 @@ td:first-child { min-width: 12rem; }
 .texts td:last-child, .texts th:last-child { text-align: left; color: #555; }
 dt { font-weight: 600; } dd { margin: 0 0 .5rem 1rem; color: #555; }
 """
+PIXELS_PER_DOT = 1.3  # of figures: their text is then as large as a caption; wide ones scroll
 # The page runs no script and loads nothing: whatever a name holds, a browser refuses the rest.
 POLICY = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src "
 POLICY += f"'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
@@ -143,12 +144,13 @@ def _table(
 def _figure(caption: str, file: Path) -> str:
     packed = BytesIO()  # WebP takes a tenth of the space of PNG
     with Image.open(file) as image:
+        width = round(image.width / PIXELS_PER_DOT)
         image.convert("RGB").save(packed, "WEBP", quality=90)
     text = escape(one_line(caption))
     data = base64.b64encode(packed.getvalue()).decode()
     return (
-        f'<figure><img alt="{text}" src="data:image/webp;base64,{data}">'
-        f"<figcaption>{text}</figcaption></figure>"
+        f'<figure><div class="wide"><img alt="{text}" width="{width}" '
+        f'src="data:image/webp;base64,{data}"></div><figcaption>{text}</figcaption></figure>'
     )
 
 

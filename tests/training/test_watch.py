@@ -1,7 +1,5 @@
 """Warnings during training, of models that are no better than a trivial baseline."""
 
-from dataclasses import replace
-
 import numpy as np
 import pyro
 import pytest
@@ -82,7 +80,7 @@ def test_a_model_that_learns_is_not_warned_of(tmp_path, capsys):
     torch.set_default_dtype(torch.float32)
     pyro.set_rng_seed(0)
     model = ccvae_pyro.mnist(labels=data.label_types, z_dim=6, convolutions=False)
-    result = train(model, data, 8, tmp_path)
+    result = train(model, data, 8, tmp_path, learning_rate=1e-3)
     assert warnings_of(capsys.readouterr().out) == []
     evaluation = evaluate(model, Batches(data, 20).held_out("valid"))
     baselines = trivial_reconstructions(data, "valid")
