@@ -25,7 +25,7 @@ figure { margin: 2rem 0; } figcaption { color: #555; } img { height: auto; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 td, th { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
-td:first-child, th:first-child { text-align: left; } summary { cursor: pointer; }
+td:first-child, th:first-child { text-align: left; } summary { cursor: pointer; margin: 1rem 0; }
 h1, figcaption, td { overflow-wrap: anywhere; } td { max-width: 40rem; }
 td:first-child { min-width: 12rem; }
 .texts td:last-child, .texts th:last-child { text-align: left; color: #555; }
@@ -67,8 +67,8 @@ def write_report(
     ]
     if settings:
         rows = [{"setting": key, "value": value} for key, value in settings.items()]
-        parts.append("<h2>Settings</h2><details><summary>Show all</summary>")
-        parts.append(f"{_table(rows, ['setting', 'value'])}</details>")
+        table = _table(rows, ["setting", "value"])
+        parts.append(f"<details><summary>Settings</summary>{table}</details>")
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     head += f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     page = (

@@ -95,7 +95,7 @@ def headings(text):
 
 
 def test_a_report_has_a_heading_for_each_section(text):
-    assert headings(text) == ["Metrics", "Figures", "Metrics of each label", "Settings"]
+    assert headings(text) == ["Metrics", "Figures", "Metrics of each label"]
 
 
 def test_figures_are_below_their_headings(tmp_path):
