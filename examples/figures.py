@@ -16,10 +16,11 @@ from ccvae_pyro.data import Batches
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.data.names import slugs
 from ccvae_pyro.evaluation import CategoricalMetrics, LabelMetrics
-from ccvae_pyro.labels import Binary, Categorical, Classes
+from ccvae_pyro.labels import Binary, Categorical, Classes, Continuous
 from ccvae_pyro.training import TrainingResult
 
 NUM_IMAGES, NUM_PAIRS = 8, 5  # at most, in a figure
+MAX_CLASSES = 26  # of which images are generated
 CAPTIONS = {
     "history": "Training loss, and metrics on validation images, by epoch.",
     "reconstructions": "Validation images, and their reconstructions after several epochs.",
@@ -31,6 +32,20 @@ CAPTIONS = {
     "interpolations": "Interpolations between pairs of test images in all latents.",
     "confusion": "Share of test images for which each label is predicted, by its true value.",
     "walk_2d": "A walk from one test image along the characteristics of two labels.",
+}
+# The section of the report that each figure is in.
+HEADINGS = {
+    "history": "Training",
+    "reconstructions": "Reconstructions",
+    "interpolations": "Reconstructions",
+    "samples": "Generated images",
+    "variations": "Generated images",
+    "edits": "Edited images",
+    "walk": "Edited images",
+    "classes": "Edited images",
+    "swaps": "Edited images",
+    "walk_2d": "Edited images",
+    "confusion": "Predicted labels",
 }
 CATEGORICAL_CAPTIONS = {
     "classes": "Interpolations from one test image to each class of {}.",
@@ -48,12 +63,13 @@ def draw(
     result: TrainingResult,
     per_label: Mapping[str, LabelMetrics],
     folder: Path,
-) -> tuple[dict[str, Path], list[str]]:
+) -> tuple[dict[str, dict[str, Path]], list[str]]:
     """Draws every figure that there are held-out images for.
 
-    :returns: the files by their captions, and a line for each figure that could not be drawn.
+    :returns: by heading, the files by their captions; and a line for each figure that could not be
+        drawn.
     """
-    captions = dict(CAPTIONS)
+    captions, headings = dict(CAPTIONS), dict(HEADINGS)
     figures: dict[str, Draw] = {"history": partial(plotting.plot_history, result.history)}
     if result.reconstructions:
         figures["reconstructions"] = partial(draw_reconstructions, batches, result)
@@ -67,16 +83,18 @@ def draw(
             for key, draw_figure in drawn.items():
                 figures[f"{key}_{slug}"] = draw_figure
                 captions[f"{key}_{slug}"] = CATEGORICAL_CAPTIONS[key].format(label.name)
-    files, failures = {}, []
+                headings[f"{key}_{slug}"] = HEADINGS[key]
+    files: dict[str, dict[str, Path]] = {heading: {} for heading in HEADINGS.values()}
+    failures = []
     for name, draw_figure in figures.items():
         try:
             with atomic_write(folder / f"{name}.png") as part:
                 draw_figure().savefig(part, dpi=110)
-            files[captions[name]] = folder / f"{name}.png"
+            files[headings[name]][captions[name]] = folder / f"{name}.png"
         except Exception as error:  # a figure is not worth the report and the other figures
             reason = str(error).partition("\n")[0]
             failures.append(f"the figure {name!r} is left out: {type(error).__name__}: {reason}")
-    return files, failures
+    return {heading: drawn for heading, drawn in files.items() if drawn}, failures
 
 
 def figures_of_images(
@@ -136,13 +154,35 @@ def draw_swaps(ccvae: ccvae_pyro.CCVAE, x: Tensor, y: Tensor, label: str) -> Fig
 
 
 def labels_to_generate(ccvae: ccvae_pyro.CCVAE, y: Tensor) -> Tensor:
-    """The label vectors of some images, or each class of the first label with named classes."""
+    """Label vectors of images that differ as much as possible, so that every label varies.
+
+    There is one for each class of the first label that has some, at most 26 evenly spaced ones.
+    """
+    columns = [i for i, label in enumerate(ccvae.labels) if isinstance(label, Classes)]
+    num_classes = len(ccvae.labels[columns[0]].classes) if columns else 0
+    num_vectors = min(max(num_classes, NUM_IMAGES), MAX_CLASSES)
+    values = _coarse(ccvae, y)
+    chosen: list[int] = []
+    while len(chosen) < min(num_vectors, len(y)):
+        is_new = [values != values[i] for i in chosen] or [torch.ones_like(values, dtype=bool)]
+        # How many values of an image no image before it has, and how much it differs from all.
+        scores = torch.stack(is_new).all(0).sum(1) + torch.stack(is_new).double().mean((0, 2))
+        scores[chosen] = -1
+        chosen.append(int(scores.argmax()))
+    vectors = y[chosen].repeat(-(-num_vectors // len(chosen)), 1)[:num_vectors]
+    if columns and num_classes >= num_vectors:
+        classes = torch.linspace(0, num_classes - 1, num_vectors).round()
+        vectors[:, columns[0]] = classes.to(vectors)
+    return vectors
+
+
+def _coarse(ccvae: ccvae_pyro.CCVAE, y: Tensor) -> Tensor:
+    """Label vectors with continuous labels in steps of one standard deviation."""
+    values = y.clone()
     for column, label in enumerate(ccvae.labels):
-        if isinstance(label, Classes):
-            vectors = y[:1].repeat(len(label.classes), 1)
-            vectors[:, column] = vectors.new_tensor(range(len(label.classes)))
-            return vectors
-    return y[:NUM_IMAGES]
+        if isinstance(label, Continuous):
+            values[:, column] = ((y[:, column] - label.mean) / label.std).round()
+    return values
 
 
 def most_visible(ccvae: ccvae_pyro.CCVAE, x: Tensor, names: list[str]) -> list[str]:

@@ -7,18 +7,28 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pyro
+import torch
 from figures import draw
 from samples import choose_sampler
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.data.files import atomic_write
-from ccvae_pyro.evaluation import LabelMetrics, label_metrics
+from ccvae_pyro.evaluation import (
+    Evaluation,
+    Finding,
+    label_metrics,
+    trivial_reconstructions,
+    verdict,
+    verdict_messages,
+)
 from ccvae_pyro.io import checkpoint, migrate_config
+from ccvae_pyro.models.evaluation_mode import evaluating
 from ccvae_pyro.plotting import write_report
 from ccvae_pyro.training import TrainingResult
 
@@ -46,7 +56,8 @@ def conclude(
     """
     pyro.set_rng_seed(args.seed)  # so that a resumed run gives the same numbers
     config = config | {"epochs": len(result.history)}  # those of a resumed run may be more
-    metrics, per_label = measure(ccvae, batches)
+    metrics, evaluation = measure(ccvae, batches)
+    metrics["verdict"] = [asdict(each) for each in findings(ccvae, batches, result, evaluation)]
     metrics |= {"seconds_per_epoch": result.seconds / len(result.history), "config": config}
     write_json(args.out / "metrics.json", metrics)
     if predict is not None:
@@ -55,6 +66,7 @@ def conclude(
     metrics["samples"] = choose_sampler(ccvae, batches, path, num_steps=num_steps, seed=args.seed)
     write_json(args.out / "metrics.json", metrics)
     pyro.set_rng_seed(args.seed)
+    per_label = {} if evaluation is None else evaluation.per_label
     figures, failures = draw(ccvae, batches, result, per_label, args.out / "figures")
     for failure in failures:
         print(failure, file=sys.stderr)
@@ -63,19 +75,35 @@ def conclude(
     report(metrics, args.out)
 
 
-def measure(
-    ccvae: ccvae_pyro.CCVAE, batches: Batches
-) -> tuple[dict[str, Any], dict[str, LabelMetrics]]:
-    """The metrics of a model on the test images as plain values, and those of each label."""
+def measure(ccvae: ccvae_pyro.CCVAE, batches: Batches) -> tuple[dict[str, Any], Evaluation | None]:
+    """The metrics of a model on the test images, as plain values and typed, if there are any."""
     if not len(batches.data.splits["test"]):
         print("there are no test images: the metrics are without them")
-        return {}, {}
+        return {}, None
     exact = ccvae_pyro.ExactCCVAE_ELBO()  # the same bound for all objectives
     evaluation = ccvae_pyro.evaluate(ccvae, batches.held_out("test"), exact)
     bayes = ccvae_pyro.with_bayes_classifier(ccvae)
     metrics = evaluation.to_dict()
     metrics["by_bayes_rule"] = label_metrics(bayes, batches.held_out("test")).means()
-    return metrics, evaluation.per_label
+    return metrics, evaluation
+
+
+def findings(
+    ccvae: ccvae_pyro.CCVAE,
+    batches: Batches,
+    result: TrainingResult,
+    evaluation: Evaluation | None,
+) -> list[Finding]:
+    """The verdict on a run, by its history and by its metrics on the test images, if any."""
+    num_validation_images, baselines = len(batches.data.splits["valid"]), None
+    if evaluation is not None:
+        x, _ = next(batches.held_out("test"))
+        with torch.no_grad(), evaluating(ccvae):
+            num_latents = sum(z.shape[-1] for z in ccvae.encode(x[:1]))
+        baselines = trivial_reconstructions(batches.data, "test", num_latents)
+    return verdict(
+        result.history, evaluation, baselines, num_validation_images=num_validation_images
+    )
 
 
 def report(metrics: dict[str, Any], out: Path) -> None:
@@ -95,6 +123,8 @@ def report(metrics: dict[str, Any], out: Path) -> None:
     by_bayes_rule = metrics.get("by_bayes_rule", {}).get("accuracy", math.nan)
     if not math.isnan(by_bayes_rule):
         print(f"labels predicted by Bayes' rule from the priors: accuracy {by_bayes_rule:.3f}")
+    for message in verdict_messages(metrics):
+        print(f"verdict: {message}")
     print(f"report: {out / 'report.html'}, metrics: {out / 'metrics.json'}")
 
 

@@ -52,6 +52,17 @@ from ccvae_pyro.evaluation.samplers import (
     choose_sampler,
     sample_quality,
 )
+from ccvae_pyro.evaluation.trivial_baselines import (
+    TrivialReconstructions,
+    trivial_reconstructions,
+)
+from ccvae_pyro.evaluation.verdict import (
+    Finding,
+    label_finding,
+    reconstruction_finding,
+    verdict,
+    verdict_messages,
+)
 
 __all__ = [
     "DCI",
@@ -63,6 +74,7 @@ __all__ = [
     "EncoderFeatures",
     "Encodings",
     "Evaluation",
+    "Finding",
     "ImageDistances",
     "ImportanceWeights",
     "LabelMetrics",
@@ -71,6 +83,7 @@ __all__ = [
     "OrdinalMetrics",
     "SampleQuality",
     "SamplerChoice",
+    "TrivialReconstructions",
     "benchmark",
     "binary_metrics",
     "categorical_metrics",
@@ -87,6 +100,7 @@ __all__ = [
     "image_distances",
     "importance_weights",
     "inference_data",
+    "label_finding",
     "label_metrics",
     "linear_probes",
     "log_likelihood",
@@ -96,7 +110,11 @@ __all__ = [
     "pareto_k",
     "pixel_variance",
     "plot_prior_forest",
+    "reconstruction_finding",
     "sample_quality",
     "separated_attribute_predictability",
     "swap_distance",
+    "trivial_reconstructions",
+    "verdict",
+    "verdict_messages",
 ]

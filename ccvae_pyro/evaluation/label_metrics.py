@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ class BinaryMetrics:
     :param auroc: the area under the receiver operating characteristic.
     :param calibration_error: the expected calibration error in 15 bins (Guo et al., 2017).
     :param prevalence: the share of images where the label is true.
+    :param num_images: the number of images whose label is known.
     """
 
     accuracy: float
@@ -60,6 +61,7 @@ class BinaryMetrics:
     auroc: float
     calibration_error: float
     prevalence: float
+    num_images: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class CategoricalMetrics:
     :param calibration_error: the expected calibration error in 15 bins (Guo et al., 2017).
     :param confusion: the number of images by true class (row) and predicted class (column);
         empty without images.
+    :param num_images: the number of images whose label is known.
     """
 
     accuracy: float
@@ -86,6 +89,7 @@ class CategoricalMetrics:
     auroc: float
     calibration_error: float
     confusion: list[list[int]]
+    num_images: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -107,11 +111,13 @@ class ContinuousMetrics:
     :param r_squared: the coefficient of determination; NaN if all images have the same value.
     :param mean_absolute_error: of the predicted mean, in the label's unit.
     :param baseline_mean_absolute_error: the error of always predicting the mean.
+    :param num_images: the number of images whose label is known.
     """
 
     r_squared: float
     mean_absolute_error: float
     baseline_mean_absolute_error: float
+    num_images: int = field(default=0, kw_only=True)
 
 
 LabelMetrics = BinaryMetrics | CategoricalMetrics | OrdinalMetrics | ContinuousMetrics
@@ -226,6 +232,7 @@ def binary_metrics(y: np.ndarray, probability: np.ndarray) -> BinaryMetrics:
         auroc=float(roc_auc_score(y, probability)) if has_both else np.nan,
         calibration_error=_calibration_error(y, probability, task="binary"),
         prevalence=prevalence,
+        num_images=len(y),
     )
 
 
@@ -236,7 +243,9 @@ def categorical_metrics(y: np.ndarray, probability: np.ndarray) -> CategoricalMe
     :param probability: the predicted probabilities, shape ``(num_images, num_classes)``.
     """
     if len(y) == 0:
-        return CategoricalMetrics(**dict.fromkeys(MEAN_METRICS, np.nan), confusion=[])
+        return CategoricalMetrics(
+            **dict.fromkeys(MEAN_METRICS, np.nan), confusion=[], num_images=0
+        )
     num_classes, predicted = probability.shape[1], probability.argmax(1)
     present, counts = np.unique(y, return_counts=True)
     # The truth and probability of each class against the rest.
@@ -252,6 +261,7 @@ def categorical_metrics(y: np.ndarray, probability: np.ndarray) -> CategoricalMe
             y, probability, task="multiclass", num_classes=num_classes
         ),
         confusion=confusion_matrix(y, predicted, labels=np.arange(num_classes)).tolist(),
+        num_images=len(y),
     )
 
 
@@ -281,6 +291,7 @@ def continuous_metrics(y: np.ndarray, mean: np.ndarray) -> ContinuousMetrics:
         r_squared=r_squared(y, mean),
         mean_absolute_error=float(mean_absolute_error(y, mean)),
         baseline_mean_absolute_error=float(np.abs(y - y.mean()).mean()),
+        num_images=len(y),
     )
 
 

@@ -17,11 +17,17 @@ from ccvae_pyro.labels import Classes
 from ccvae_pyro.plotting.grid import BLUE, GREEN, MAX_SHOWN, ORANGE, only_first, write_note
 from ccvae_pyro.plotting.text import drawn, text_properties
 
+LABEL_CURVES = {
+    "accuracy": BLUE,
+    "balanced_accuracy": ORANGE,
+    "majority_accuracy": "gray",
+    "r_squared": GREEN,
+}
 MAX_ANNOTATED = 20  # labels; the cells of larger heat maps have no numbers
 
 
 def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Loss, accuracies and reconstruction error by epoch.
+    """Loss, metrics of labels and reconstruction error by epoch.
 
     :param history: the record of each epoch, from :func:`~ccvae_pyro.train`; without validation
         images it has no metrics.
@@ -30,17 +36,21 @@ def plot_history(history: Sequence[Mapping[str, float]]) -> Figure:
     epochs = [record["epoch"] for record in history]
     panels = [
         ("training loss (nats per image)", {"loss": BLUE}),
-        ("validation accuracy", {"accuracy": BLUE, "balanced_accuracy": ORANGE}),
+        ("labels of validation images", LABEL_CURVES),
         ("mean absolute reconstruction error", {"reconstruction_error": GREEN}),
     ]
     for axes, (title, curves) in zip(figure.subplots(1, 3), panels, strict=True):
         for name, color in curves.items():
-            values = [record.get(name, np.nan) for record in history]
-            axes.plot(epochs, values, "o-", color=color, markersize=3, label=spaced(name))
-        if "accuracy" in curves:
-            majority = history[-1].get("majority_accuracy", np.nan)
-            axes.axhline(majority, color="gray", ls=":", label="majority class")
-            axes.legend(frameon=False)
+            values = np.array([record.get(name, np.nan) for record in history])
+            if not np.isnan(values).all():
+                style = ":" if name == "majority_accuracy" else "o-"
+                axes.plot(epochs, values, style, color=color, markersize=3, label=spaced(name))
+        if not axes.lines:
+            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color="0.4")
+        elif curves is LABEL_CURVES:
+            axes.legend(frameon=False, fontsize=8)
+            # The coefficient of determination of the first epochs may be far below zero.
+            axes.set_ylim(bottom=max(axes.get_ylim()[0], -0.2))
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -78,21 +88,39 @@ def plot_confusion(per_label: Mapping[str, LabelMetrics]) -> Figure:
 def plot_class_confusion(label: Classes, confusion: Sequence[Sequence[int]]) -> Figure:
     """The confusion matrix of a label with classes: a row for each true class, in percent.
 
+    Of more than 40 classes those are shown that most images are mistaken for, or that have the
+    most mistaken images; a last column has the share that is predicted to be of other classes.
+
     :param confusion: counts, from :class:`~ccvae_pyro.evaluation.CategoricalMetrics`.
     """
     counts = np.array(confusion)
-    totals = counts.sum(1)
-    rates = (counts / np.maximum(totals, 1)[:, None])[:MAX_SHOWN, :MAX_SHOWN]
-    classes = [drawn(name) for name in label.classes[:MAX_SHOWN]]
-    size = 0.9 + 0.42 * len(rates) + 0.07 * max(map(len, classes))
-    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    totals, names = counts.sum(1), [drawn(name) for name in label.classes]
+    rates = counts / np.maximum(totals, 1)[:, None]
+    shown, columns, note = np.arange(len(counts)), names, ""
+    if len(counts) > MAX_SHOWN:
+        num_mistakes = totals + counts.sum(0) - 2 * counts.diagonal()
+        shown = np.sort(np.argsort(-num_mistakes, kind="stable")[:MAX_SHOWN])
+        others = np.delete(rates, shown, axis=1).sum(1)
+        rates = np.column_stack([rates[:, shown], others])[shown]
+        columns = [*(names[i] for i in shown), "other classes"]
+        note = f"the {MAX_SHOWN} of {len(counts)} classes with the most mistakes"
+    rows = [f"{names[i]} ({totals[i]})" for i in shown]
+    size = 0.36 * len(rates)
+    beside, above = _name_inches(rows), _name_inches(columns)  # the latter at an angle
+    figure = Figure(
+        figsize=(1.2 + size + beside + 0.5 * above, 1.2 + size + above), layout="constrained"
+    )
     axes = figure.subplots()
-    names = [f"{name} ({total})" for name, total in zip(classes, totals, strict=False)]
-    _draw_heat_map(axes, rates, names, classes, rotation=45)
+    _draw_heat_map(axes, rates, rows, columns)
     axes.set_ylabel("true class (number of images)")
     axes.set_xlabel(f"predicted {drawn(label.name)}", **text_properties())
-    write_note(figure, only_first(len(counts), "classes"))
+    write_note(figure, note)
     return figure
+
+
+def _name_inches(names: Sequence[str]) -> float:
+    """About the length of the longest name, as it is written beside a heat map."""
+    return 0.08 * max(map(len, names))
 
 
 def plot_change(names: Sequence[str], change: np.ndarray) -> Figure:
@@ -120,7 +148,6 @@ def _draw_heat_map(
     row_names: Sequence[str],
     column_names: Sequence[str],
     *,
-    rotation: int = 60,
     is_annotated: bool = True,
 ) -> AxesImage:
     """A heat map of shares, with the names of rows on the left and of columns above."""
@@ -129,7 +156,9 @@ def _draw_heat_map(
         _annotate(axes, shares, digits=0, threshold=0.0051)  # smaller ones would read 0%
     texts = {"fontsize": 8, **text_properties()}
     axes.set_yticks(range(len(row_names)), row_names, **texts)
-    axes.set_xticks(range(len(column_names)), column_names, rotation=rotation, ha="left", **texts)
+    if max(map(len, column_names)) > 3:  # they would overlap
+        texts |= {"rotation": 60, "ha": "left"}
+    axes.set_xticks(range(len(column_names)), column_names, **texts)
     axes.xaxis.tick_top()
     return image
 

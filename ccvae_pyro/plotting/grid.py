@@ -16,6 +16,8 @@ from ccvae_pyro.plotting.text import drawable, text_properties
 GAP = 3  # pixels between images
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"  # a color-blind safe palette
 MAX_SHOWN = 40  # rows and columns of a figure: CelebA has 40 attributes
+PIXELS_PER_INCH = 80  # of large images
+MAX_INCHES = 48  # of a figure, if its images can be as small
 MAX_LINES = 6  # in the name of a row, which is as high as its images
 LINE_LENGTH, TITLE_LENGTH = 40, 11  # characters in a line of a row's name and of a column's title
 
@@ -46,7 +48,9 @@ def draw_grid(
     height, width = (size + GAP for size in tiles[0][0].shape[:2])
     margin = 0.4 + 0.09 * max(len(line) for name in names for line in name.split("\n"))
     head = 0.15 * (2 + max(2, *(title.count("\n") + 1 for title in titles)))
-    figure = Figure(figsize=(margin + num_columns, head + num_rows), layout="compressed")
+    scale = _inches_per_pixel(height, width, num_rows, num_columns)
+    size = (margin + scale * width * num_columns, head + scale * height * num_rows)
+    figure = Figure(figsize=size, layout="compressed")
     axes = figure.subplots()
     # One array of all images: with an axes for each, matplotlib would take a minute.
     axes.imshow(np.concatenate([np.concatenate(row, axis=1) for row in map(_pad, tiles)]))
@@ -62,6 +66,16 @@ def draw_grid(
             position = {"x": c * width + 0.04 * width, "y": r * height + 0.16 * height}
             axes.text(**position, s=sign, color=color, fontsize=12, weight="bold")
     return figure
+
+
+def _inches_per_pixel(height: int, width: int, num_rows: int, num_columns: int) -> float:
+    """The size at which images are shown.
+
+    An image is at least an inch high and wide, for its row's name and its column's title. Beyond
+    that its pixels are kept, unless the figure would become too large.
+    """
+    most = MAX_INCHES / max(num_rows * height, num_columns * width)
+    return max(1 / min(height, width), min(1 / PIXELS_PER_INCH, most))
 
 
 def only_first(count: int, what: str, limit: int = MAX_SHOWN) -> str:

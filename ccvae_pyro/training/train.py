@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import UnsupportedError
-from ccvae_pyro.evaluation import evaluate
+from ccvae_pyro.evaluation import Evaluation, evaluate
 from ccvae_pyro.interventions import reconstruct
 from ccvae_pyro.labels import check_distances, check_same_labels
 from ccvae_pyro.labels._plain_values import plain_int
@@ -42,6 +42,7 @@ from ccvae_pyro.training.run_folder import (
     write_settings,
 )
 from ccvae_pyro.training.step import make_step
+from ccvae_pyro.training.watch import Watch
 
 NUM_RECONSTRUCTIONS = 10  # validation images whose reconstructions the result holds
 # On an accelerator, or with several processes, the loss is read after so many steps only: reading
@@ -94,6 +95,10 @@ def train(
     raises :exc:`SystemExit` with the exit code 143. Under ``torchrun``, each process trains on its
     share of every batch, and the process of rank 0 writes the files: see
     :mod:`ccvae_pyro.training.distributed`.
+
+    A line warns of reconstructions that are no better than the average training image after a
+    tenth of the epochs, and of labels that are predicted no better than without the image after
+    half of them: see :func:`~ccvae_pyro.evaluation.verdict`.
 
     A scheduler of Pyro, such as :func:`pyro.optim.ExponentialLR`, takes a step after each epoch;
     ``ReduceLROnPlateau`` goes by the training loss.
@@ -189,7 +194,8 @@ def train(
             tqdm.write("there are no validation images: only the training loss is reported")
         prepare_step()
         step = make_step(model, svi)
-        run = _Run(model, svi, batches, state, interrupts, save, 60 * checkpoint_minutes)
+        watch = Watch(batches.data, num_epochs)
+        run = _Run(model, svi, batches, state, interrupts, save, 60 * checkpoint_minutes, watch)
         while state.epoch < num_epochs:
             model.sampler = None  # it was fitted to the encodings by earlier parameters
             _train_epoch(run, step, prepare_step)
@@ -233,6 +239,7 @@ class _Run:
 
     :param save: writes a checkpoint.
     :param seconds_per_save: the time after which it does within an epoch.
+    :param watch: warns of a model that is no better than a trivial baseline.
     """
 
     model: ImageModel
@@ -242,6 +249,7 @@ class _Run:
     interrupts: Interrupts
     save: Callable[[], None]
     seconds_per_save: float
+    watch: Watch
 
 
 def _train_epoch(run: _Run, step: Callable[..., Any], prepare_step: Callable[[], None]) -> None:
@@ -360,7 +368,9 @@ def _end_epoch(run: _Run, is_last: bool) -> None:
             with run.interrupts.at_once():
                 batch = next(batches.held_out("valid"))
                 with _not_finite_as_such(run, batch):
-                    record |= _metrics(run.model, batches)
+                    evaluation = evaluate(run.model, batches.held_out("valid"))
+                record |= _plain(evaluation)
+                run.watch.look(evaluation, epoch)
                 if is_last or epoch.bit_count() == 1:  # 1, 2, 4, 8, ...: most changes come first
                     _reconstruct(run.model, batch[0], state, epoch)
         record["seconds"] = round(state.seconds, 3)
@@ -373,8 +383,8 @@ def _num_validation_images(batches: Batches) -> int:
     return len(batches.data.splits.get("valid", ()))
 
 
-def _metrics(model: ImageModel, batches: Batches) -> dict[str, float]:
-    metrics = evaluate(model, batches.held_out("valid")).to_dict()
+def _plain(evaluation: Evaluation) -> dict[str, float]:
+    metrics = evaluation.to_dict()
     del metrics["per_label"]
     return metrics
 

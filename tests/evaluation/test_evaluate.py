@@ -72,7 +72,9 @@ def test_the_metrics_of_a_label_without_values_are_nan(thresholding):
     y = torch.tensor([[0.0, 1, torch.nan], [1, 0, torch.nan]])
     evaluation = evaluate(thresholding, [(images(y.nan_to_num()), y)])
     assert evaluation.accuracy == 1
-    assert np.isnan(astuple(evaluation.per_label["Wearing_Hat"])).all()
+    *metrics, num_images = astuple(evaluation.per_label["Wearing_Hat"])
+    assert np.isnan(metrics).all()
+    assert num_images == 0
 
 
 def test_batches_make_no_difference(ccvae, batch):

@@ -3,10 +3,12 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from html import escape
 
 import pytest
 import torch
@@ -46,11 +48,23 @@ def test_a_run_writes_metrics_figures_and_history(finished):
     assert metrics.keys() == {
         "accuracy", "balanced_accuracy", "majority_accuracy", "average_precision", "auroc",
         "reconstruction_error", "bound", "per_label", "seconds_per_epoch", "config",
-        "by_bayes_rule", "calibration_error", "samples",
+        "by_bayes_rule", "calibration_error", "samples", "verdict",
     }  # fmt: skip
     assert list(metrics["per_label"]) == ["Afro", "Bald", "Beard", "Black_Clothes"]
     assert metrics["config"]["attributes"] == ["4"]
     torch.load(finished / "checkpoint.pt", weights_only=True)
+
+
+def test_a_run_of_two_epochs_is_told_to_train_longer(finished, avatars_root, tmp_path):
+    """Its verdict is in metrics, report and console alike."""
+    out = shutil.copytree(finished, tmp_path / "run")
+    found = json.loads((out / "metrics.json").read_text())["verdict"]
+    assert "still_falling" in [finding["code"] for finding in found]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    shown = run(avatars_root, out, "--attributes", "4", "--resume").stdout
+    for finding in found:
+        assert f"verdict: {finding['message']}" in shown.splitlines()
+        assert escape(finding["message"][1:]) in page
 
 
 def without_times(path):

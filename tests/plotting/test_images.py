@@ -145,6 +145,26 @@ def test_variations_end_with_the_standard_deviation_of_pixels(faces, texts):
     assert {"Bald", "Wearing Hat", "standard\ndeviation"} <= set(texts(figure))
 
 
+@pytest.mark.parametrize(
+    ("shape", "num_rows", "num_columns", "inches"),
+    [
+        ((64, 64), 2, 3, (1, 1)),
+        ((28, 28), 2, 3, (1, 1)),
+        ((128, 128), 2, 3, (1.6, 1.6)),
+        ((256, 256), 4, 10, (3.2, 3.2)),
+        ((128, 128), 40, 8, (1.2, 1.2)),  # 48 inches in all
+        ((256, 128), 3, 2, (3.2, 1.6)),
+        ((28, 56), 3, 2, (1, 2)),
+    ],
+)
+def test_images_keep_their_pixels_and_their_shape(shape, num_rows, num_columns, inches):
+    rows = torch.zeros(num_rows, num_columns, 1, *shape)
+    figure = plotting.draw_grid(rows, [""] * num_rows)
+    width, height = figure.get_size_inches()
+    assert height == pytest.approx(inches[0] * num_rows + 0.6, rel=0.05)
+    assert width == pytest.approx(inches[1] * num_columns + 0.4, rel=0.06)
+
+
 # ---- Many labels and classes ----
 
 MANY = (

@@ -6,11 +6,19 @@ import shutil
 from html.parser import HTMLParser
 from io import BytesIO
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from ccvae_pyro.data.names import one_line
+from ccvae_pyro.evaluation import (
+    Evaluation,
+    binary_metrics,
+    categorical_metrics,
+    continuous_metrics,
+)
 from ccvae_pyro.plotting import write_report
+from ccvae_pyro.plotting.glossary import MEANINGS
 
 METRICS = {
     "accuracy": 0.98765,
@@ -80,6 +88,55 @@ def test_a_report_has_metrics_captions_and_settings(text):
         assert cell in cells
     assert 'A "walk" & more' in cells
     assert "nan" not in cells
+
+
+def headings(text):
+    return re.findall("<h2>(.*?)</h2>", text)
+
+
+def test_a_report_has_a_heading_for_each_section(text):
+    assert headings(text) == ["Metrics", "Figures", "Metrics of each label"]
+
+
+def test_figures_are_below_their_headings(tmp_path):
+    Image.new("RGB", (3, 2), "red").save(tmp_path / "walk.png")
+    walk, path = {"A walk.": tmp_path / "walk.png"}, tmp_path / "report.html"
+    write_report(path, "faces", {"verdict": []}, {"Edited images": walk, "Samples": walk})
+    assert headings(path.read_text()) == ["Verdict", "Edited images", "Samples"]
+
+
+def test_a_report_starts_with_the_verdict(tmp_path):
+    messages = ["reconstructions are poor. Train longer", "the loss was <still> falling"]
+    found = [{"code": "still_falling", "message": message} for message in messages]
+    write_report(tmp_path / "report.html", "faces", METRICS | {"verdict": found}, {})
+    text = (tmp_path / "report.html").read_text()
+    assert headings(text)[0] == "Verdict"
+    cells = Page(text).cells
+    assert "Reconstructions are poor. Train longer." in cells
+    assert "The loss was <still> falling." in cells
+
+
+def test_a_good_run_is_told_so(tmp_path):
+    write_report(tmp_path / "report.html", "faces", METRICS | {"verdict": []}, {})
+    assert "labels and reconstructions beat the trivial" in (tmp_path / "report.html").read_text()
+
+
+def test_a_report_says_what_metrics_mean(tmp_path):
+    y, values = np.arange(40) % 2, np.arange(40.0)
+    per_label = {
+        "hat": binary_metrics(y, np.full(40, 0.9)),
+        "hair": categorical_metrics(y, np.eye(2)[y]),
+        "age": continuous_metrics(values, values),
+    }
+    evaluation = Evaluation(*[0.5] * 7, per_label=per_label, reconstruction_error=0.1, bound=-9.0)
+    metrics = evaluation.to_dict() | {"verdict": [], "seconds_per_epoch": 2.0}
+    names = metrics.keys() - {"verdict", "per_label"}
+    names |= {name for each in metrics["per_label"].values() for name in each} - {"confusion"}
+    assert names == MEANINGS.keys()
+    write_report(tmp_path / "report.html", "faces", metrics, {})
+    cells = Page((tmp_path / "report.html").read_text()).cells
+    for meaning in MEANINGS.values():
+        assert f"{meaning[0].upper()}{meaning[1:]}." in cells
 
 
 HOSTILE = "</td><script>document.title = 'ran'</script>\x00\u202e'\"& caf\udce9 " + "x" * 3_000
