@@ -109,51 +109,67 @@ def run(args: argparse.Namespace) -> None:
             outcome.write_json(folder_of(args, cell) / "cell.json", measure(args, cell, data))
     paths = args.out.glob("*/cell.json")
     rows = [row for path in paths for row in json.loads(path.read_text())]
-    if not rows:
-        raise ValueError(f"none of the sets is there: {', '.join(args.sets)}")
     rows.sort(key=sort_key)
+    shown = [row for row in rows if row["steps"] == steps_of(args, row["method"])]
+    if not shown:
+        raise ValueError(f"none of the sets is there: {', '.join(args.sets)}")
     write_csv(args.out / "photographs.csv", rows)
-    write_markdown(args.out / "photographs.md", table(rows))
-    for name in dict.fromkeys(row["set"] for row in rows):
+    write_markdown(args.out / "photographs.md", table(shown))
+    for name in dict.fromkeys(row["set"] for row in shown):
         draw(args, name)
+
+
+def steps_of(args: argparse.Namespace, method: str) -> int | None:
+    """The given number of steps, if the method takes steps."""
+    return args.steps if method in ("ours", "bayes", "cnn") else None
 
 
 def folder_of(args: argparse.Namespace, cell: Cell) -> Path:
     """The folder of a cell."""
-    steps = f"-{args.steps}-steps" if args.steps and cell.method in ("ours", "cnn") else ""
-    return args.out / f"{cell.name}-{cell.level}-{cell.method}{steps}-{cell.seed}"
+    steps = steps_of(args, cell.method)
+    method = f"{cell.method}-{steps}-steps" if steps else cell.method
+    return args.out / f"{cell.name}-{cell.level}-{method}-{cell.seed}"
 
 
 def measure(args: argparse.Namespace, cell: Cell, data: LabeledImages) -> list[dict]:
     """Runs a method; returns a row for each of its metrics on the test images."""
     start, test = time.monotonic(), data.splits["test"]
-    metrics: dict[str, dict[str, float]] = {cell.method: {}}
     if cell.method == "ours":
-        ccvae = ours(args, cell, data)
-        batches = Batches(data, min(BATCH_SIZE, len(data.splits["train"])))
-        evaluation = evaluate(ccvae, batches.held_out("test"))
-        bayes = ccvae_pyro.with_bayes_classifier(ccvae)
-        metrics["bayes"] = metrics_of(label_metrics(bayes, batches.held_out("test")))
-        metrics["ours"] = metrics_of(evaluation) | {ERROR: evaluation.reconstruction_error}
-        x, _ = data.batch(test[:NUM_IMAGES])
-        keep_images(args, cell, data, ccvae_pyro.reconstruct(ccvae, x).movedim(1, -1).numpy())
+        metrics = measure_ours(args, cell, data)
     elif cell.method in LABEL_BASELINES:
         y = data.labels[test].astype(np.float64)
         summary = summarize(data.label_types, [(y, predict(args, cell, data))])
-        metrics[cell.method] = metrics_of(summary)
+        metrics = {cell.method: metrics_of(summary)}
     else:
         reconstructions = reconstruct(args, cell, data)
         error = np.abs(reconstructions - simple_baselines.pixels(data, test)).mean()
-        metrics[cell.method] = {ERROR: float(error)}
+        metrics = {cell.method: {ERROR: float(error)}}
         keep_images(args, cell, data, reconstructions[:NUM_IMAGES])
     metrics[cell.method][SECONDS] = time.monotonic() - start
     known = int((~np.isnan(data.labels[data.splits["train"], 0])).sum())
     shared = {"set": cell.name, "labels": cell.level, "known": known, "seed": cell.seed}
     return [
-        shared | {"method": method, "metric": metric, "value": value}
+        shared
+        | {"method": method, "steps": steps_of(args, method), "metric": metric, "value": value}
         for method, values in metrics.items()
         for metric, value in values.items()
     ]
+
+
+def measure_ours(
+    args: argparse.Namespace, cell: Cell, data: LabeledImages
+) -> dict[str, dict[str, float]]:
+    """Trains a CCVAE; returns the metrics of its classifier and of Bayes' rule from its priors."""
+    ccvae, test = ours(args, cell, data), data.splits["test"]
+    batches = Batches(data, min(BATCH_SIZE, len(data.splits["train"])))
+    evaluation = evaluate(ccvae, batches.held_out("test"))
+    by_bayes_rule = ccvae_pyro.with_bayes_classifier(ccvae)
+    x, _ = data.batch(test[:NUM_IMAGES])
+    keep_images(args, cell, data, ccvae_pyro.reconstruct(ccvae, x).movedim(1, -1).numpy())
+    return {
+        "ours": metrics_of(evaluation) | {ERROR: evaluation.reconstruction_error},
+        "bayes": metrics_of(label_metrics(by_bayes_rule, batches.held_out("test"))),
+    }
 
 
 def ours(args: argparse.Namespace, cell: Cell, data: LabeledImages) -> ccvae_pyro.CCVAE:
@@ -256,18 +272,15 @@ def keep_images(
 
 
 def draw(args: argparse.Namespace, name: str) -> None:
-    """Draws test images of a set and their reconstructions, with the most labels at hand."""
+    """Draws test images of a set and their reconstructions, with as many labels as there are."""
     rows, titles = [], []
     for method, title in METHODS.items():
-        found = [
-            path
-            for level in reversed(LEVELS)
-            for path in sorted(args.out.glob(f"{name}-{level}-{method}-*/images.npz"))
-        ]
-        if found:
-            images = np.load(found[0])
-            rows = rows or [images["x"]]
-            rows.append(images["reconstructions"])
+        choices = itertools.product(reversed(LEVELS), args.seeds)
+        cells = [Cell(name, level, method, seed) for level, seed in choices]
+        paths = [folder_of(args, cell) / "images.npz" for cell in cells]
+        if path := next((path for path in paths if path.exists()), None):
+            images = np.load(path)
+            rows = [*(rows or [images["x"]]), images["reconstructions"]]
             titles.append(title)
     if rows:
         tensors = [torch.from_numpy(row).movedim(-1, 1) for row in rows]

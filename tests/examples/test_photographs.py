@@ -124,6 +124,24 @@ def test_seeds_are_added_to_the_table_and_an_interrupted_cell_is_run(root, tmp_p
     assert line.count(" ± ") == 2
 
 
+def test_runs_of_other_numbers_of_steps_are_told_apart(root, tmp_path):
+    arguments = ["--sets", "glyphs", "--labels", "few", "--methods", "cnn", "majority"]
+    assert run(root, tmp_path, *arguments).returncode == 0
+    assert run(root, tmp_path, *arguments, "--steps", 60).returncode == 0
+    rows = rows_of(tmp_path / "photographs.csv")
+    assert {(row["method"], row["steps"]) for row in rows} == {
+        ("cnn", "2"), ("cnn", "60"), ("majority", "")
+    }  # fmt: skip
+    assert "±" not in (tmp_path / "photographs.md").read_text()
+    weights = [
+        float(row["value"])
+        for row in rows
+        if row["metric"].startswith("weight") and row["steps"] == "60"
+    ]
+    line = (tmp_path / "photographs.md").read_text().splitlines()[3]
+    assert f"| {weights[0]:.0f} |" in line
+
+
 def test_a_set_that_is_not_there_is_left_out_and_its_source_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(photograph_sets, "SIZE", 16)
     sets = ["--sets", "glyphs", "faces", "fashion"]
