@@ -69,12 +69,24 @@ def write_rows(
     :param cell: a function from a value to the text of its cell.
     """
     write_csv(path.with_suffix(".csv"), rows)
+    write_markdown(path.with_suffix(".md"), rows, omit=omit, below=below, cell=cell)
+
+
+def write_markdown(
+    path: Path,
+    rows: list[dict],
+    *,
+    omit: Sequence[str] = (),
+    below: str = "",
+    cell: Callable[[Any], str] = format_value,
+) -> None:
+    """Writes rows to a Markdown table, with the arguments of :func:`write_rows`; prints it."""
     keys = [key for key in rows[0] if key not in omit]
     texts = [[spaced(key) for key in keys], *([cell(row[key]) for key in keys] for row in rows)]
     lines = [f"| {' | '.join(map(markdown, cells))} |" for cells in texts]
     lines.insert(1, "|---" * len(keys) + "|")
     table = "\n".join(lines) + "\n" + below
-    with atomic_write(path.with_suffix(".md")) as part:
+    with atomic_write(path) as part:
         part.write_text(table, encoding="utf-8", errors="replace")
     print(table)
 
