@@ -102,7 +102,7 @@ def test_an_ordinal_label_is_learned(x):
     y = ranks[:, None].to(images)
     y[: len(y) // 2] = NAN
     svi = SVI(model.model, model.guide, Adam({"lr": 0.01}), ExactCCVAE_ELBO(30.0))
-    for _ in range(300):
+    for _ in range(150):
         svi.step(images, y)
     values, confidence = predict(model, images)
     assert (values[:, 0] == ranks).float().mean() > 0.95
