@@ -1,5 +1,6 @@
 """Training: Pyro's SVI over batches, its optimizers, and the devices to train on."""
 
+from ccvae_pyro.training.best import Score
 from ccvae_pyro.training.classifier import train_classifier
 from ccvae_pyro.training.devices import pick_device, pick_precision
 from ccvae_pyro.training.optimizers import JointAdam, make_adam
@@ -8,6 +9,7 @@ from ccvae_pyro.training.train import TrainingResult, train
 
 __all__ = [
     "JointAdam",
+    "Score",
     "TrainingResult",
     "make_adam",
     "make_step",
