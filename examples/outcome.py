@@ -20,12 +20,14 @@ from ccvae_pyro.evaluation import LabelMetrics, label_metrics
 from ccvae_pyro.io import checkpoint, migrate_config
 from ccvae_pyro.plotting import write_report
 from ccvae_pyro.training import TrainingResult
+from ccvae_pyro.training.run_folder import BEST
 
 # Options that do not affect the result, and may differ when a run is resumed.
 NOT_IN_CONFIG = ("out", "resume", "overwrite", "checkpoint_minutes")
 NOT_IN_CONFIG += ("root", "labels", "download", "compile", "cache")
+NOT_IN_CONFIG += ("steps", "epochs_per_evaluation")  # the number of epochs follows from --steps
 # Options that earlier versions did not have, with the values that they amounted to.
-BEFORE = {"resize": "squash"}
+BEFORE = {"resize": "squash", "flip": False}
 # What a run leaves in its folder beside its checkpoint and its history.
 RESULTS = ("metrics.json", "report.html", "imputed.csv", "confidence.csv")
 
@@ -46,9 +48,9 @@ def conclude(
     :param predict: writes predictions; called before figures, which matter less.
     """
     pyro.set_rng_seed(args.seed)  # so that a resumed run gives the same numbers
-    config = config | {"epochs": len(result.history)}  # those of a resumed run may be more
+    config = config | {"epochs": result.num_epochs}  # those of a resumed run may be more
     metrics, per_label = measure(ccvae, batches)
-    metrics |= {"seconds_per_epoch": result.seconds / len(result.history), "config": config}
+    metrics |= {"seconds_per_epoch": result.seconds / result.num_epochs, "config": config}
     write_json(args.out / "metrics.json", metrics)
     if predict is not None:
         predict(ccvae, batches.data)
@@ -58,6 +60,17 @@ def conclude(
     title = f"{args.out.name}: {len(ccvae.labels)} labels, {config['epochs']} epochs"
     write_report(args.out / "report.html", title, metrics, figures, config)
     report(metrics, args.out)
+
+
+def load_best(out: Path, ccvae: ccvae_pyro.CCVAE, result: TrainingResult) -> None:
+    """Loads the model of the best evaluation into the trained model, if there was one."""
+    path = out / BEST
+    if not path.exists():
+        print("the model is that of the last epoch: there is no best.pt")
+        return
+    contents = checkpoint.read(path)
+    checkpoint.restore(ccvae, contents, path)
+    print(f"best checkpoint: epoch {contents['epoch']} of {result.num_epochs}, {path}")
 
 
 def measure(
@@ -137,7 +150,7 @@ def check_config(path: Path, config: dict[str, Any]) -> None:
 
 def remove_results(folder: Path) -> None:
     """Removes the results of a run that is overwritten, so that none is taken for a new one."""
-    for name in RESULTS:
+    for name in (BEST, *RESULTS):
         (folder / name).unlink(missing_ok=True)
     for figure in (folder / "figures").glob("*.png"):
         figure.unlink()

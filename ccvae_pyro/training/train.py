@@ -320,7 +320,7 @@ def _train_until(run: _Run, step: Callable[..., Any], epoch: int) -> None:
             state.epoch, state.step, state.loss = state.epoch + 1, 0, 0.0
 
 
-def _progress(state: RunState, epoch: int, num_steps: int) -> tqdm:
+def _progress(state: RunState, epoch: int, num_steps: int) -> tqdm[Any]:
     """A progress bar to the end of an epoch, in the process of rank 0."""
     is_one = epoch == state.epoch + 1
     return tqdm(
