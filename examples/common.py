@@ -13,10 +13,12 @@ from typing import Any
 import _console  # noqa: F401 -- first: it sets what the others see
 import pyro
 import torch
+from budget import batches_of
 from outcome import (
     NOT_IN_CONFIG,
     Predict,
     conclude,
+    load_best,
     read_config,
     refuse_other_config,
 )
@@ -100,16 +102,7 @@ def fit_on(
     pyro.set_rng_seed(args.seed)
     with distributed.local_main_process_first():
         data = load(args)
-    batches = Batches(
-        data,
-        args.batch_size,
-        shift=args.shift,
-        warp=args.warp,
-        device=device,
-        seed=args.seed,
-        rank=distributed.rank(),
-        world_size=distributed.world_size(),
-    )
+    batches = batches_of(args, data, device)
     set_weight(args, batches)
     config = {k: v for k, v in vars(args).items() if k not in NOT_IN_CONFIG}
     config |= {"device": device.type, "precision": str(precision).removeprefix("torch.")}
@@ -124,6 +117,8 @@ def fit_on(
                 check_run(args, config)
         result = train(args, ccvae, batches, args.out, resume=args.resume, settings_to_keep=config)
         if distributed.rank() == 0:
+            if args.final_model == "best":
+                load_best(args.out, ccvae, result)
             conclude(args, ccvae, batches, result, config, predict)
 
 
@@ -164,6 +159,9 @@ def train(
         overwrite=settings.overwrite,
         checkpoint_minutes=settings.checkpoint_minutes,
         settings=settings_to_keep,
+        epochs_per_evaluation=settings.epochs_per_evaluation,
+        keep_best=settings.final_model == "best",
+        patience=settings.patience,
     )
 
 

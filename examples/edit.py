@@ -24,6 +24,7 @@ import options
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from outcome import model_file
 from torch import Tensor
 
 import ccvae_pyro
@@ -61,8 +62,8 @@ def run(args: argparse.Namespace) -> None:
 def load(model: str) -> ImageModel:
     """The model of a checkpoint, or a pretrained model."""
     path = Path(model)
-    if (path / "checkpoint.pt").is_file():  # of the run in a folder
-        path = path / "checkpoint.pt"
+    if model_file(path).is_file():  # of the run in a folder
+        path = model_file(path)
     is_file = path.suffix or len(path.parts) > 1 or path.is_file()
     return ccvae_pyro.load(path) if is_file else ccvae_pyro.load_pretrained(model)
 

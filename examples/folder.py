@@ -158,10 +158,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options.add_objective_options(parser, z_dim="27 more than the labels take")
     parser.add_argument("--extra-dims", type=options.count, default=0, metavar="D",
                         help="additional characteristics of each label (default: 0)")
-    options.add_training_options(parser, "runs/folder", epochs="30", batch_size="50")
-    return options.fill_in(
-        parser.parse_args(arguments), network="residual", epochs=30, batch_size=50
+    options.add_training_options(
+        parser,
+        "runs/folder",
+        epochs="30, but at least 3,000 steps and at most about 20,000",
+        batch_size="50, for less than 500 training images 32, for less than 100 16",
+        shift="a sixteenth of the side",
+        flip="auto",
+        evaluations="as many as give at most 40 evaluations",
+        final="best",
     )
+    # What follows from the number and the size of the images is set when they are known.
+    by_size = {"epochs": None, "batch_size": None, "shift": None, "epochs_per_evaluation": None}
+    return options.fill_in(parser.parse_args(arguments), network="residual", **by_size)
 
 
 def kind_of(text: str) -> str:

@@ -99,6 +99,9 @@ def add_training_options(
     learning_rate: str = "0.002",
     shift: str = "0",
     warp: str = "0",
+    flip: str = "off",
+    evaluations: str = "1",
+    final: str = "last",
 ) -> None:
     """Adds the options of the training, and of the folder for the results.
 
@@ -108,13 +111,19 @@ def add_training_options(
     :param learning_rate: the default of ``--learning-rate``, in words.
     :param shift: the default of ``--shift``, in words.
     :param warp: the default of ``--warp``, in words.
+    :param flip: the default of ``--flip``.
+    :param evaluations: the default of ``--epochs-per-evaluation``, in words.
+    :param final: the default of ``--final-model``.
     """
     group = parser.add_argument_group("training")
     add = group.add_argument
-    add("--epochs", type=positive, metavar="N",
-        help=f"passes over the training images (default: {epochs})")
+    length = group.add_mutually_exclusive_group().add_argument
+    length("--epochs", type=positive, metavar="N",
+           help=f"passes over the training images (default: {epochs})")
+    length("--steps", type=positive, metavar="N",
+           help="at least so many steps, in place of --epochs: as many passes as they take")
     add("--batch-size", type=positive, metavar="N",
-        help=f"images per step (default: {batch_size})")
+        help=f"images per step, at most all training images (default: {batch_size})")
     add("--learning-rate", type=positive_number, metavar="LR",
         help="of Adam; ten times that for conditional prior and classifier "
         f"(default: {learning_rate})")
@@ -124,6 +133,20 @@ def add_training_options(
     add("--warp", type=fraction, metavar="FRACTION",
         help="augmentation: random rotation, scaling and shear by up to this fraction "
         f"(default: {warp})")
+    add("--flip", choices=["auto", "on", "off"], default=flip,
+        help="augmentation: mirror a random half of the images from left to right; auto does "
+        "unless a label speaks of a side or a letter, or the images are not symmetric on average "
+        f"(default: {flip})")
+    add("--epochs-per-evaluation", type=positive, metavar="N",
+        help="evaluate validation images and save a checkpoint after every N epochs "
+        f"(default: {evaluations})")
+    add("--final-model", choices=["best", "last"], default=final,
+        help="the model that metrics, figures and predictions are of: that of the best "
+        "evaluation on validation images, which is kept as best.pt, or that of the last epoch "
+        f"(default: {final})")
+    add("--patience", type=positive, metavar="N",
+        help="if N evaluations in a row are no better than one before, begin the decay of the "
+        "learning rate and end with it (default: train to the end)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
         help="of the networks; log-densities are always float32 (default: auto, the faster one)")
@@ -137,7 +160,7 @@ def add_training_options(
              help="resume from the checkpoint in --out, if it exists")
     existing("--overwrite", action="store_true", help="replace the run in --out, if there is one")
     add("--checkpoint-minutes", type=positive_number, default=10.0, metavar="M",
-        help="save a checkpoint every M minutes, as well as after each epoch (default: 10)")
+        help="save a checkpoint every M minutes, as well as at each evaluation (default: 10)")
 
 
 def add_decay_fraction(add: Callable) -> None:
@@ -165,6 +188,9 @@ def fill_in(args: argparse.Namespace, **defaults: Any) -> argparse.Namespace:
     if not (network == "residual" and args.objective == "exact"):
         defaults |= {"likelihood_scale": LIKELIHOOD_SCALE[args.objective]}
     usual = {"shift": 0, "warp": 0.0, "learning_rate": 2e-3, "consistency_weight": 0.0}
+    usual["epochs_per_evaluation"] = 1
+    if args.steps is not None:
+        defaults["epochs"] = None  # it follows from the number of images
     for name, value in (usual | defaults).items():
         if getattr(args, name) is None:
             setattr(args, name, value)

@@ -31,12 +31,14 @@ from ccvae_pyro.io import checkpoint, migrate_config
 from ccvae_pyro.models.evaluation_mode import evaluating
 from ccvae_pyro.plotting import write_report
 from ccvae_pyro.training import TrainingResult
+from ccvae_pyro.training.run_folder import BEST, CHECKPOINT
 
 # Options that do not affect the result, and may differ when a run is resumed.
 NOT_IN_CONFIG = ("out", "resume", "overwrite", "checkpoint_minutes")
 NOT_IN_CONFIG += ("root", "labels", "download", "compile", "cache")
+NOT_IN_CONFIG += ("steps", "epochs_per_evaluation")  # the number of epochs follows from --steps
 # Options that earlier versions did not have, with the values that they amounted to.
-BEFORE = {"resize": "squash", "size": 64, "network": "paper"}
+BEFORE = {"resize": "squash", "size": 64, "network": "paper", "flip": False}
 
 # Writes the predictions of a trained model for its data.
 Predict = Callable[[ccvae_pyro.CCVAE, LabeledImages], None]
@@ -55,14 +57,14 @@ def conclude(
     :param predict: writes predictions; called before figures, which matter less.
     """
     pyro.set_rng_seed(args.seed)  # so that a resumed run gives the same numbers
-    config = config | {"epochs": len(result.history)}  # those of a resumed run may be more
+    config = config | {"epochs": result.num_epochs}  # those of a resumed run may be more
     metrics, evaluation = measure(ccvae, batches)
     metrics["verdict"] = [asdict(each) for each in findings(ccvae, batches, result, evaluation)]
-    metrics |= {"seconds_per_epoch": result.seconds / len(result.history), "config": config}
+    metrics |= {"seconds_per_epoch": result.seconds / result.num_epochs, "config": config}
     write_json(args.out / "metrics.json", metrics)
     if predict is not None:
         predict(ccvae, batches.data)
-    num_steps, path = len(result.history) * len(batches), args.out / "checkpoint.pt"
+    num_steps, path = result.num_epochs * len(batches), model_file(args.out)
     metrics["samples"] = choose_sampler(ccvae, batches, path, num_steps=num_steps, seed=args.seed)
     write_json(args.out / "metrics.json", metrics)
     pyro.set_rng_seed(args.seed)
@@ -73,6 +75,23 @@ def conclude(
     title = f"{args.out.name}: {len(ccvae.labels)} labels, {config['epochs']} epochs"
     write_report(args.out / "report.html", title, metrics, figures, config)
     report(metrics, args.out)
+
+
+def model_file(folder: Path) -> Path:
+    """The file of the final model of a run: that of the best evaluation, if there is one."""
+    best = folder / BEST
+    return best if best.exists() else folder / CHECKPOINT
+
+
+def load_best(out: Path, ccvae: ccvae_pyro.CCVAE, result: TrainingResult) -> None:
+    """Loads the model of the best evaluation into the trained model, if there was one."""
+    path = out / BEST
+    if not path.exists():
+        print("the model is that of the last epoch: there is no best.pt")
+        return
+    contents = checkpoint.read(path)
+    checkpoint.restore(ccvae, contents, path)
+    print(f"best checkpoint: epoch {contents['epoch']} of {result.num_epochs}, {path}")
 
 
 def measure(ccvae: ccvae_pyro.CCVAE, batches: Batches) -> tuple[dict[str, Any], Evaluation | None]:

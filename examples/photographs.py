@@ -176,9 +176,9 @@ def ours(args: argparse.Namespace, cell: Cell, data: LabeledImages) -> ccvae_pyr
     """A CCVAE, trained on these data by an example with its defaults."""
     settings = settings_of(args, cell)
     if args.steps:
-        settings.epochs = -(-args.steps * settings.batch_size // len(data.splits["train"]))
+        settings.steps = args.steps
     common.fit(settings, lambda _: data, SETS[cell.name].example.make_model)
-    return ccvae_pyro.load(settings.out / "checkpoint.pt")
+    return ccvae_pyro.load(outcome.model_file(settings.out))
 
 
 def settings_of(args: argparse.Namespace, cell: Cell) -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""Random shifts and affine warps of training images."""
+"""Random flips, shifts and affine warps of training images."""
 
 from __future__ import annotations
 
@@ -42,6 +42,16 @@ def transform_images(x: Tensor, transforms: np.ndarray) -> Tensor:
     if not len(x):
         return x  # affine_grid refuses an empty batch
     return _shift(x, transforms) if transforms.ndim == 2 else _warp(x, transforms)
+
+
+def flip_images(x: Tensor, is_flipped: np.ndarray) -> Tensor:
+    """Mirrors some images from left to right.
+
+    :param x: shape ``(batch, channels, height, width)``.
+    :param is_flipped: which images are mirrored, shape ``(batch,)``.
+    """
+    mask = to_device(pin(is_flipped, x.device), x.device)[:, None, None, None]
+    return torch.where(mask, x.flip(-1), x).contiguous(memory_format=torch.channels_last)
 
 
 def _warp(x: Tensor, maps: np.ndarray) -> Tensor:

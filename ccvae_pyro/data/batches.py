@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccvae_pyro.data.augmentation import sample_transforms, transform_images
+from ccvae_pyro.data.augmentation import flip_images, sample_transforms, transform_images
 from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.data.prefetch import Gather, make_gather
 
@@ -47,7 +47,9 @@ class Batches:
     :param shift: training images are shifted at random by up to this many pixels along each axis.
     :param warp: training images are rotated, scaled and sheared at random by up to this fraction
         of their size.
-    :param seed: of the order and of the shifts and warps.
+    :param flip: whether a random half of the training images is mirrored from left to right. See
+        :func:`~ccvae_pyro.data.why_not_flip` for when that is wrong.
+    :param seed: of the order and of the flips, shifts and warps.
     :param device: where the tensors are moved to.
     :param resident: whether to keep the images of all splits on the device, as bytes, and gather
         batches there. By default they are if the device is an accelerator and they take at most
@@ -66,6 +68,7 @@ class Batches:
         min_labeled_fraction: float = 0.25,
         shift: int = 0,
         warp: float = 0.0,
+        flip: bool = False,
         seed: int = 0,
         device: torch.device | str = "cpu",
         resident: bool | None = None,
@@ -85,7 +88,7 @@ class Batches:
         _check_augmentation(shift, warp, data.images.shape[1:3])
         _check_rank(rank, world_size, batch_size)
         self.data, self.batch_size, self.seed, self.device = data, batch_size, seed, device
-        self.shift, self.warp, self.resident = shift, warp, resident
+        self.shift, self.warp, self.flip, self.resident = shift, warp, flip, resident
         self.rank, self.world_size = rank, world_size
         # Strided, so that each process gets its part of the labeled images, which come first.
         self._part = slice(rank, None, world_size)
@@ -105,11 +108,7 @@ class Batches:
             batches = _chunks(rng.permutation(self.data.splits["train"]), self.batch_size)
         parts = self._gather(rows[self._part] for rows in batches[start:])
         for index, (x, y) in enumerate(parts, start):
-            if self.shift or self.warp:
-                rng = np.random.default_rng((self.seed, number, index))
-                # Sampled for the whole batch, so that they do not depend on the world size.
-                transforms = sample_transforms(len(batches[index]), self.shift, self.warp, rng)
-                x = transform_images(x, transforms[self._part])
+            x = self._augmented(x, len(batches[index]), (self.seed, number, index))
             yield (x, y) if len(self.labeled) else (x,)
 
     def held_out(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -118,6 +117,17 @@ class Batches:
         Every process gets all of them.
         """
         yield from self._gather(_chunks(self.data.splits[split], self.batch_size))
+
+    def _augmented(self, x: Tensor, num_images: int, seed: tuple[int, ...]) -> Tensor:
+        """This process's images of a batch, flipped, shifted and warped."""
+        rng = np.random.default_rng(seed)
+        # Sampled for the whole batch, so that they do not depend on the world size.
+        if self.shift or self.warp:
+            transforms = sample_transforms(num_images, self.shift, self.warp, rng)
+            x = transform_images(x, transforms[self._part])
+        if self.flip:
+            x = flip_images(x, rng.random(num_images)[self._part] < 0.5)
+        return x
 
     @property
     def num_images(self) -> int:

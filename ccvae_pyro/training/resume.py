@@ -56,6 +56,17 @@ def save_run(
             checkpoint.save(path, model, rng=rng, **optimizer, **about, **vars(state))
 
 
+def save_best_model(
+    path: Path, model: ImageModel, state: RunState, about: Mapping[str, Any]
+) -> None:
+    """Writes a model after its evaluation, with its epoch and its score, but no run to resume.
+
+    :param about: as in :func:`save_run`.
+    """
+    record = state.history[-1]
+    checkpoint.save(path, model, epoch=record["epoch"], score=record["score"], **about)
+
+
 def resume_run(
     path: Path, model: ImageModel, svi: SVI, num_steps: int, data: dict[str, Any]
 ) -> RunState:

@@ -24,11 +24,13 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-CHECKPOINT, HISTORY, LOCK = "checkpoint.pt", "history.csv", "run.lock"
+CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
+HISTORY, LOCK = "history.csv", "run.lock"
 SETTINGS = "config.json"
 # What a run and its evaluation leave in their folder, the checkpoint first.
 OF_RUN: tuple[str, ...] = (
     CHECKPOINT,
+    BEST,
     HISTORY,
     SETTINGS,
     "metrics.json",
@@ -46,13 +48,15 @@ def check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
     """Checks that a run in this folder would not destroy another.
 
     :raises RunError: if the folder holds a run that is neither to be resumed nor overwritten, or
-        a history without the checkpoint that could be resumed.
+        a history or a best model without the checkpoint that could be resumed.
     :raises ValueError: if the run is both to be resumed and overwritten.
     """
     if resume and overwrite:
         raise ValueError("a run is either resumed or overwritten, got both")
-    has_checkpoint, has_history = (out / CHECKPOINT).exists(), (out / HISTORY).exists()
-    if overwrite or not (has_checkpoint or has_history):
+    has_checkpoint, has_history, has_best = (
+        (out / name).exists() for name in (CHECKPOINT, HISTORY, BEST)
+    )
+    if overwrite or not (has_checkpoint or has_history or has_best):
         return
     if not resume:
         raise RunError(
@@ -61,7 +65,8 @@ def check_folder(out: Path, *, resume: bool, overwrite: bool) -> None:
         )
     if not has_checkpoint:
         raise RunError(
-            f"{out} holds the history of a run without its checkpoint: overwrite it (--overwrite, "
+            f"{out} holds the {'history' if has_history else 'best model'} of a run without its "
+            "checkpoint: overwrite it (--overwrite, "
             "overwrite=True), or choose another folder"
         )
 
@@ -136,7 +141,7 @@ def write_settings(out: Path, settings: Mapping[str, Any]) -> None:
 
 def _remove_unfinished(out: Path) -> None:
     """Removes what a killed process had not written to its end: nobody else writes now."""
-    for name in (CHECKPOINT, HISTORY):
+    for name in (CHECKPOINT, BEST, HISTORY):
         stem, _, suffix = name.partition(".")
         for path in out.glob(f".{stem}.*.{suffix}"):
             path.unlink(missing_ok=True)

@@ -28,12 +28,21 @@ from ccvae_pyro.labels import check_distances, check_same_labels
 from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel
 from ccvae_pyro.training import distributed
+from ccvae_pyro.training.best import Score, best_of, last_epoch
 from ccvae_pyro.training.fingerprint import fingerprint
 from ccvae_pyro.training.interrupts import Interrupts, deferred_interrupt, interruption
 from ccvae_pyro.training.logging import HistoryLog
 from ccvae_pyro.training.optimizers import make_schedule
-from ccvae_pyro.training.resume import RunState, check_finite, not_finite, resume_run, save_run
+from ccvae_pyro.training.resume import (
+    RunState,
+    check_finite,
+    not_finite,
+    resume_run,
+    save_best_model,
+    save_run,
+)
 from ccvae_pyro.training.run_folder import (
+    BEST,
     CHECKPOINT,
     FIRST_CHECKPOINT,
     check_folder,
@@ -56,11 +65,13 @@ _INVALID = "Expected parameter "
 class TrainingResult:
     """What :func:`train` returns; the same is in the checkpoint.
 
-    :param history: a record for each epoch: ``epoch``, the ``loss`` per training image, the
-        metrics of :func:`~ccvae_pyro.evaluate` on the validation images, if there are any, and the
-        ``seconds`` that its steps took.
+    :param history: a record for each evaluation: ``epoch``, the ``loss`` per training image in
+        that epoch, the metrics of :func:`~ccvae_pyro.evaluate` on the validation images, if there
+        are any, their ``score`` if the best model is kept, and the ``seconds`` that the steps took
+        since the record before.
     :param reconstructions: by epoch, reconstructions of the first validation images, uint8 of
-        shape ``(num_images, channels, height, width)``; after epochs 1, 2, 4, 8, ... and the last.
+        shape ``(num_images, channels, height, width)``; after evaluations 1, 2, 4, 8, ... and the
+        last.
     """
 
     history: list[dict[str, float]]
@@ -70,6 +81,17 @@ class TrainingResult:
     def seconds(self) -> float:
         """The duration of all training steps, those before an interruption included."""
         return sum(record["seconds"] for record in self.history)
+
+    @property
+    def num_epochs(self) -> int:
+        """The number of epochs that were trained."""
+        return int(self.history[-1]["epoch"])
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch with the highest score on validation images; None if none has a score."""
+        best = best_of(self.history)
+        return None if best is None else int(best["epoch"])
 
 
 def train(
@@ -85,10 +107,14 @@ def train(
     overwrite: bool = False,
     checkpoint_minutes: float = 10.0,
     settings: Mapping[str, Any] | None = None,
+    epochs_per_evaluation: int = 1,
+    keep_best: bool = False,
+    patience: int | None = None,
 ) -> TrainingResult:
     """Trains a model; writes ``checkpoint.pt`` and ``history.csv`` to ``out`` after each epoch.
 
     A checkpoint is also written every few minutes, and before validation images are evaluated.
+    With ``keep_best`` the best model so far, by validation images, is ``best.pt`` beside it.
 
     The first Ctrl-C finishes the current step, saves a checkpoint and raises
     :exc:`KeyboardInterrupt`. So does SIGTERM, by which clusters and containers stop a job, but it
@@ -122,9 +148,19 @@ def train(
     :param checkpoint_minutes: the time between checkpoints within an epoch, in minutes.
     :param settings: plain values to keep in the checkpoint, as its entry ``settings``, and beside
         it in ``config.json``.
-    :raises ValueError: if ``num_epochs`` is not a whole number of at least 1, or
-        ``decay_fraction`` not in [0, 1], or a weight to anneal not positive, or both
-        ``decay_fraction`` and a scheduler are to set the learning rate.
+    :param epochs_per_evaluation: validation images are evaluated, and a record and a checkpoint
+        written, after so many epochs and at the end. On few images an epoch takes only some steps.
+    :param keep_best: write ``best.pt`` whenever the score of validation images improves: see
+        :class:`~ccvae_pyro.training.Score`. It holds the model, its ``epoch`` and its ``score``,
+        and :func:`~ccvae_pyro.load` reads it; the trained model itself is that of the last epoch.
+        Without validation images there is none.
+    :param patience: if the score has not improved in so many evaluations, the decay of the
+        learning rate begins, and the run ends with it: at epoch :math:`e / (1 - d)` instead of
+        ``num_epochs``, for epoch :math:`e` and ``decay_fraction`` :math:`d`. By default a run
+        takes all epochs.
+    :raises ValueError: if ``num_epochs``, ``epochs_per_evaluation`` or ``patience`` is not a whole
+        number of at least 1, or ``decay_fraction`` not in [0, 1], or a weight to anneal not
+        positive, or both ``decay_fraction`` and a scheduler are to set the learning rate.
     :raises ValueError: if the labels of the data are not those of the model: their names, kinds,
         classes and order; prevalences and means may differ. Or if a continuous label is more than
         a million of the model's standard deviations away from its mean.
@@ -142,20 +178,28 @@ def train(
         )
     _check_labels(model, batches.data)
     num_epochs = plain_int(num_epochs, "num_epochs", minimum=1)
+    period = plain_int(epochs_per_evaluation, "epochs_per_evaluation", minimum=1)
+    if patience is not None:
+        patience = plain_int(patience, "patience", minimum=1)
     if decay_fraction and isinstance(svi.optim, PyroLRScheduler):
         raise ValueError(
             "a scheduler sets the learning rate: wanted decay_fraction=0 with it, got "
             f"{decay_fraction}"
         )
+    has_images = _num_validation_images(batches) > 0
+    if patience is not None and not has_images:
+        raise ValueError("patience needs validation images, got none")
     if not checkpoint_minutes > 0:
         raise ValueError(f"checkpoint_minutes must be positive, got {checkpoint_minutes}")
     schedule = make_schedule(svi, decay_fraction, final_weight)
     out = Path(out)
     path, state = out / CHECKPOINT, RunState()
     about = {"data": fingerprint(batches.data), "settings": dict(settings or {})}
+    is_scored = has_images and (keep_best or patience is not None)
+    score = Score(batches.data) if is_scored and distributed.rank() == 0 else None
 
-    def prepare_step() -> None:
-        schedule((state.epoch + state.step / len(batches)) / num_epochs)
+    def end(history: list[dict[str, float]]) -> int:
+        return last_epoch(history, num_epochs, patience, decay_fraction)
 
     with ExitStack() as stack:
         with distributed.raising_together():
@@ -186,20 +230,33 @@ def train(
                     log.write(state.history)
             overwrite = False  # the other run is gone
 
-        if (
-            state.epoch < num_epochs
-            and distributed.rank() == 0
-            and not _num_validation_images(batches)
-        ):
+        def save_best() -> None:
+            with distributed.raising_together():
+                if distributed.rank() == 0 and best_of(state.history) is state.history[-1]:
+                    save_best_model(out / BEST, model, state, about)
+
+        if state.epoch < num_epochs and distributed.rank() == 0 and not has_images:
             tqdm.write("there are no validation images: only the training loss is reported")
-        prepare_step()
         step = make_step(model, svi)
-        watch = Watch(batches.data, num_epochs)
-        run = _Run(model, svi, batches, state, interrupts, save, 60 * checkpoint_minutes, watch)
-        while state.epoch < num_epochs:
+        run = _Run(
+            model,
+            svi,
+            batches,
+            state,
+            interrupts,
+            save,
+            60 * checkpoint_minutes,
+            schedule,
+            score,
+            end,
+            Watch(batches.data, num_epochs),
+        )
+        while state.epoch < run.last_epoch:
             model.sampler = None  # it was fitted to the encodings by earlier parameters
-            _train_epoch(run, step, prepare_step)
-            _end_epoch(run, is_last=state.epoch + 1 == num_epochs)
+            _train_until(run, step, min(run.last_epoch, (state.epoch // period + 1) * period))
+            _evaluate(run)
+            if keep_best:
+                save_best()
             save()
         interrupts.raise_received()
     return TrainingResult(state.history, state.reconstructions)
@@ -233,12 +290,15 @@ def _without_warnings_of_nan() -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Run:
     """What the parts of a run share.
 
     :param save: writes a checkpoint.
-    :param seconds_per_save: the time after which it does within an epoch.
+    :param seconds_per_save: the time after which it does between evaluations.
+    :param schedule: sets what depends on the fraction of all steps that is done.
+    :param score: of validation images, if the best model is to be known.
+    :param end: the epoch that the run ends with, by its history.
     :param watch: warns of a model that is no better than a trivial baseline.
     """
 
@@ -249,51 +309,73 @@ class _Run:
     interrupts: Interrupts
     save: Callable[[], None]
     seconds_per_save: float
+    schedule: Callable[[float], None]
+    score: Score | None
+    end: Callable[[list[dict[str, float]]], int]
     watch: Watch
 
+    def __post_init__(self) -> None:
+        self.last_epoch = self.end(self.state.history)
 
-def _train_epoch(run: _Run, step: Callable[..., Any], prepare_step: Callable[[], None]) -> None:
-    """Takes the remaining steps of an epoch and saves a checkpoint, before anything is measured.
+    def prepare_step(self) -> None:
+        """Sets the learning rate and the weight of the next step."""
+        self.schedule((self.state.epoch + self.state.step / len(self.batches)) / self.last_epoch)
 
-    :param prepare_step: called after each step, for the next.
+
+def _train_until(run: _Run, step: Callable[..., Any], epoch: int) -> None:
+    """Takes the remaining steps to the end of an epoch and saves a checkpoint.
+
+    The epoch is complete when it is evaluated, those before it when their steps are done.
+
     :raises FloatingPointError: if the loss is not finite.
     :raises KeyboardInterrupt: after Ctrl-C, when a checkpoint is saved.
     :raises SystemExit: likewise, after SIGTERM.
     """
     state, batches, start = run.state, run.batches, time.perf_counter()
-    is_main = distributed.rank() == 0
-    loss: Any = state.loss if is_main else 0.0
+    is_main, num_steps = distributed.rank() == 0, len(run.batches)
     last = state.history[-1] if state.history else {}
     shown = {"accuracy": f"{last['accuracy']:.3f}"} if "accuracy" in last else {}
-    with tqdm(
-        total=len(batches),
+    run.prepare_step()
+    with _progress(state, epoch, num_steps) as bar:
+        while True:
+            loss: Any = state.loss if is_main else 0.0
+            for batch in batches.epoch(state.epoch + 1, start=state.step):
+                with _validation(batches, state.step), _not_finite_as_such(run, batch):
+                    loss = loss + step(*batch)
+                state.step += 1
+                run.prepare_step()
+                bar.update()
+                if not _is_time_to_read(loss, state.step, num_steps):
+                    continue
+                is_due = time.perf_counter() - start >= run.seconds_per_save
+                is_interrupted, is_due = _read(loss, run, is_due)
+                num_images = min(state.step * batches.batch_size, batches.num_images)
+                shown["loss"] = f"{state.loss / num_images:.1f}"
+                bar.set_postfix(shown, refresh=False)
+                is_last = state.step == num_steps
+                if is_last:
+                    _step_scheduler(run.svi.optim, state.loss / batches.num_images)
+                if (is_last and state.epoch + 1 == epoch) or is_due or is_interrupted:
+                    state.seconds += time.perf_counter() - start
+                    run.save()
+                    start = time.perf_counter()
+                if is_interrupted:
+                    raise interruption(*run.interrupts.received[:1])
+            if state.epoch + 1 == epoch:
+                return
+            state.epoch, state.step, state.loss = state.epoch + 1, 0, 0.0
+
+
+def _progress(state: RunState, epoch: int, num_steps: int) -> tqdm[Any]:
+    """A progress bar to the end of an epoch, in the process of rank 0."""
+    is_one = epoch == state.epoch + 1
+    return tqdm(
+        total=(epoch - state.epoch) * num_steps,
         initial=state.step,
-        desc=f"epoch {state.epoch + 1}",
+        desc=f"epoch {epoch}" if is_one else f"epochs {state.epoch + 1} to {epoch}",
         unit="batch",
-        disable=not is_main,
-    ) as bar:
-        for batch in batches.epoch(state.epoch + 1, start=state.step):
-            with _validation(batches, state.step), _not_finite_as_such(run, batch):
-                loss = loss + step(*batch)
-            state.step += 1
-            prepare_step()
-            bar.update()
-            if not _is_time_to_read(loss, state.step, len(batches)):
-                continue
-            is_due = time.perf_counter() - start >= run.seconds_per_save
-            is_interrupted, is_due = _read(loss, run, is_due)
-            num_images = min(state.step * batches.batch_size, batches.num_images)
-            shown["loss"] = f"{state.loss / num_images:.1f}"
-            bar.set_postfix(shown, refresh=False)
-            is_last = state.step == len(batches)
-            if is_last:
-                _step_scheduler(run.svi.optim, state.loss / batches.num_images)
-            if is_last or is_due or is_interrupted:
-                state.seconds += time.perf_counter() - start
-                run.save()
-                start = time.perf_counter()
-            if is_interrupted:
-                raise interruption(*run.interrupts.received[:1])
+        disable=distributed.rank() > 0,
+    )
 
 
 def _step_scheduler(optim: Any, loss: float) -> None:
@@ -358,35 +440,52 @@ def _read(loss: Any, run: _Run, is_due: bool) -> tuple[bool, bool]:
     return num_interrupts > 0, num_due > 0
 
 
-def _end_epoch(run: _Run, is_last: bool) -> None:
-    """Evaluates the model on the validation images and adds the epoch to the history."""
+def _evaluate(run: _Run) -> None:
+    """Completes an epoch by a record of its metrics on the validation images."""
     state, batches = run.state, run.batches
-    epoch, record = state.epoch + 1, {"loss": state.loss / batches.num_images}
     if distributed.rank() == 0:
         if _num_validation_images(batches):
             # The checkpoint is saved: nothing is lost by an interruption.
             with run.interrupts.at_once():
-                batch = next(batches.held_out("valid"))
+                images, _ = batch = next(batches.held_out("valid"))
                 with _not_finite_as_such(run, batch):
                     evaluation = evaluate(run.model, batches.held_out("valid"))
-                record |= _plain(evaluation)
-                run.watch.look(evaluation, epoch)
-                if is_last or epoch.bit_count() == 1:  # 1, 2, 4, 8, ...: most changes come first
-                    _reconstruct(run.model, batch[0], state, epoch)
-        record["seconds"] = round(state.seconds, 3)
-        state.history.append({"epoch": epoch, **record})
-        tqdm.write(f"epoch {epoch}: " + ", ".join(f"{k} {v:.4g}" for k, v in record.items()))
-    state.epoch, state.step, state.loss, state.seconds = epoch, 0, 0.0, 0.0
+                _add_record(run, _plain(evaluation, run.score))
+                run.watch.look(evaluation, state.epoch + 1)
+                number = len(state.history)
+                # 1, 2, 4, 8, ...: most changes come first.
+                if number.bit_count() == 1 or state.epoch + 1 == run.last_epoch:
+                    _reconstruct(run.model, images, state, state.epoch + 1)
+        else:
+            _add_record(run, {})
+    run.last_epoch = distributed.all_gather(run.last_epoch)[0]
+    state.epoch, state.step, state.loss, state.seconds = state.epoch + 1, 0, 0.0, 0.0
+
+
+def _add_record(run: _Run, metrics: dict[str, float]) -> None:
+    """Adds a record to the history, by which the run may end earlier than planned."""
+    state, planned = run.state, run.last_epoch
+    loss = {"loss": state.loss / run.batches.num_images}
+    record = loss | metrics | {"seconds": round(state.seconds, 3)}
+    state.history.append({"epoch": state.epoch + 1, **record})
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in record.items())
+    tqdm.write(f"epoch {state.epoch + 1}: {shown}")
+    run.last_epoch = run.end(state.history)
+    if run.last_epoch < planned:
+        tqdm.write(
+            f"the score no longer improves: the run ends with epoch {run.last_epoch}, and the "
+            "decay of the learning rate with it"
+        )
 
 
 def _num_validation_images(batches: Batches) -> int:
     return len(batches.data.splits.get("valid", ()))
 
 
-def _plain(evaluation: Evaluation) -> dict[str, float]:
+def _plain(evaluation: Evaluation, score: Score | None) -> dict[str, float]:
     metrics = evaluation.to_dict()
     del metrics["per_label"]
-    return metrics
+    return metrics if score is None else metrics | {"score": score(evaluation)}
 
 
 def _reconstruct(model: ImageModel, images: Tensor, state: RunState, epoch: int) -> None:
