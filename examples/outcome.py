@@ -22,12 +22,13 @@ from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.evaluation import (
     Evaluation,
     Finding,
+    choose_predictor,
     label_metrics,
     trivial_reconstructions,
     verdict,
     verdict_messages,
 )
-from ccvae_pyro.io import checkpoint, migrate_config
+from ccvae_pyro.io import checkpoint, migrate_config, save_choices
 from ccvae_pyro.models.evaluation_mode import evaluating
 from ccvae_pyro.plotting import write_report
 from ccvae_pyro.training import TrainingResult
@@ -58,12 +59,20 @@ def conclude(
     """
     pyro.set_rng_seed(args.seed)  # so that a resumed run gives the same numbers
     config = config | {"epochs": result.num_epochs}  # those of a resumed run may be more
+    choice = choose_predictor(ccvae, batches)
+    if choice.by_bayes_rule:
+        print(
+            f"labels are predicted from the priors by Bayes' rule: score {choice.bayes_rule:.3f} "
+            f"on validation images, {choice.classifier:.3f} by the classifier"
+        )
     metrics, evaluation = measure(ccvae, batches)
+    metrics["predictor"] = asdict(choice)
     metrics["verdict"] = [asdict(each) for each in findings(ccvae, batches, result, evaluation)]
     metrics |= {"seconds_per_epoch": result.seconds / result.num_epochs, "config": config}
     write_json(args.out / "metrics.json", metrics)
     if predict is not None:
         predict(ccvae, batches.data)
+    save_choices(model_file(args.out), ccvae)
     num_steps, path = result.num_epochs * len(batches), model_file(args.out)
     metrics["samples"] = choose_sampler(ccvae, batches, path, num_steps=num_steps, seed=args.seed)
     write_json(args.out / "metrics.json", metrics)

@@ -13,7 +13,7 @@ from tables import format_value
 import ccvae_pyro
 from ccvae_pyro.data import Batches
 from ccvae_pyro.evaluation import SamplerChoice
-from ccvae_pyro.io import save_sampler
+from ccvae_pyro.io import save_choices
 from ccvae_pyro.models import from_config
 from ccvae_pyro.training import train_classifier
 
@@ -37,7 +37,7 @@ def choose_sampler(
         return {}
     oracle = train_oracle(ccvae.config, batches, min(num_steps, MAX_STEPS), seed)
     choice = ccvae_pyro.choose_sampler(ccvae, oracle, batches, seed=seed)
-    save_sampler(checkpoint, ccvae)
+    save_choices(checkpoint, ccvae)
     print(describe(choice))
     return asdict(choice)
 

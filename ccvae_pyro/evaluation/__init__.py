@@ -46,6 +46,7 @@ from ccvae_pyro.evaluation.label_metrics import (
     mean_of_known,
 )
 from ccvae_pyro.evaluation.latent_probes import Encodings, encode_all, linear_probes
+from ccvae_pyro.evaluation.predictors import PredictorChoice, choose_predictor
 from ccvae_pyro.evaluation.samplers import (
     SampleQuality,
     SamplerChoice,
@@ -81,12 +82,14 @@ __all__ = [
     "LabelSummary",
     "Metric",
     "OrdinalMetrics",
+    "PredictorChoice",
     "SampleQuality",
     "SamplerChoice",
     "TrivialReconstructions",
     "benchmark",
     "binary_metrics",
     "categorical_metrics",
+    "choose_predictor",
     "choose_sampler",
     "composition",
     "conditional_generation_accuracy",

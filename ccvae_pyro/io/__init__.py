@@ -1,7 +1,7 @@
 """Files of models: checkpoints, pretrained weights and ONNX."""
 
 from ccvae_pyro.io._migration import migrate_config
-from ccvae_pyro.io.checkpoint import load, read, restore, save, save_sampler
+from ccvae_pyro.io.checkpoint import load, read, restore, save, save_choices
 from ccvae_pyro.io.onnx import export_onnx
 from ccvae_pyro.io.pretrained import facts, load_pretrained
 
@@ -14,5 +14,5 @@ __all__ = [
     "read",
     "restore",
     "save",
-    "save_sampler",
+    "save_choices",
 ]

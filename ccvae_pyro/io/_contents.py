@@ -68,6 +68,8 @@ def check_entries(contents: Any) -> None:
             raise ValueError(f"`{key}` is a {type(config).__name__}, wanted a dict")
         if config:
             _check_labels(config.get("labels"), f"{key}.labels")
+    if not isinstance(contents.get("predicts_by_bayes_rule", False), bool):
+        raise ValueError("`predicts_by_bayes_rule` is neither true nor false")
     if "labels" in contents:
         _check_labels(contents["labels"], "labels")
 

@@ -33,7 +33,8 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
 
     :param path: the file.
     :param model: the model: its parameters and buffers, its labels, the preprocessing of its
-        images, its fitted sampler and, if it is as a preset built it, its config.
+        images, its fitted sampler, whether it predicts by Bayes' rule and, if it is as a preset
+        built it, its config.
     :param values: further values to keep in the file: tensors, numbers, text, None, and lists,
         tuples, sets and dicts of them. Arrays of numpy become tensors, its scalars plain values.
     :raises ValueError: if a value is of another type, or a parameter is not finite. The message
@@ -47,7 +48,7 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
         "labels": to_plain(model.labels),
         "preprocessing": preprocessing,
         "model": state,
-        "sampler": _sampler_entry(model),
+        **_choices(model),
     }
     if taken := sorted(entries.keys() & values.keys()):
         raise ValueError(f"the entry {taken[0]!r} of a checkpoint is that of the model")
@@ -59,10 +60,11 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
     _write(path, contents)
 
 
-def save_sampler(path: Path | str, model: ImageModel) -> None:
-    """Writes the fitted sampler of a model into its checkpoint, or removes it if there is none.
+def save_choices(path: Path | str, model: ImageModel) -> None:
+    """Writes what was chosen after training into a checkpoint of the model.
 
-    The other entries of the file stay as they are, so that a run can still be resumed.
+    That is its fitted sampler, or that there is none, and whether it predicts by Bayes' rule. The
+    other entries of the file stay as they are, so that a run can still be resumed.
 
     :raises FileNotFoundError: if there is no such file.
     :raises CheckpointError: if the file cannot be read, or has other parameters than the model.
@@ -72,9 +74,10 @@ def save_sampler(path: Path | str, model: ImageModel) -> None:
     saved, state = migrate_state_dict(contents["model"]), model.state_dict()
     if saved.keys() != state.keys() or any(_differs(saved[name], state[name]) for name in state):
         raise CheckpointError(
-            f"{path} has other parameters than the model, and the sampler is fitted to those"
+            f"{path} has other parameters than the model, for which sampler and predictor were "
+            "chosen"
         )
-    _write(path, contents | {"sampler": _sampler_entry(model)})
+    _write(path, contents | _choices(model))
 
 
 def _differs(saved: Any, present: Any) -> bool:
@@ -82,8 +85,12 @@ def _differs(saved: Any, present: Any) -> bool:
     return is_tensor and not torch.equal(saved, present.cpu())
 
 
-def _sampler_entry(model: ImageModel) -> dict[str, Tensor] | None:
-    return None if model.sampler is None else model.sampler.tensors
+def _choices(model: ImageModel) -> dict[str, Any]:
+    """What is chosen after training, as entries of a checkpoint."""
+    return {
+        "sampler": None if model.sampler is None else model.sampler.tensors,
+        "predicts_by_bayes_rule": model.predicts_by_bayes_rule,
+    }
 
 
 def _write(path: Path | str, contents: dict[str, Any]) -> None:
@@ -205,6 +212,7 @@ def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> No
     if preprocessing is not None:
         model.preprocessing = preprocessing
     model.sampler = sampler
+    model.predicts_by_bayes_rule = contents.get("predicts_by_bayes_rule", False)
 
 
 def _sampler_of(

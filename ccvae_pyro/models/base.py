@@ -42,6 +42,9 @@ class ImageModel(nn.Module):
     #: What :func:`~ccvae_pyro.generate` samples latents from by default, in place of the priors:
     #: see :func:`~ccvae_pyro.fit_sampler`. It is no part of the state dict.
     sampler: FittedSampler | None
+    #: Whether labels are predicted from the priors by Bayes' rule, in place of the classifier: see
+    #: :func:`~ccvae_pyro.evaluation.choose_predictor`. Training always uses the classifier.
+    predicts_by_bayes_rule: bool = False
 
     def __init__(self, labels: Sequence[Label]) -> None:
         super().__init__()

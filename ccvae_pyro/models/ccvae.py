@@ -113,16 +113,21 @@ class CCVAE(ImageModel):
     def q_y_x(self, x: Tensor) -> TorchDistribution:
         r""":math:`q_\varphi(y \mid z_c)` at the mean of :math:`q_\phi(z_c \mid x)`.
 
+        Where :attr:`predicts_by_bayes_rule`, the classifier is that of Bayes' rule in its place.
+
         The standard deviation of a continuous label, or of a rank, includes that of :math:`z_c`
         given the image.
         """
         self.check_images(x)
         mean, std = moments(self.encoder(x)[0])
-        q_y_x: TorchDistribution = self.classifier(mean)
+        classifier = self.classifier
+        if self.predicts_by_bayes_rule:
+            classifier = BayesClassifier(self.label_prior, self.conditional_prior)
+        q_y_x: TorchDistribution = classifier(mean)
         if any(isinstance(label, Continuous | Ordinal) for label in self.labels):
             # Each latent alone a standard deviation up, as one batch.
             shifted = (mean.unsqueeze(-2) + std.diag_embed()).movedim(-2, 0)
-            q_y_x = widened(q_y_x, self.classifier(shifted.flatten(0, -2)), len(shifted))
+            q_y_x = widened(q_y_x, classifier(shifted.flatten(0, -2)), len(shifted))
         return q_y_x
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -252,7 +252,8 @@ def train(
             Watch(batches.data, num_epochs),
         )
         while state.epoch < run.last_epoch:
-            model.sampler = None  # it was fitted to the encodings by earlier parameters
+            # They were chosen for earlier parameters.
+            model.sampler, model.predicts_by_bayes_rule = None, False
             _train_until(run, step, min(run.last_epoch, (state.epoch // period + 1) * period))
             _evaluate(run)
             if keep_best:

@@ -48,7 +48,7 @@ def test_a_run_writes_metrics_figures_and_history(finished):
     assert metrics.keys() == {
         "accuracy", "balanced_accuracy", "majority_accuracy", "average_precision", "auroc",
         "reconstruction_error", "bound", "per_label", "seconds_per_epoch", "config",
-        "by_bayes_rule", "calibration_error", "samples", "verdict",
+        "by_bayes_rule", "calibration_error", "predictor", "samples", "verdict",
     }  # fmt: skip
     assert list(metrics["per_label"]) == ["Afro", "Bald", "Beard", "Black_Clothes"]
     assert metrics["config"]["attributes"] == ["4"]

@@ -7,7 +7,7 @@ from small_runs import make_data, start
 
 import ccvae_pyro
 from ccvae_pyro import CheckpointError, fit_sampler, generate
-from ccvae_pyro.io import read, save_sampler
+from ccvae_pyro.io import read, save_choices
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_sampler_is_written_into_a_checkpoint_whose_other_entries_stay(fitted)
     ccvae_pyro.save(path, ccvae, epoch=3, note="kept")
     before = read(path)
     ccvae.sampler = sampler
-    save_sampler(path, ccvae)
+    save_choices(path, ccvae)
     after = read(path)
     assert_same_states(after["sampler"], sampler.tensors)
     assert_same_states(after["model"], before["model"])
@@ -58,7 +58,7 @@ def test_a_sampler_is_written_into_a_checkpoint_whose_other_entries_stay(fitted)
         key: before[key] for key in ("epoch", "note", "config")
     }
     ccvae.sampler = None
-    save_sampler(path, ccvae)
+    save_choices(path, ccvae)
     assert read(path)["sampler"] is None
 
 
@@ -68,7 +68,7 @@ def test_a_sampler_is_not_written_into_the_checkpoint_of_other_parameters(fitted
     written = path.read_bytes()
     next(ccvae.parameters()).data += 1
     with pytest.raises(CheckpointError, match="other parameters than the model"):
-        save_sampler(path, ccvae)
+        save_choices(path, ccvae)
     assert path.read_bytes() == written
 
 
