@@ -27,8 +27,6 @@ def batches_of(args: argparse.Namespace, data: LabeledImages, device: torch.devi
     if args.batch_size is None:
         args.batch_size = before.get("batch_size", default_batch_size(num_images))
     args.batch_size = max(1, min(args.batch_size, num_images))
-    if args.shift is None:
-        args.shift = before.get("shift", side // 16)
     reason = None
     if args.flip == "auto" and not before:
         reason = why_not_flip(data)
@@ -37,6 +35,8 @@ def batches_of(args: argparse.Namespace, data: LabeledImages, device: torch.devi
         args.flip = before.get("flip", False)
     else:
         args.flip = args.flip == "on"
+    if args.shift is None:  # shifts cost accuracy where images are aligned, as faces are
+        args.shift = before.get("shift", 0 if args.flip else side // 16)
     batches = Batches(
         data,
         args.batch_size,

@@ -163,7 +163,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "runs/folder",
         epochs="30, but at least 3,000 steps and at most about 20,000",
         batch_size="50, for less than 500 training images 32, for less than 100 16",
-        shift="a sixteenth of the side",
+        shift="a sixteenth of the side without flips, else 0",
         flip="auto",
         evaluations="as many as give at most 40 evaluations",
         final="best",
