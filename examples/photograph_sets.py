@@ -109,8 +109,8 @@ def load_people(root: Path, cache: Path | None, labels: str, seed: int) -> Label
     rng, num_poses = np.random.default_rng(0), 2 * NUM_POSES
     person = np.repeat(np.arange(NUM_PEOPLE), num_poses)
     x = people.batch(person)[0].mean(dim=1, keepdim=True)
-    x = transform_images(x, sample_transforms(len(x), 8, 0.2, rng))
-    x = x * torch.from_numpy(rng.uniform(0.4, 1.0, (len(x), 1, 1, 1))).to(x.dtype)
+    x = transform_images(x, sample_transforms(len(x), 4, 0.1, rng))
+    x = x * torch.from_numpy(rng.uniform(0.6, 1.0, (len(x), 1, 1, 1))).to(x.dtype)
     images = (255 * x).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     names = tuple(f"person {i}" for i in range(NUM_PEOPLE))
     types = (Categorical("person", names), *people.label_types)
