@@ -31,7 +31,7 @@ from ccvae_pyro.labels import Categorical
 
 NUM_FEW = 250  # labeled images of a set with attributes, if labels are few
 LABELS_PER_CLASS = {"few": 10, "many": 300}  # of MNIST and Fashion-MNIST
-SIZE = 64  # of the other images but large avatars: what folder.py resizes to
+DIGIT_SIZE, PERSON_SIZE, AVATAR_SIZE = 64, 64, 128  # pixels
 NUM_PEOPLE, NUM_POSES = 40, 10  # of each person: 10 poses to learn from, and 10 to test on
 
 
@@ -74,7 +74,7 @@ def load_faces(root: Path, cache: Path | None, labels: str, seed: int) -> Labele
 
 def load_large_avatars(root: Path, cache: Path | None, labels: str, seed: int) -> LabeledImages:
     """Avatars of 128 pixels."""
-    data = load_avatars(cache or root, size=128).select(VISIBLE_AVATAR_ATTRIBUTES)
+    data = load_avatars(cache or root, size=AVATAR_SIZE).select(VISIBLE_AVATAR_ATTRIBUTES)
     return with_labels_of(data, labels, seed)
 
 
@@ -91,7 +91,8 @@ def load_small_digits(root: Path, cache: Path | None, labels: str, seed: int) ->
     values, classes = load_digits(return_X_y=True)
     small = (values.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     resized = [
-        Image.fromarray(each).resize((SIZE, SIZE), Image.Resampling.BICUBIC) for each in small
+        Image.fromarray(each).resize((DIGIT_SIZE, DIGIT_SIZE), Image.Resampling.BICUBIC)
+        for each in small
     ]
     images = np.stack([np.asarray(image) for image in resized])[..., None]
     splits = stratified_splits(np.arange(len(images)), classes, seed=0)
@@ -105,12 +106,12 @@ def load_people(root: Path, cache: Path | None, labels: str, seed: int) -> Label
 
     A pose is a rotation, a scale, a shift and an illumination. A few people wear sunglasses.
     """
-    people = load_avatars(cache or root, NUM_PEOPLE, size=SIZE).select(["Sunglasses"])
+    people = load_avatars(cache or root, NUM_PEOPLE, size=PERSON_SIZE).select(["Sunglasses"])
     rng, num_poses = np.random.default_rng(0), 2 * NUM_POSES
     person = np.repeat(np.arange(NUM_PEOPLE), num_poses)
     x = people.batch(person)[0].mean(dim=1, keepdim=True)
-    x = transform_images(x, sample_transforms(len(x), 8, 0.2, rng))
-    x = x * torch.from_numpy(rng.uniform(0.4, 1.0, (len(x), 1, 1, 1))).to(x.dtype)
+    x = transform_images(x, sample_transforms(len(x), 4, 0.1, rng))
+    x = x * torch.from_numpy(rng.uniform(0.6, 1.0, (len(x), 1, 1, 1))).to(x.dtype)
     images = (255 * x).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     names = tuple(f"person {i}" for i in range(NUM_PEOPLE))
     types = (Categorical("person", names), *people.label_types)

@@ -144,7 +144,7 @@ def measure(args: argparse.Namespace, cell: Cell, data: LabeledImages) -> list[d
         reconstructions = reconstruct(args, cell, data)
         error = np.abs(reconstructions - simple_baselines.pixels(data, test)).mean()
         metrics = {cell.method: {ERROR: float(error)}}
-        keep_images(args, cell, data, reconstructions[:NUM_IMAGES])
+        keep_images(args, cell, data, reconstructions[places_shown(data)])
     metrics[cell.method][SECONDS] = time.monotonic() - start
     known = int((~np.isnan(data.labels[data.splits["train"], 0])).sum())
     shared = {"set": cell.name, "labels": cell.level, "known": known, "seed": cell.seed}
@@ -160,11 +160,11 @@ def measure_ours(
     args: argparse.Namespace, cell: Cell, data: LabeledImages
 ) -> dict[str, dict[str, float]]:
     """Trains a CCVAE; returns the metrics of its classifier and of Bayes' rule from its priors."""
-    ccvae, test = ours(args, cell, data), data.splits["test"]
+    ccvae = ours(args, cell, data)
     batches = Batches(data, min(BATCH_SIZE, len(data.splits["train"])))
     evaluation = evaluate(ccvae, batches.held_out("test"))
     by_bayes_rule = ccvae_pyro.with_bayes_classifier(ccvae)
-    x, _ = data.batch(test[:NUM_IMAGES])
+    x, _ = data.batch(data.splits["test"][places_shown(data)])
     keep_images(args, cell, data, ccvae_pyro.reconstruct(ccvae, x).movedim(1, -1).numpy())
     return {
         "ours": metrics_of(evaluation) | {ERROR: evaluation.reconstruction_error},
@@ -264,11 +264,16 @@ def sort_key(row: dict) -> tuple:
 def keep_images(
     args: argparse.Namespace, cell: Cell, data: LabeledImages, reconstructions: np.ndarray
 ) -> None:
-    """Keeps the first test images and their reconstructions, for the figure."""
-    x = data.images[data.splits["test"][: len(reconstructions)]]
+    """Keeps a few test images and their reconstructions, for the figure."""
+    x = data.images[data.splits["test"][places_shown(data)]]
     reconstructions = (255 * reconstructions.clip(0, 1)).round().reshape(x.shape)
     with atomic_write(folder_of(args, cell) / "images.npz") as part, part.open("wb") as file:
         np.savez(file, x=x, reconstructions=reconstructions.astype(np.uint8))
+
+
+def places_shown(data: LabeledImages) -> np.ndarray:
+    """Where the images of the figure are among the test images: evenly spread."""
+    return np.linspace(0, len(data.splits["test"]) - 1, NUM_IMAGES).astype(int)
 
 
 def draw(args: argparse.Namespace, name: str) -> None:

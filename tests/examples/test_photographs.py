@@ -143,7 +143,7 @@ def test_runs_of_other_numbers_of_steps_are_told_apart(root, tmp_path):
 
 
 def test_a_set_that_is_not_there_is_left_out_and_its_source_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(photograph_sets, "SIZE", 16)
+    monkeypatch.setattr(photograph_sets, "DIGIT_SIZE", 16)
     sets = ["--sets", "glyphs", "faces", "fashion"]
     methods = ["--methods", "majority", "mean", "--labels", "few"]
     result = run(tmp_path, tmp_path / "out", *sets, "digits", *methods)

@@ -32,7 +32,7 @@ def single_precision(fresh_pyro):
 def digits():
     """scikit-learn's digits, ten of each class labeled, at 16 pixels."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photograph_sets, "SIZE", 16)
+        patch.setattr(photograph_sets, "DIGIT_SIZE", 16)
         return photograph_sets.load_small_digits(None, None, "few", 0)
 
 
