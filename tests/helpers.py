@@ -41,6 +41,8 @@ AUGMENTATIONS = {
     "shift": {"shift": 2},
     "warp": {"warp": 0.2},
     "both": {"shift": 2, "warp": 0.2},
+    "flip": {"flip": True},
+    "all": {"shift": 2, "warp": 0.2, "flip": True},
 }
 NAMES = ("Bald", "Beard", "Wearing_Hat", "Eyeglasses", "Smiling", "Gray_Hair")
 

@@ -74,6 +74,27 @@ def test_warps_are_reproducible(data):
     assert not torch.equal(first[0], still[0])
 
 
+def test_half_of_the_images_are_mirrored_in_each_epoch(data):
+    still, flipped = (Batches(data, 7, seed=5, flip=flip) for flip in (False, True))
+    is_mirrored = []
+    for (x, y), (original, same) in zip(flipped.epoch(2), still.epoch(2), strict=True):
+        assert torch.equal(y, same)
+        assert x.is_contiguous(memory_format=torch.channels_last)
+        for image, before in zip(x, original, strict=True):
+            is_mirrored.append(not torch.equal(image, before))
+            assert torch.equal(image, before.flip(-1) if is_mirrored[-1] else before)
+    assert 10 < sum(is_mirrored) < 30
+    held_out = zip(flipped.held_out("test"), still.held_out("test"), strict=True)
+    assert all(torch.equal(a[0], b[0]) for a, b in held_out)
+
+
+def test_flips_leave_shifts_and_warps_as_they_are(data):
+    still, flipped = (Batches(data, 7, shift=2, warp=0.2, flip=flip) for flip in (False, True))
+    for (x, _), (before, _) in zip(flipped.epoch(1), still.epoch(1), strict=True):
+        for image, other in zip(x, before, strict=True):
+            assert torch.equal(image, other) or torch.equal(image, other.flip(-1))
+
+
 def test_a_batch_without_labels_consists_of_images_only(data):
     assert [len(batch) for batch in Batches(hide_labels(data, 0.0), 20).epoch(1)] == [1, 1]
 
