@@ -70,6 +70,14 @@ def new_model(
     """A model for this data, with the sizes of the settings."""
     name = "m1_m2" if name == JOINT else name
     labels, z_dim, channels = data.with_empirical_priors(), settings.z_dim, data.images.shape[-1]
+    if getattr(settings, "network", None) == "residual":
+        if name not in BASELINES:
+            return common.image_model(settings, data, labels, z_dim)
+        shape = {"channels": channels, "side": data.images.shape[1]}
+        scale, width = settings.likelihood_scale, settings.width
+        return baseline(
+            name, labels, z_dim, images="photographs", likelihood_scale=scale, width=width, **shape
+        )
     if channels > 1:
         make: Any = partial(baseline, name) if name in BASELINES else ccvae_pyro.celeba
         scale = settings.likelihood_scale

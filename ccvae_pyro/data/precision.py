@@ -22,7 +22,7 @@ def check_precision(values: np.ndarray, what: str) -> None:
         ValueError: the values of 'time', 1700000000 to 1700000004, are too close together for the
         7 digits of float32: subtract an offset from each, such as 1700000000, or change their unit
     """
-    known = values[~np.isnan(values)].astype(np.float64)
+    known = values[np.isfinite(values)].astype(np.float64)  # infinities are refused elsewhere
     if len(np.unique(known)) < 2:
         return
     error = np.abs(known.astype(np.float32) - known).max(initial=0.0)

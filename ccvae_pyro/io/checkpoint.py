@@ -25,6 +25,8 @@ from ccvae_pyro.io._outline import is_described_by_config, outline
 from ccvae_pyro.labels import to_plain
 from ccvae_pyro.models import ImageModel, from_config
 
+CHECKPOINT, BEST = "checkpoint.pt", "best.pt"  # the files of a run's last and best model
+
 
 def save(path: Path | str, model: ImageModel, **values: Any) -> None:
     """Writes a model to a file, atomically.
@@ -146,7 +148,8 @@ def _check_sums(path: Path | str) -> None:
 def load(path: Path | str, model: ImageModel | None = None) -> ImageModel:
     """Loads a trained model.
 
-    :param path: a checkpoint, such as ``runs/celeba/checkpoint.pt``.
+    :param path: a checkpoint, such as ``runs/celeba/checkpoint.pt``, or the folder of a run, for
+        its ``best.pt`` or, without one, its ``checkpoint.pt``.
     :param model: the model to load the parameters into. It is needed if no preset built the model,
         or if one of its components, layers or settings was replaced.
     :returns: the model, on the CPU.
@@ -154,6 +157,9 @@ def load(path: Path | str, model: ImageModel | None = None) -> ImageModel:
     :raises CheckpointError: if the file cannot be read, belongs to another model, or has a
         parameter that is not finite. A given ``model`` is then left as it was.
     """
+    path = Path(path)
+    if path.is_dir():
+        path = path / (BEST if (path / BEST).is_file() else CHECKPOINT)
     contents = read(path)
     if model is None:
         model = _rebuild(contents, path)

@@ -18,13 +18,13 @@ from typing import Any, TextIO
 
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.errors import RunError
+from ccvae_pyro.io.checkpoint import BEST, CHECKPOINT
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
-CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 HISTORY, LOCK = "history.csv", "run.lock"
 SETTINGS = "config.json"
 # What a run and its evaluation leave in their folder, the checkpoint first.

@@ -176,7 +176,6 @@ def train(
             f"wanted batches shared by {distributed.world_size()} processes, the world size, got "
             f"{batches.world_size}"
         )
-    _check_labels(model, batches.data)
     num_epochs = plain_int(num_epochs, "num_epochs", minimum=1)
     period = plain_int(epochs_per_evaluation, "epochs_per_evaluation", minimum=1)
     if patience is not None:
@@ -217,6 +216,7 @@ def train(
             if resume and path.exists():
                 state = resume_run(path, model, svi, len(batches), about["data"])
         _check_same_progress(state)
+        _check_labels(model, batches.data)
 
         def save() -> None:
             nonlocal overwrite

@@ -130,7 +130,7 @@ def test_what_was_missing_is_imputed_and_nothing_else(photos, run):
 def test_a_file_has_one_prediction_everywhere(photos, run):
     folder, _ = photos
     torch.set_default_dtype(torch.float32)
-    model = ccvae_pyro.load(run / "checkpoint.pt")
+    model = ccvae_pyro.load(run)
     given, filled = cells_of(folder / "labels.csv"), cells_of(run / "imputed.csv")
     hair = model.label_of("hair").classes
     for before, after in zip(given, filled, strict=True):
@@ -151,7 +151,7 @@ def test_a_phone_photo_is_edited_upright(run, tmp_path):
     for index in (0, 5):  # the same portrait, stored upright and turned
         save_as_found(image, tmp_path / f"{index}.jpg", index + 8)
         out = tmp_path / f"edited-{index}.png"
-        arguments = [run / "checkpoint.pt", tmp_path / f"{index}.jpg", "--set", "glasses=yes"]
+        arguments = [run, tmp_path / f"{index}.jpg", "--set", "glasses=yes"]
         result = run_example("edit.py", *arguments, "--out", out)
         assert result.returncode == 0, result.stderr
         figures.append(torch.from_numpy(np.asarray(Image.open(out).convert("RGB")).copy()))

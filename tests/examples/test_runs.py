@@ -101,7 +101,9 @@ OTHERS = {
 def test_a_run_is_not_resumed_on_other_images_of_the_same_name(copy, avatars_root, monkeypatch):
     celeba = sys.modules["celeba"]
     load = celeba.load_avatars
-    monkeypatch.setattr(celeba, "load_avatars", lambda *args, seed: load(*args, seed=1))
+    monkeypatch.setattr(
+        celeba, "load_avatars", lambda *args, **options: load(*args, **options | {"seed": 1})
+    )
     result = run(avatars_root, copy, "--resume")
     assert result.returncode == 2
     assert "checkpoint.pt was trained on other images: resume it with its own" in result.stderr
