@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -20,6 +21,7 @@ from ccvae_pyro.labels import Binary, Categorical, Classes, Continuous
 from ccvae_pyro.training import TrainingResult
 
 NUM_IMAGES, NUM_PAIRS = 8, 5  # at most, in a figure
+MAX_IMAGES = 200  # held-out images that figures are drawn from
 MAX_CLASSES = 26  # of which images are generated
 CAPTIONS = {
     "history": "Training loss, and metrics on validation images, by epoch.",
@@ -75,7 +77,9 @@ def draw(
         figures["reconstructions"] = partial(draw_reconstructions, batches, result)
     splits = batches.data.splits
     if split := next((name for name in ("test", "valid") if len(splits[name])), None):
-        x, y = next(batches.held_out(split))
+        rows = splits[split]  # evenly spaced: neighbors may be alike, as poses of one person
+        rows = rows[np.linspace(0, len(rows) - 1, min(MAX_IMAGES, len(rows))).astype(int)]
+        x, y = batches.data.batch(rows, batches.device)
         figures |= figures_of_images(ccvae, x, ccvae_pyro.impute(ccvae, x, y), per_label)
         categorical = [label for label in ccvae.labels if isinstance(label, Classes)]
         for label, slug in zip(categorical, slugs(each.name for each in categorical), strict=True):

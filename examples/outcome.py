@@ -29,10 +29,10 @@ from ccvae_pyro.evaluation import (
     verdict_messages,
 )
 from ccvae_pyro.io import checkpoint, migrate_config, save_choices
+from ccvae_pyro.io.checkpoint import BEST, CHECKPOINT
 from ccvae_pyro.models.evaluation_mode import evaluating
 from ccvae_pyro.plotting import write_report
 from ccvae_pyro.training import TrainingResult
-from ccvae_pyro.training.run_folder import BEST, CHECKPOINT
 
 # Options that do not affect the result, and may differ when a run is resumed.
 NOT_IN_CONFIG = ("out", "resume", "overwrite", "checkpoint_minutes")

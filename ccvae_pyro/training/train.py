@@ -24,6 +24,7 @@ from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation import Evaluation, evaluate
 from ccvae_pyro.interventions import reconstruct
+from ccvae_pyro.io.checkpoint import BEST, CHECKPOINT
 from ccvae_pyro.labels import check_distances, check_same_labels
 from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel
@@ -42,8 +43,6 @@ from ccvae_pyro.training.resume import (
     save_run,
 )
 from ccvae_pyro.training.run_folder import (
-    BEST,
-    CHECKPOINT,
     FIRST_CHECKPOINT,
     check_folder,
     lock_folder,
