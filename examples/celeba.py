@@ -115,7 +115,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     # fmt: on
     options.add_network_options(parser, "paper")
     options.add_objective_options(
-        parser, z_dim="45", consistency_weight="20 for avatars with exact, else 0"
+        parser, z_dim="45", consistency_weight="20 for avatars with exact and the paper's network, else 0"
     )
     options.add_training_options(
         parser,
@@ -125,7 +125,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     args = parser.parse_args(arguments)
     defaults: dict[str, Any] = {"epochs": EPOCHS[args.data], "batch_size": BATCH_SIZE[args.data]}
-    if args.data == "avatars" and args.objective == "exact":
+    # Batch normalization would mix the statistics of generated images into those of real ones.
+    if args.data == "avatars" and args.objective == "exact" and args.network != "residual":
         defaults["consistency_weight"] = CONSISTENCY_WEIGHT
     return options.fill_in(args, z_dim=45, network="paper", **defaults)
 
