@@ -115,7 +115,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     # fmt: on
     options.add_network_options(parser, "paper")
     options.add_objective_options(
-        parser, z_dim="45", consistency_weight="20 for avatars with exact and the paper's network, else 0"
+        parser,
+        z_dim="45",
+        consistency_weight="20 for avatars with exact and the paper's network, else 0",
     )
     options.add_training_options(
         parser,
