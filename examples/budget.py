@@ -66,7 +66,7 @@ def describe_length(args: argparse.Namespace, batches: Batches) -> str:
     evaluated = f", evaluated after every {every}" if every > 1 else ""
     return (
         f"{num_images:,} training images: batches of {args.batch_size}, {epochs}{evaluated}, "
-        f"{num_steps:,} steps (--batch-size, --epochs or --steps to choose)"
+        f"{num_steps:,} step{'s' * (num_steps > 1)} (--batch-size, --epochs or --steps to choose)"
     )
 
 

@@ -281,7 +281,6 @@ def test_help_explains_every_option():
 BAD_INPUT = {
     "attribute": (["--attributes", "Glasses"], "no label is called 'Glasses': did you mean Sungl"),
     "number": (["--attributes", "41"], "--attributes must be between 1 and 40, got 41"),
-    "batch": (["--batch-size", "500"], "number of training images, 100, got 500"),
     "fraction": (
         ["--label-fraction", "2"],
         "--label-fraction: wanted a number from 0 to 1, got 2",
