@@ -49,7 +49,7 @@ def run(request, tmp_path_factory):
 def test_a_file_has_the_same_pixels_wherever_it_is_opened(run):
     root, rule = run
     torch.set_default_dtype(torch.float32)
-    model = ccvae_pyro.load(root / "run" / "checkpoint.pt")
+    model = ccvae_pyro.load(root / "run")
     assert model.preprocessing == Preprocessing(64, 3, rule, white=4095)
     assert ccvae_pyro.with_bayes_classifier(model).preprocessing == model.preprocessing
     data = load_image_csv(root, root / "labels.csv", resize=rule)
@@ -63,7 +63,7 @@ def test_a_file_has_the_same_pixels_wherever_it_is_opened(run):
 def test_a_file_has_the_same_prediction_wherever_it_is_opened(run):
     root, _ = run
     torch.set_default_dtype(torch.float32)
-    model = ccvae_pyro.load(root / "run" / "checkpoint.pt").eval()
+    model = ccvae_pyro.load(root / "run").eval()
     given, imputed = (
         rows_of(path) for path in (root / "labels.csv", root / "run" / "imputed.csv")
     )
@@ -82,7 +82,7 @@ def test_a_file_has_the_same_prediction_wherever_it_is_opened(run):
 
 def test_an_edit_opens_the_file_by_the_rule_of_the_checkpoint(run, tmp_path):
     root, _ = run
-    arguments = [root / "run" / "checkpoint.pt", root / "05.jpg", "--walk", "side"]
+    arguments = [root / "run", root / "05.jpg", "--walk", "side"]
     result = run_example("edit.py", *arguments, "--out", tmp_path / "walk.png")
     assert result.returncode == 0, result.stderr
     assert "does not say" not in result.stdout
