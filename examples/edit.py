@@ -24,13 +24,13 @@ import options
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from outcome import model_file
 from torch import Tensor
 
 import ccvae_pyro
 from ccvae_pyro.data import Preprocessing, read_image
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.data.names import one_line
+from ccvae_pyro.io.checkpoint import model_file
 from ccvae_pyro.labels import Binary, outcome_names
 from ccvae_pyro.models import ImageModel
 from ccvae_pyro.plotting import draw_grid, spaced

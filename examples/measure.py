@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     results = {}
     names = names_of(args.runs)
     for folder, name, file_name in zip(args.runs, names, slugs(names), strict=True):
-        model = ccvae_pyro.load(outcome.model_file(folder)).to(device)
+        model = ccvae_pyro.load(folder).to(device)
         if model.label_names != data.label_names:
             raise ValueError(f"{folder} has other labels than {args.runs[0]}")
         print(f"measuring {folder}")

@@ -29,7 +29,7 @@ from ccvae_pyro.evaluation import (
     verdict_messages,
 )
 from ccvae_pyro.io import checkpoint, migrate_config, save_choices
-from ccvae_pyro.io.checkpoint import BEST, CHECKPOINT
+from ccvae_pyro.io.checkpoint import BEST, model_file
 from ccvae_pyro.models.evaluation_mode import evaluating
 from ccvae_pyro.plotting import write_report
 from ccvae_pyro.training import TrainingResult
@@ -84,12 +84,6 @@ def conclude(
     title = f"{args.out.name}: {len(ccvae.labels)} labels, {config['epochs']} epochs"
     write_report(args.out / "report.html", title, metrics, figures, config)
     report(metrics, args.out)
-
-
-def model_file(folder: Path) -> Path:
-    """The file of the final model of a run: that of the best evaluation, if there is one."""
-    best = folder / BEST
-    return best if best.exists() else folder / CHECKPOINT
 
 
 def load_best(out: Path, ccvae: ccvae_pyro.CCVAE, result: TrainingResult) -> None:

@@ -178,7 +178,7 @@ def ours(args: argparse.Namespace, cell: Cell, data: LabeledImages) -> ccvae_pyr
     if args.steps:
         settings.steps = args.steps
     common.fit(settings, lambda _: data, SETS[cell.name].example.make_model)
-    return ccvae_pyro.load(outcome.model_file(settings.out))
+    return ccvae_pyro.load(settings.out)
 
 
 def settings_of(args: argparse.Namespace, cell: Cell) -> argparse.Namespace:

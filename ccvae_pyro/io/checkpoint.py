@@ -145,6 +145,12 @@ def _check_sums(path: Path | str) -> None:
             raise ValueError(f"{damaged} is damaged")
 
 
+def model_file(folder: Path) -> Path:
+    """The file of the final model of a run: that of the best evaluation, if there is one."""
+    best = folder / BEST
+    return best if best.is_file() else folder / CHECKPOINT
+
+
 def load(path: Path | str, model: ImageModel | None = None) -> ImageModel:
     """Loads a trained model.
 
@@ -159,7 +165,7 @@ def load(path: Path | str, model: ImageModel | None = None) -> ImageModel:
     """
     path = Path(path)
     if path.is_dir():
-        path = path / (BEST if (path / BEST).is_file() else CHECKPOINT)
+        path = model_file(path)
     contents = read(path)
     if model is None:
         model = _rebuild(contents, path)

@@ -57,7 +57,39 @@ class Binary:
 
 
 @dataclass(frozen=True)
-class Categorical:
+class Classes:
+    """A label with named classes, of which one is true: categorical or ordinal.
+
+    :param name: the label's name.
+    :param classes: the names of the classes, at least two.
+    :param class_frequencies: the frequency of each class, all positive; equal by default.
+    :param extra_dims: the number of characteristics in addition to those that the classifier
+        uses.
+    :raises ValueError: if a value is not as described. Scalars of numpy and torch are converted.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    class_frequencies: tuple[float, ...] = ()
+    extra_dims: int = 0
+    excludes: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        name = plain_text(self.name, "the name of a label")
+        classes = plain_texts(self.classes, f"class name of {name!r}")
+        if len(classes) < 2:
+            raise ValueError(f"{name!r} needs at least two classes, got {len(classes)}")
+        frequencies = plain_floats(self.class_frequencies, f"class frequency of {name!r}")
+        if frequencies and (len(frequencies) != len(classes) or min(frequencies) <= 0):
+            raise ValueError(
+                f"{name!r} needs a positive frequency for each of {len(classes)} classes, got "
+                f"{len(frequencies)}: {frequencies}"
+            )
+        _set(self, name=name, classes=classes, class_frequencies=frequencies)
+
+
+@dataclass(frozen=True)
+class Categorical(Classes):
     """A categorical label; its value is the index of a class.
 
     :param name: the label's name.
@@ -69,15 +101,6 @@ class Categorical:
     :raises ValueError: if a value is not as described. Scalars of numpy and torch are converted.
     """
 
-    name: str
-    classes: tuple[str, ...]
-    class_frequencies: tuple[float, ...] = ()
-    extra_dims: int = 0
-    excludes: ClassVar[tuple[str, ...]] = ()
-
-    def __post_init__(self) -> None:
-        _set(self, **_checked_classes(self))
-
     @property
     def dim(self) -> int:
         """The number of its characteristics."""
@@ -85,7 +108,7 @@ class Categorical:
 
 
 @dataclass(frozen=True)
-class Ordinal:
+class Ordinal(Classes):
     r"""An ordinal label: classes that have an order, such as low, mid, high; its value is a rank.
 
     The rank of a class is its index. The label has one characteristic, and is modelled through its
@@ -116,15 +139,6 @@ class Ordinal:
         >>> stars.dim, stars.mean, round(stars.std, 3)
         (1, 1.0, 0.707)
     """
-
-    name: str
-    classes: tuple[str, ...]
-    class_frequencies: tuple[float, ...] = ()
-    extra_dims: int = 0
-    excludes: ClassVar[tuple[str, ...]] = ()
-
-    def __post_init__(self) -> None:
-        _set(self, **_checked_classes(self))
 
     @property
     def dim(self) -> int:
@@ -250,21 +264,6 @@ class Continuous:
         return ends
 
 
-def _checked_classes(label: Any) -> dict[str, Any]:
-    """The name, the classes and the class frequencies of a label as plain values."""
-    name = plain_text(label.name, "the name of a label")
-    classes = plain_texts(label.classes, f"class name of {name!r}")
-    if len(classes) < 2:
-        raise ValueError(f"{name!r} needs at least two classes, got {len(classes)}")
-    frequencies = plain_floats(label.class_frequencies, f"class frequency of {name!r}")
-    if frequencies and (len(frequencies) != len(classes) or min(frequencies) <= 0):
-        raise ValueError(
-            f"{name!r} needs a positive frequency for each of {len(classes)} classes, got "
-            f"{len(frequencies)}: {frequencies}"
-        )
-    return {"name": name, "classes": classes, "class_frequencies": frequencies}
-
-
 def _set(label: Any, **values: Any) -> None:
     """Sets the checked values of a label, which is frozen."""
     extra_dims = plain_int(label.extra_dims, f"extra_dims of {values['name']!r}", minimum=0)
@@ -273,7 +272,6 @@ def _set(label: Any, **values: Any) -> None:
 
 
 Label = Binary | Categorical | Ordinal | Continuous
-Classes = Categorical | Ordinal  # labels with named classes, of which one is true
 _KINDS: dict[str, type[Label]] = {
     "binary": Binary, "categorical": Categorical, "ordinal": Ordinal, "continuous": Continuous
 }  # fmt: skip
