@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.distributions.bernoulli import log_sigmoid
+from ccvae_pyro.distributions.nested_categorical import Size
 
 # The nodes' spacing; their reach to both sides of the middle of a density no wider than the
 # Normal; and the largest distance of a step from there at which nodes follow it.
@@ -22,6 +23,9 @@ FINE = (0.03, 8.5, 4.5)  # in float64: gradients err by less than 1e-6
 COARSE = (0.18, 5.5, 3.5)  # in other types: integrals err by up to 4e-5
 STEEPEST = 200.0  # slope that nodes are provided for where their number must not depend on values
 NEWTON_STEPS = 2  # of the inverse of a cubic
+# What is left out of either tail where samples are drawn: there, the rounding of an integral is no
+# longer small beside the density, by which its gradient is divided.
+TAIL, FINE_TAIL = 1e-5, 1e-10
 
 
 class Layout(NamedTuple):
@@ -42,6 +46,16 @@ class Layout(NamedTuple):
     powers: Tensor
     log_weight: Tensor
     rule: Tensor
+
+
+def sample_probability(shape: Size, like: Tensor) -> Tensor:
+    """Uniform samples, for quantiles whose gradients are accurate: up to 4.3 standard deviations.
+
+    :param like: a tensor of the device and dtype.
+    """
+    tail = FINE_TAIL if like.dtype == torch.float64 else TAIL
+    noise = torch.rand(torch.Size(shape), dtype=like.dtype, device=like.device)
+    return noise.clamp_(tail, 1 - tail)
 
 
 def lay_nodes(slope: Tensor) -> Layout:
@@ -126,7 +140,7 @@ class TiltedQuadrature:
         s = ((t - self.centre) * layout.sharpness).asinh() / layout.spacing
         place = (s + last / 2).clamp(0, last)
         cell = place.detach().nan_to_num().floor().clamp_(max=last - 1).long()
-        probability: Tensor = _cubic(self._ends(integral, cell), place - cell) / self.total
+        probability: Tensor = _cubic(self._ends(integral, cell), place - cell) / integral[-1]
         return probability.clamp(0, 1)
 
     def icdf(self, probability: Tensor) -> Tensor:
@@ -137,16 +151,17 @@ class TiltedQuadrature:
         :param probability: shape ``(num, num_densities)``.
         """
         layout, integral = self.layout, self.layout.rule @ self.mass
-        wanted, last = probability * self.total, len(integral) - 1
-        cell = (integral.detach()[:, None] <= wanted.detach()).sum(0).sub_(1).clamp_(0, last - 1)
+        wanted, last = probability * integral[-1], len(integral) - 1
+        cell = (integral.detach()[:, None] < wanted.detach()).sum(0).sub_(1).clamp_(0, last - 1)
         ends = self._ends(integral, cell)
         with torch.no_grad():
             x, rate = _solve(ends, wanted)
             s = (cell + x).sub_(last / 2).mul_(layout.spacing)
             t = torch.add(self.centre, s.sinh(), alpha=1 / layout.sharpness)
             dt = s.cosh_().mul_(layout.spacing / layout.sharpness) / rate
-        # One more of Newton's steps, which has the gradient: that of F(t), divided by -f(t).
-        return torch.addcmul(t, wanted - _cubic(ends, x), dt)
+        # The gradient is that of one more of Newton's steps: that of F(t), divided by -f(t).
+        step = wanted - _cubic(ends, x)
+        return torch.addcmul(t, step - step.detach(), dt)
 
     def _ends(self, integral: Tensor, cell: Tensor) -> Tensor:
         """The integral up to both nodes of a cell and its rates there, shape ``(4, ...)``."""
@@ -179,12 +194,16 @@ def _cubic(ends: Tensor, x: Tensor) -> Tensor:
 
 
 def _solve(ends: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Where a cubic has a value, and its rate there.
+    """Where a cubic has a value, and its rate there; of a cell, so that x is from 0 to 1.
+
+    Far out in a tail, the integral over a cell may be less than its density allows, or negative,
+    as it is rounded. A density with one mode is nowhere in a cell below both its ends.
 
     :param ends: its values at 0 and 1, and its rates there.
     """
     start, end, start_rate, end_rate = ends
-    rise = end - start
+    least = torch.minimum(start_rate, end_rate).clamp_(min=torch.finfo(ends.dtype).tiny)
+    rise = torch.maximum(end - start, least)
     cube = start_rate + end_rate - 2 * rise
     square = rise - start_rate - cube
     wanted = value - start
@@ -192,5 +211,6 @@ def _solve(ends: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     for _ in range(NEWTON_STEPS):
         rate = torch.addcmul(start_rate, x, torch.addcmul(2 * square, x, cube, value=3))
         reached = x * torch.addcmul(start_rate, x, torch.addcmul(square, x, cube))
-        x = torch.addcdiv(x, wanted - reached, rate).clamp_(-0.1, 1.1)
-    return x, torch.addcmul(start_rate, x, torch.addcmul(2 * square, x, cube, value=3))
+        x = torch.addcdiv(x, wanted - reached, torch.maximum(rate, least)).clamp_(0, 1)
+    rate = torch.addcmul(start_rate, x, torch.addcmul(2 * square, x, cube, value=3))
+    return x, torch.maximum(rate, least)

@@ -10,9 +10,9 @@ from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
 from torch.distributions import Normal
 from torch.distributions.kl import register_kl
-from torch.distributions.utils import broadcast_all, clamp_probs
+from torch.distributions.utils import broadcast_all
 
-from ccvae_pyro.distributions._tilted_quadrature import TiltedQuadrature
+from ccvae_pyro.distributions._tilted_quadrature import TiltedQuadrature, sample_probability
 from ccvae_pyro.distributions.nested_categorical import Size
 
 
@@ -118,8 +118,7 @@ class TiltedNormal(TorchDistribution):
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
         shape = self._extended_shape(torch.Size(sample_shape))
-        probability = clamp_probs(torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device))
-        return self.icdf(probability)
+        return self.icdf(sample_probability(shape, self.loc))
 
     def cdf(self, value: Tensor) -> Tensor:
         """The distribution function, to some 1e-6 in double precision and 1e-4 in single."""
