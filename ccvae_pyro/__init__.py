@@ -13,6 +13,7 @@ from ccvae_pyro.errors import (
     RunError,
     UnsupportedError,
 )
+from ccvae_pyro.evaluation.calibrate import calibrate
 from ccvae_pyro.evaluation.evaluate import evaluate
 from ccvae_pyro.evaluation.exactness import how_exact
 from ccvae_pyro.evaluation.samplers import choose_sampler
@@ -24,6 +25,7 @@ from ccvae_pyro.interventions.edit import (
     shift,
     swap,
 )
+from ccvae_pyro.interventions.fit_probe import fit_probe
 from ccvae_pyro.interventions.fit_sampler import fit_sampler
 from ccvae_pyro.interventions.predict import classify, impute, predict
 from ccvae_pyro.interventions.traverse import interpolate, interpolate_to_label, walk
@@ -61,6 +63,7 @@ __all__ = [
     "RunError",
     "TiltedNormal",
     "UnsupportedError",
+    "calibrate",
     "celeba",
     "check_factorization",
     "choose_sampler",
@@ -68,6 +71,7 @@ __all__ = [
     "compile_networks",
     "edit",
     "evaluate",
+    "fit_probe",
     "fit_sampler",
     "generate",
     "how_exact",

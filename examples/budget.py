@@ -7,7 +7,7 @@ import argparse
 import torch
 from outcome import read_config
 
-from ccvae_pyro.data import Batches, LabeledImages, why_not_flip
+from ccvae_pyro.data import Batches, LabeledImages, why_not_flip, why_not_warp
 from ccvae_pyro.training import (
     default_batch_size,
     default_epochs,
@@ -15,6 +15,8 @@ from ccvae_pyro.training import (
     distributed,
     epochs_for_steps,
 )
+
+WARP = 0.05  # of images that are not mirrored: rotations of up to 3 degrees
 
 
 def batches_of(args: argparse.Namespace, data: LabeledImages, device: torch.device) -> Batches:
@@ -37,6 +39,9 @@ def batches_of(args: argparse.Namespace, data: LabeledImages, device: torch.devi
         args.flip = args.flip == "on"
     if args.shift is None:  # shifts cost accuracy where images are aligned, as faces are
         args.shift = before.get("shift", 0 if args.flip else side // 16)
+    if args.warp is None:
+        is_warped = not args.flip and why_not_warp(data) is None
+        args.warp = before.get("warp", WARP if is_warped else 0.0)
     batches = Batches(
         data,
         args.batch_size,

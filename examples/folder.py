@@ -9,9 +9,10 @@ One column of the CSV has file names, and each other column a label: binary, cat
 
 Images that the CSV does not list are used for training, without labels. Cells are separated by
 commas, semicolons or tabs. A cell that is empty, or says NA, N/A, NaN, None, null, ? or -, is a
-missing label. Besides metrics and figures, --out has
-imputed.csv, with predictions in the missing cells, and confidence.csv, with their probabilities;
-for a continuous label that is the standard deviation, calibrated on the validation images.
+missing label. Besides metrics and figures, --out has imputed.csv, with predictions in the missing
+cells, and confidence.csv, with their probabilities, or the standard deviations of continuous
+labels, both calibrated on the validation images. --at-least 0.95 fills in only what is that
+probable.
 """
 
 from __future__ import annotations
@@ -45,7 +46,6 @@ def run(args: argparse.Namespace) -> None:
 
     def impute(ccvae: ccvae_pyro.CCVAE, data: LabeledImages) -> None:
         values, confidence = predict_all(ccvae, data, args.batch_size)
-        calibrate(confidence, values, data)
         num_imputed = write_imputed(
             args.labels,
             args.out,
@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> None:
             confidence,
             missing_values=args.missing_values or (),
             keep_values=args.keep_values or (),
+            at_least=args.at_least,
         )
         print(f"{num_imputed} missing labels are imputed in {args.out / 'imputed.csv'}")
 
@@ -106,19 +107,6 @@ def predict_all(
     return values, confidence
 
 
-def calibrate(confidence: np.ndarray, values: np.ndarray, data: LabeledImages) -> None:
-    """Scales the standard deviations of continuous labels to the errors on validation images.
-
-    A model overfits the training images, so that its own standard deviations are too small.
-    """
-    rows = data.splits["valid"]
-    for column, label in enumerate(data.label_types):
-        errors = (data.labels[rows, column] - values[rows, column]) / confidence[rows, column]
-        known = errors[~np.isnan(errors)]
-        if isinstance(label, Continuous) and len(known):
-            confidence[:, column] *= np.sqrt((known**2).mean())
-
-
 # fmt: off
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
@@ -153,6 +141,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "-; for example -9 unknown")
     add("--keep-values", nargs="+", metavar="CELL",
         help="cells of this list that are values, for example None, if it is a class")
+    add("--at-least", type=options.fraction, default=0.0, metavar="P",
+        help="fill in classes only where their probability is at least P (default: 0)")
     # fmt: on
     options.add_network_options(parser, "residual")
     options.add_objective_options(parser, z_dim="27 more than the labels take")
@@ -164,12 +154,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         epochs="30, but at least 3,000 steps and at most about 20,000",
         batch_size="50, for less than 500 training images 32, for less than 100 16",
         shift="a sixteenth of the side without flips, else 0",
+        warp="0.05 without flips, unless a label speaks of an angle, else 0",
         flip="auto",
         evaluations="as many as give at most 40 evaluations",
         final="best",
     )
     # What follows from the number and the size of the images is set when they are known.
-    by_size = {"epochs": None, "batch_size": None, "shift": None, "epochs_per_evaluation": None}
+    by_size = dict.fromkeys(("epochs", "batch_size", "shift", "warp", "epochs_per_evaluation"))
     return options.fill_in(parser.parse_args(arguments), network="residual", **by_size)
 
 

@@ -22,6 +22,7 @@ from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.evaluation import (
     Evaluation,
     Finding,
+    PredictorChoice,
     choose_predictor,
     label_metrics,
     trivial_reconstructions,
@@ -60,11 +61,8 @@ def conclude(
     pyro.set_rng_seed(args.seed)  # so that a resumed run gives the same numbers
     config = config | {"epochs": result.num_epochs}  # those of a resumed run may be more
     choice = choose_predictor(ccvae, batches)
-    if choice.by_bayes_rule:
-        print(
-            f"labels are predicted from the priors by Bayes' rule: score {choice.bayes_rule:.3f} "
-            f"on validation images, {choice.classifier:.3f} by the classifier"
-        )
+    if choice.calibrations:
+        print(describe(choice))
     metrics, evaluation = measure(ccvae, batches)
     metrics["predictor"] = asdict(choice)
     metrics["verdict"] = [asdict(each) for each in findings(ccvae, batches, result, evaluation)]
@@ -84,6 +82,21 @@ def conclude(
     title = f"{args.out.name}: {len(ccvae.labels)} labels, {config['epochs']} epochs"
     write_report(args.out / "report.html", title, metrics, figures, config)
     report(metrics, args.out)
+
+
+def describe(choice: PredictorChoice) -> str:
+    """How labels are predicted, and what calibration changed, in words."""
+    names = {"classifier": "the classifier", "bayes_rule": "Bayes' rule from the priors"}
+    names["probe"] = "a linear probe of all latents"
+    of_each = {
+        names[key]: f"{each.log_loss:.3f} to {each.calibrated_log_loss:.3f}"
+        for key, each in choice.calibrations.items()
+    }
+    losses = ", ".join(f"{name} {text}" for name, text in of_each.items())
+    return (
+        f"labels are predicted by {names[choice.predictor]}; log losses of validation labels "
+        f"before and after calibration: {losses}"
+    )
 
 
 def load_best(out: Path, ccvae: ccvae_pyro.CCVAE, result: TrainingResult) -> None:

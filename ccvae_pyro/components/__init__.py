@@ -2,6 +2,7 @@
 
 from ccvae_pyro.components._normal import MIN_SCALE, normal_from, positive
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
+from ccvae_pyro.components.calibration import Calibration
 from ccvae_pyro.components.classifiers import (
     DiagonalClassifier,
     LabelHead,
@@ -41,6 +42,7 @@ from ccvae_pyro.components.label_priors import (
     CategoricalLabelPrior,
     NormalLabelPrior,
 )
+from ccvae_pyro.components.linear_probe import LinearProbe
 from ccvae_pyro.components.protocols import (
     Classifier,
     ConditionalPrior,
@@ -56,6 +58,7 @@ __all__ = [
     "BayesClassifier",
     "BernoulliDecoder",
     "BernoulliLabelPrior",
+    "Calibration",
     "CategoricalLabelPrior",
     "ClassConditionalPrior",
     "Classifier",
@@ -76,6 +79,7 @@ __all__ = [
     "LabelPrior",
     "LaplaceDecoder",
     "LinearConditionalPrior",
+    "LinearProbe",
     "LinearRegressor",
     "MixedClassifier",
     "MixedConditionalPrior",

@@ -19,7 +19,7 @@ from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.data.missing_labels import hide_labels, keep_labels_per_class
 from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.data.splits import partition_splits, random_splits, stratified_splits
-from ccvae_pyro.data.symmetry import why_not_flip
+from ccvae_pyro.data.symmetry import why_not_flip, why_not_warp
 from ccvae_pyro.data.tables import describe, write_imputed
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "read_image",
     "stratified_splits",
     "why_not_flip",
+    "why_not_warp",
     "with_exclusions",
     "write_imputed",
 ]

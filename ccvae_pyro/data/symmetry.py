@@ -1,4 +1,4 @@
-"""Whether images may be mirrored from left to right, as an augmentation."""
+"""Whether images may be mirrored from left to right, or rotated a little, as an augmentation."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import numpy as np
 from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.labels import Categorical, Continuous, Label
 
-# Words of labels that are no longer true of an image that is mirrored.
+# Words of labels that are no longer true of an image that is rotated, or mirrored.
+_ANGLES = (
+    "orientation angle angles rotation rotated lean leaning slant slanted slope tilt tilted yaw "
+    "roll azimuth heading clockwise counterclockwise"
+)
 _SIDES = (
-    "left right side sides direction facing orientation angle rotation rotated lean leaning tilt "
-    "tilted yaw azimuth heading clockwise counterclockwise east west mirrored flipped "
+    "left right side sides direction facing east west mirrored flipped "
     "letter letters digit digits glyph glyphs handedness laterality"
 )
-SIDES = frozenset(_SIDES.split())
+ANGLES = frozenset(_ANGLES.split())
+SIDES = ANGLES | frozenset(_SIDES.split())
 NUM_IMAGES, SIZE = 1_000, 16  # as many images, of so many pixels along each axis, tell
 # A mirrored set is another set if the asymmetry is more than this, and than chance explains.
 MIN_ASYMMETRY, MIN_SIGMA = 0.01, 5.0
@@ -43,13 +47,29 @@ def why_not_flip(data: LabeledImages) -> str | None:
     return _reason_of_names(data.label_types) or _reason_of_images(data)
 
 
+def why_not_warp(data: LabeledImages) -> str | None:
+    """The reason why training images should not be rotated, sheared or scaled a little.
+
+    That is a label or a class whose name speaks of an angle. None without one.
+
+    :param data: the images, of which only the labels' names are looked at.
+    """
+    return _spoken_of(data.label_types, ANGLES)
+
+
 def _reason_of_names(labels: tuple[Label, ...]) -> str | None:
     for label in labels:
         if isinstance(label, Categorical) and _are_signs(label.classes):
             return f"the classes of {label.name!r} are letters or digits"
+    return _spoken_of(labels, SIDES)
+
+
+def _spoken_of(labels: tuple[Label, ...], words: frozenset[str]) -> str | None:
+    """Which of these words the name of a label or of a class has."""
+    for label in labels:
         for name in (label.name, *label.classes):
-            words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
-            if spoken := [word for word in words if word in SIDES]:
+            of_name = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+            if spoken := [word for word in of_name if word in words]:
                 return f"{name!r} speaks of {spoken[0]!r}"
     return None
 

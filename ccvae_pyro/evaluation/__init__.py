@@ -1,6 +1,7 @@
 """Evaluation of trained models: labels, edits, latents, generated images and bounds."""
 
 from ccvae_pyro.evaluation.benchmark import Benchmark, Metric, benchmark
+from ccvae_pyro.evaluation.calibrate import CalibrationResult, calibrate
 from ccvae_pyro.evaluation.disentanglement import (
     DCI,
     dci,
@@ -69,6 +70,7 @@ __all__ = [
     "DCI",
     "Benchmark",
     "BinaryMetrics",
+    "CalibrationResult",
     "CategoricalMetrics",
     "ContinuousMetrics",
     "EditMetrics",
@@ -88,6 +90,7 @@ __all__ = [
     "TrivialReconstructions",
     "benchmark",
     "binary_metrics",
+    "calibrate",
     "categorical_metrics",
     "choose_predictor",
     "choose_sampler",

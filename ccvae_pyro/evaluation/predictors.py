@@ -1,52 +1,76 @@
-"""Which of two classifiers predicts the labels: the trained one, or that of Bayes' rule."""
+"""Which of several classifiers predicts the labels, and how sure of itself it is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ccvae_pyro.data import Batches
-from ccvae_pyro.evaluation.label_metrics import label_metrics, mean_of_known
-from ccvae_pyro.models import CCVAE, with_bayes_classifier
+from ccvae_pyro.evaluation.calibrate import CalibrationResult, calibrate
+from ccvae_pyro.interventions.fit_probe import fit_probe
+from ccvae_pyro.models import CCVAE
+
+MAX_PROBE_IMAGES = 10_000  # that a probe is fitted to
 
 
 @dataclass(frozen=True)
 class PredictorChoice:
     """The result of :func:`choose_predictor`.
 
-    :param by_bayes_rule: whether labels are predicted by Bayes' rule.
-    :param classifier: the score of the classifier: balanced accuracy, or :math:`R^2` of continuous
-        labels, the mean of the two if there are both; NaN if no validation image has a label.
-    :param bayes_rule: the score of Bayes' rule.
+    :param predictor: ``"classifier"``, ``"bayes_rule"`` or ``"probe"``.
+    :param calibrations: the calibration of each of them; empty if no validation image has a label.
     """
 
-    by_bayes_rule: bool
-    classifier: float
-    bayes_rule: float
+    predictor: str
+    calibrations: dict[str, CalibrationResult]
 
 
 def choose_predictor(ccvae: CCVAE, batches: Batches) -> PredictorChoice:
-    """Lets a model predict its labels by whichever is better on validation images.
+    r"""Lets a model predict its labels by whichever is best on validation images, calibrated.
 
-    A classifier is trained on the labeled images only, while priors also fit the unlabeled ones:
-    with few labels, Bayes' rule is often the more accurate. The classifier is kept where it is as
-    good, or nothing can be compared. The choice is the model's
-    :attr:`~ccvae_pyro.models.ImageModel.predicts_by_bayes_rule`, which checkpoints hold.
+    The classifier :math:`q_\varphi(y \mid z_c)` is trained on the labeled images only. With few of
+    them, other predictors are often better: Bayes' rule from the priors, which also fit the
+    unlabeled images, and a linear probe of all latents (:func:`~ccvae_pyro.fit_probe`). Each is
+    calibrated (:func:`~ccvae_pyro.calibrate`), and the least log loss of the known validation
+    labels wins; it is a proper score of labels of any kind. The classifier is kept if nothing can
+    be compared.
+
+    The choice is the model's :attr:`~ccvae_pyro.models.ImageModel.predicts_by_bayes_rule` or
+    :attr:`~ccvae_pyro.models.ImageModel.probe`, and its
+    :attr:`~ccvae_pyro.models.ImageModel.calibration`, which checkpoints hold.
 
     :param ccvae: a trained model.
-    :param batches: the data; their split ``valid`` is used.
+    :param batches: the data; labeled images of the split ``train``, at most 10,000, and the split
+        ``valid`` are used.
     """
-    ccvae.predicts_by_bayes_rule = False
-    if not len(batches.data.splits.get("valid", ())):
-        return PredictorChoice(False, np.nan, np.nan)
-    classifier, bayes_rule = (
-        _score(model, batches) for model in (ccvae, with_bayes_classifier(ccvae))
-    )
-    ccvae.predicts_by_bayes_rule = bool(bayes_rule > classifier)  # not if they are NaN
-    return PredictorChoice(ccvae.predicts_by_bayes_rule, classifier, bayes_rule)
+    calibrations, parts = {}, {}
+    for predictor in ("classifier", "bayes_rule", "probe"):
+        _use(ccvae, predictor, batches)
+        result = calibrate(ccvae, batches.held_out("valid")) if _has_valid(batches) else None
+        if result is not None and not np.isnan(result.log_loss):
+            calibrations[predictor] = result
+            parts[predictor] = (ccvae.predicts_by_bayes_rule, ccvae.probe, ccvae.calibration)
+    if not calibrations:
+        _use(ccvae, "classifier", batches)
+        return PredictorChoice("classifier", {})
+    best = min(calibrations, key=lambda name: calibrations[name].calibrated_log_loss)
+    ccvae.predicts_by_bayes_rule, ccvae.probe, ccvae.calibration = parts[best]
+    return PredictorChoice(best, calibrations)
 
 
-def _score(model: CCVAE, batches: Batches) -> float:
-    summary = label_metrics(model, batches.held_out("valid"))
-    return mean_of_known([summary.balanced_accuracy, summary.r_squared])
+def _use(ccvae: CCVAE, predictor: str, batches: Batches) -> None:
+    ccvae.predicts_by_bayes_rule = predictor == "bayes_rule"
+    ccvae.probe = ccvae.calibration = None
+    if predictor == "probe" and len(batches.labeled):
+        rows = np.linspace(
+            0, len(batches.labeled) - 1, min(len(batches.labeled), MAX_PROBE_IMAGES)
+        )
+        labeled = np.sort(batches.labeled)[rows.astype(int)]
+        data = replace(batches.data, splits={"train": labeled})
+        few = Batches(data, batches.batch_size, device=batches.device, resident=False)
+        ccvae.probe = fit_probe(ccvae, few.held_out("train"))
+
+
+def _has_valid(batches: Batches) -> bool:
+    return len(batches.data.splits.get("valid", ())) > 0

@@ -8,6 +8,7 @@ from ccvae_pyro.interventions.edit import (
     shift,
     swap,
 )
+from ccvae_pyro.interventions.fit_probe import fit_probe
 from ccvae_pyro.interventions.fit_sampler import fit_sampler
 from ccvae_pyro.interventions.predict import classify, impute, predict
 from ccvae_pyro.interventions.traverse import interpolate, interpolate_to_label, walk
@@ -15,6 +16,7 @@ from ccvae_pyro.interventions.traverse import interpolate, interpolate_to_label,
 __all__ = [
     "classify",
     "edit",
+    "fit_probe",
     "fit_sampler",
     "generate",
     "impute",

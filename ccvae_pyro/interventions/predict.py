@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,13 +17,15 @@ from ccvae_pyro.models import ImageModel, evaluation
 def classify(model: ImageModel, x: Tensor) -> Tensor:
     r"""The probability of each label, :math:`q(y \mid x)`.
 
-    A CCVAE evaluates :math:`q_\varphi(y \mid z_c)` at the posterior mean of :math:`z_c`.
+    A CCVAE evaluates :math:`q_\varphi(y \mid z_c)` at the posterior mean of :math:`z_c`. The
+    probabilities are as sure as the labels of validation images allow, if the model has a
+    :attr:`~ccvae_pyro.models.ImageModel.calibration`: see :func:`~ccvae_pyro.calibrate`.
 
     :returns: shape ``(batch, num_labels)`` if all labels are binary. A categorical or ordinal
         label has a column for each class, and a continuous label has a column with its mean,
         clamped to its bounds.
     """
-    q_y_x = model.q_y_x(x)
+    q_y_x = _calibrated(model, x)
     probabilities: Tensor = expectations(q_y_x)
     if all(isinstance(label, Binary | Categorical) for label in model.labels):
         return probabilities
@@ -29,7 +33,7 @@ def classify(model: ImageModel, x: Tensor) -> Tensor:
     blocks, scales = list(probabilities.split(sizes, -1)), confidence(q_y_x)
     for i, label in enumerate(model.labels):
         if isinstance(label, Ordinal):
-            blocks[i] = _rank_probs(label, blocks[i][..., 0], scales[..., i])
+            blocks[i] = rank_probs(label, blocks[i][..., 0], scales[..., i])
         elif isinstance(label, Continuous):
             blocks[i] = blocks[i].clamp(*label.bounds)
     return torch.cat(blocks, dim=-1)
@@ -43,11 +47,11 @@ def predict(model: ImageModel, x: Tensor) -> tuple[Tensor, Tensor]:
         their probabilities. For a continuous label these are the mean, clamped to its bounds, and
         the standard deviation of :math:`q(y \mid x)`.
     """
-    q_y_x = model.q_y_x(x)
+    q_y_x = _calibrated(model, x)
     values, confidences = most_likely(q_y_x), confidence(q_y_x)
     for i, label in enumerate(model.labels):
         if isinstance(label, Ordinal):
-            probs = _rank_probs(label, values[..., i], confidences[..., i])
+            probs = rank_probs(label, values[..., i], confidences[..., i])
             confidences[..., i], values[..., i] = probs.max(-1)
         elif isinstance(label, Continuous):
             values[..., i] = values[..., i].clamp(*label.bounds)
@@ -74,7 +78,13 @@ def impute(model: ImageModel, x: Tensor, y: Tensor) -> Tensor:
     return torch.where(y.isnan(), predicted, y)
 
 
-def _rank_probs(label: Ordinal, loc: Tensor, scale: Tensor) -> Tensor:
+def _calibrated(model: ImageModel, x: Tensor) -> Any:
+    """The predictive distribution of the labels, calibrated if the model is."""
+    q_y_x = model.q_y_x(x)
+    return q_y_x if model.calibration is None else model.calibration(q_y_x)
+
+
+def rank_probs(label: Ordinal, loc: Tensor, scale: Tensor) -> Tensor:
     """The probability of each class of an ordinal label, by the Normal of its rank.
 
     The model has a Normal prior of ranks; the frequencies of the classes take its place.

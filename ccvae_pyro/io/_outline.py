@@ -19,6 +19,9 @@ _NOT_COMPARED = frozenset(
 )  # fmt: skip
 
 
+_FITTED = ("sampler", "calibration", "probe")  # modules that a checkpoint holds apart
+
+
 def outline(config: dict[str, Any]) -> ImageModel:
     """The model of a config on the meta device, where tensors have shapes only.
 
@@ -61,9 +64,10 @@ def _is_alike(first: nn.Module, second: nn.Module) -> bool:
 
 
 def _children(module: nn.Module) -> dict[str, nn.Module]:
-    """The modules within a module; a checkpoint holds the fitted sampler of a model apart."""
+    """The modules within a module; a checkpoint holds those fitted after training apart."""
     is_model = isinstance(module, ImageModel)
-    return {n: child for n, child in module.named_children() if not (is_model and n == "sampler")}
+    left_out = _FITTED if is_model else ()
+    return {n: child for n, child in module.named_children() if n not in left_out}
 
 
 def _have_equal_settings(first: nn.Module, second: nn.Module) -> bool:

@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import copy
 import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ccvae_pyro.components.fitted_sampler import FittedSampler, sampler_from_tensors
+from ccvae_pyro.components.calibration import calibration_from_tensors
+from ccvae_pyro.components.fitted_sampler import sampler_from_tensors
+from ccvae_pyro.components.linear_probe import probe_from_tensors
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.errors import CheckpointError
 from ccvae_pyro.io._contents import check_descriptions, check_entries, check_tensors, storable
 from ccvae_pyro.io._migration import migrate_model_config, migrate_state_dict
 from ccvae_pyro.io._outline import is_described_by_config, outline
-from ccvae_pyro.labels import to_plain
+from ccvae_pyro.labels import Label, to_plain
 from ccvae_pyro.models import ImageModel, from_config
 
+# What is fitted after training, by its attribute and key in a checkpoint, from tensors and labels.
+FROM_TENSORS: dict[str, Callable[[Any, Sequence[Label]], nn.Module]] = {
+    "sampler": sampler_from_tensors,
+    "calibration": calibration_from_tensors,
+    "probe": probe_from_tensors,
+}
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"  # the files of a run's last and best model
 
 
@@ -35,8 +44,8 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
 
     :param path: the file.
     :param model: the model: its parameters and buffers, its labels, the preprocessing of its
-        images, its fitted sampler, whether it predicts by Bayes' rule and, if it is as a preset
-        built it, its config.
+        images, its fitted sampler, calibration and probe, whether it predicts by Bayes' rule
+        and, if it is as a preset built it, its config.
     :param values: further values to keep in the file: tensors, numbers, text, None, and lists,
         tuples, sets and dicts of them. Arrays of numpy become tensors, its scalars plain values.
     :raises ValueError: if a value is of another type, or a parameter is not finite. The message
@@ -65,7 +74,8 @@ def save(path: Path | str, model: ImageModel, **values: Any) -> None:
 def save_choices(path: Path | str, model: ImageModel) -> None:
     """Writes what was chosen after training into a checkpoint of the model.
 
-    That is its fitted sampler, or that there is none, and whether it predicts by Bayes' rule. The
+    Those are its fitted sampler, calibration and probe, or that there is none, and whether it
+    predicts by Bayes' rule. The
     other entries of the file stay as they are, so that a run can still be resumed.
 
     :raises FileNotFoundError: if there is no such file.
@@ -76,8 +86,8 @@ def save_choices(path: Path | str, model: ImageModel) -> None:
     saved, state = migrate_state_dict(contents["model"]), model.state_dict()
     if saved.keys() != state.keys() or any(_differs(saved[name], state[name]) for name in state):
         raise CheckpointError(
-            f"{path} has other parameters than the model, for which sampler and predictor were "
-            "chosen"
+            f"{path} has other parameters than the model, for which sampler, predictor and "
+            "calibration were chosen"
         )
     _write(path, contents | _choices(model))
 
@@ -90,7 +100,7 @@ def _differs(saved: Any, present: Any) -> bool:
 def _choices(model: ImageModel) -> dict[str, Any]:
     """What is chosen after training, as entries of a checkpoint."""
     return {
-        "sampler": None if model.sampler is None else model.sampler.tensors,
+        **{key: getattr(getattr(model, key), "tensors", None) for key in FROM_TENSORS},
         "predicts_by_bayes_rule": model.predicts_by_bayes_rule,
     }
 
@@ -203,7 +213,7 @@ def _config_of(contents: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> None:
-    """Copies parameters, preprocessing and fitted sampler that :func:`read` returned into a model.
+    """Copies into a model what :func:`read` returned: parameters, preprocessing, fitted parts.
 
     :raises CheckpointError: if they belong to another model, or one is not finite. The model is
         then left as it was.
@@ -215,7 +225,7 @@ def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> No
         if labels is not None:
             check_descriptions(labels, model.labels)
         preprocessing = _preprocessing_of(contents, path)
-        sampler = _sampler_of(contents, model, path)
+        fitted = {key: _fitted_part(key, contents, model, path) for key in FROM_TENSORS}
     except ValueError as error:
         model.load_state_dict(before)
         if isinstance(error, CheckpointError):
@@ -223,21 +233,22 @@ def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> No
         raise CheckpointError(f"{path} belongs to another model: {error}") from error
     if preprocessing is not None:
         model.preprocessing = preprocessing
-    model.sampler = sampler
+    for key, part in fitted.items():
+        setattr(model, key, part)
     model.predicts_by_bayes_rule = contents.get("predicts_by_bayes_rule", False)
 
 
-def _sampler_of(
-    contents: dict[str, Any], model: ImageModel, path: Path | str
-) -> FittedSampler | None:
-    """The fitted sampler of a checkpoint, if it has one, on the device of the model."""
-    tensors = contents.get("sampler")
+def _fitted_part(
+    key: str, contents: dict[str, Any], model: ImageModel, path: Path | str
+) -> nn.Module | None:
+    """A part that was fitted after training, on the device of the model, if there is one."""
+    tensors = contents.get(key)
     if tensors is None:  # never fitted, or a version before 0.2
         return None
     try:
-        return sampler_from_tensors(tensors, model.labels).to(next(model.parameters()))
+        return FROM_TENSORS[key](tensors, model.labels).to(next(model.parameters()))
     except ValueError as error:
-        raise CheckpointError(f"{path} has an invalid fitted sampler: {error}") from error
+        raise CheckpointError(f"{path} has an invalid fitted {key}: {error}") from error
 
 
 def _preprocessing_of(contents: dict[str, Any], path: Path | str) -> Preprocessing | None:

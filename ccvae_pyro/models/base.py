@@ -15,7 +15,9 @@ from pyro.poutine.runtime import _PYRO_STACK
 from pyro.poutine.trace_messenger import TraceMessenger
 from torch import Tensor, nn
 
+from ccvae_pyro.components.calibration import Calibration
 from ccvae_pyro.components.fitted_sampler import FittedSampler
+from ccvae_pyro.components.linear_probe import LinearProbe
 from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.errors import UnsupportedError
@@ -45,6 +47,12 @@ class ImageModel(nn.Module):
     #: Whether labels are predicted from the priors by Bayes' rule, in place of the classifier: see
     #: :func:`~ccvae_pyro.evaluation.choose_predictor`. Training always uses the classifier.
     predicts_by_bayes_rule: bool = False
+    #: What corrects the confidence of predicted labels, if anything does: see
+    #: :func:`~ccvae_pyro.calibrate`. It belongs to the classifier that it was fitted to.
+    calibration: Calibration | None
+    #: What predicts labels from all latents in place of the classifier, if anything does: see
+    #: :func:`~ccvae_pyro.fit_probe`.
+    probe: LinearProbe | None
 
     def __init__(self, labels: Sequence[Label]) -> None:
         super().__init__()
@@ -57,6 +65,8 @@ class ImageModel(nn.Module):
         # How the images that it was trained on were prepared: read_image prepares others by it.
         self.preprocessing: Preprocessing | None = None
         self.register_module("sampler", None)
+        self.register_module("calibration", None)
+        self.register_module("probe", None)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -113,6 +123,11 @@ class ImageModel(nn.Module):
         self._has_checked_values |= with_values
         self._last_batch.remember(x, y, labels)
         return labels
+
+    def forget_fitted(self) -> None:
+        """Removes what was fitted or chosen after training, for the parameters as they were."""
+        self.sampler = self.calibration = self.probe = None
+        self.predicts_by_bayes_rule = False
 
     def check_images(self, x: Tensor) -> None:
         """Checks images as :meth:`checked_batch` does, pixels always if Pyro validates."""

@@ -114,11 +114,15 @@ class CCVAE(ImageModel):
         r""":math:`q_\varphi(y \mid z_c)` at the mean of :math:`q_\phi(z_c \mid x)`.
 
         Where :attr:`predicts_by_bayes_rule`, the classifier is that of Bayes' rule in its place.
+        If there is a :attr:`probe`, it predicts from the means of all latents.
 
         The standard deviation of a continuous label, or of a rank, includes that of :math:`z_c`
         given the image.
         """
         self.check_images(x)
+        if self.probe is not None:
+            of_all_latents: TorchDistribution = self.probe(torch.cat(self.encode(x), dim=-1))
+            return of_all_latents
         mean, std = moments(self.encoder(x)[0])
         classifier = self.classifier
         if self.predicts_by_bayes_rule:

@@ -251,8 +251,7 @@ def train(
             Watch(batches.data, num_epochs),
         )
         while state.epoch < run.last_epoch:
-            # They were chosen for earlier parameters.
-            model.sampler, model.predicts_by_bayes_rule = None, False
+            model.forget_fitted()
             _train_until(run, step, min(run.last_epoch, (state.epoch // period + 1) * period))
             _evaluate(run)
             if keep_best:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ccvae_pyro.data import LabeledImages, why_not_flip
+from ccvae_pyro.data import LabeledImages, why_not_flip, why_not_warp
 from ccvae_pyro.labels import Binary, Categorical, Continuous
 
 NUM = 200
@@ -92,3 +92,12 @@ def test_few_images_are_no_evidence():
     for num_images in (1, 2, 5):
         few = replace(data, splits={"train": np.arange(num_images)})
         assert why_not_flip(few) is None
+
+
+def test_a_name_that_speaks_of_an_angle_forbids_warps():
+    for label in (Continuous("yaw angle", 0, 1), Categorical("pose", ("upright", "tilted", "no"))):
+        word = {"yaw angle": "yaw", "pose": "tilted"}[label.name]
+        assert why_not_warp(make(label, IS_ODD)) == why_not_flip(make(label, IS_ODD))
+        assert why_not_warp(make(label, IS_ODD)).endswith(f"speaks of {word!r}")
+    for label in (Binary("Looks_Left"), Categorical("letter", tuple("ABC")), PLAIN):
+        assert why_not_warp(make(label, IS_ODD)) is None

@@ -90,7 +90,7 @@ def test_a_label_of_sides_forbids_flips_and_a_batch_shrinks_to_the_set(folder, t
     result = run(folder, out, *arguments, labels="labels.csv")
     assert "40 training images: batches of 40, 1 epoch, 1 step (" in result.stdout
     why = "no flips, since 'left' speaks of 'left' (--flip on to flip)"
-    assert f"augmentation: shifts of up to 4 pixels; {why}" in result.stdout
+    assert f"augmentation: shifts of up to 4 pixels, warps of up to 0.05; {why}" in result.stdout
     assert config_of(out)["flip"] is False
     assert not (out / "best.pt").exists()
     assert "best checkpoint" not in result.stdout

@@ -27,6 +27,7 @@ def write_imputed(
     *,
     missing_values: Iterable[str] = (),
     keep_values: Iterable[str] = (),
+    at_least: float = 0.0,
 ) -> int:
     """Writes ``imputed.csv`` and ``confidence.csv`` into a folder.
 
@@ -47,6 +48,8 @@ def write_imputed(
     :param confidence: the confidence in each of them, of the same shape.
     :param missing_values: what :func:`~ccvae_pyro.data.load_image_csv` was given.
     :param keep_values: what it was given.
+    :param at_least: the least probability of a class that is filled in. A cell of a lower one
+        stays empty, and ``confidence.csv`` has it all the same.
     :returns: the number of cells that were filled in.
     :raises ValueError: if ``data`` has no names of files, or ``values`` another shape.
     """
@@ -80,14 +83,18 @@ def write_imputed(
     for column, (name, label) in enumerate(zip(data.label_names, data.label_types, strict=True)):
         if name not in table.names:
             continue
-        is_filled = ((table.cells[name] == "") & is_readable[rows]).to_numpy()
-        spell = _spelling(table, label, data.labels[:, column])
-        predicted = rows[is_filled]
-        filled.loc[is_filled, name] = [spell(float(each)) for each in values[predicted, column]]
-        numbers.loc[is_filled, name] = [
-            f"{each:.4g}".replace(".", table.decimal) for each in confidence[predicted, column]
+        is_missing = ((table.cells[name] == "") & is_readable[rows]).to_numpy()
+        numbers.loc[is_missing, name] = [
+            f"{each:.4g}".replace(".", table.decimal)
+            for each in confidence[rows[is_missing], column]
         ]
-        num_filled += len(predicted)
+        is_sure = confidence[rows, column] >= at_least
+        is_filled = is_missing & (is_sure | isinstance(label, Continuous))
+        spell = _spelling(table, label, data.labels[:, column])
+        filled.loc[is_filled, name] = [
+            spell(float(each)) for each in values[rows[is_filled], column]
+        ]
+        num_filled += int(is_filled.sum())
     _write(Path(out) / "imputed.csv", filled, table.dialect)
     _write(Path(out) / "confidence.csv", numbers, table.dialect)
     return num_filled

@@ -1,0 +1,97 @@
+"""A correction of predicted labels, so that their probabilities are right as often as they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Normal
+
+from ccvae_pyro.distributions.bernoulli import LogitBernoulli
+from ccvae_pyro.distributions.label_vector import (
+    LabelGroup,
+    LabelVector,
+    column_numbers,
+    label_groups,
+)
+from ccvae_pyro.labels import Label, num_outcomes
+
+NAMES = ("log_temperature", "offset")
+
+
+class Calibration(nn.Module):
+    r"""Temperatures and offsets of predicted labels :math:`q(y \mid x)`, after training.
+
+    The logits :math:`\ell` of a binary or categorical label, and the standard deviation
+    :math:`\sigma` of a continuous or ordinal one, become
+
+    .. math:: \ell' = \ell / T + b , \qquad \sigma' = T \sigma .
+
+    Temperatures (Guo et al., 2017) change how sure a prediction is; offsets, as Platt (1999) has
+    them, also which value is predicted.
+
+    :param log_temperature: :math:`\log T` of each label, shape ``(num_labels,)``.
+    :param offset: :math:`b` of each column of :func:`~ccvae_pyro.classify`, shape
+        ``(num_outcomes,)``. Those of continuous and ordinal labels are not used.
+    :param labels: the labels.
+    :raises ValueError: if shapes disagree, or a value is not finite.
+    """
+
+    def __init__(self, log_temperature: Tensor, offset: Tensor, labels: Sequence[Label]) -> None:
+        super().__init__()
+        sizes = [num_outcomes(label) for label in labels]
+        wanted = ((len(sizes),), (sum(sizes),))
+        for name, tensor, shape in zip(NAMES, (log_temperature, offset), wanted, strict=True):
+            if tensor.shape != shape or not tensor.isfinite().all():
+                raise ValueError(
+                    f"wanted {name} of finite numbers, of shape {shape}, got {tuple(tensor.shape)}"
+                )
+            # Not in the state dict, which is that of a model as it was trained.
+            self.register_buffer(name, tensor, persistent=False)
+        self.labels = tuple(labels)
+        self.log_temperature: Tensor
+        self.offset: Tensor
+        self.outcomes = [
+            slice(end - size, end) for end, size in zip(accumulate(sizes), sizes, strict=True)
+        ]
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Its tensors by name, as a checkpoint has them."""
+        return {name: getattr(self, name) for name in NAMES}
+
+    def forward(self, q_y_x: Any) -> LabelVector:
+        """The label vector of :meth:`~ccvae_pyro.models.ImageModel.q_y_x`, calibrated."""
+        groups = []
+        for group in label_groups(q_y_x):
+            columns = column_numbers(group.columns, group.distribution.batch_shape[-1])
+            groups.append(group._replace(distribution=self._calibrated(group, columns)))
+        return LabelVector(groups, validate_args=False)
+
+    def _calibrated(self, group: LabelGroup, columns: list[int]) -> Any:
+        one, temperature = group.distribution, self.log_temperature[columns].exp()
+        if isinstance(one, Normal):
+            return dist.Normal(one.loc, temperature * one.scale, validate_args=False)
+        offset = torch.stack([self.offset[self.outcomes[column]] for column in columns])
+        if isinstance(one, Bernoulli):
+            logits = one.logits / temperature + offset[:, 0]
+            return LogitBernoulli(logits=logits, validate_args=False)
+        logits = one.logits / temperature[:, None] + offset
+        return dist.Categorical(logits=logits, validate_args=False)
+
+
+def calibration_from_tensors(
+    tensors: Mapping[str, Tensor], labels: Sequence[Label]
+) -> Calibration:
+    """The calibration from its :attr:`~Calibration.tensors`.
+
+    :raises ValueError: if they are none of a calibration of these labels.
+    """
+    is_complete = isinstance(tensors, Mapping) and sorted(tensors) == sorted(NAMES)
+    if not is_complete or not all(isinstance(each, Tensor) for each in tensors.values()):
+        raise ValueError(f"wanted the tensors {', '.join(NAMES)} of a calibration")
+    return Calibration(**tensors, labels=labels)
