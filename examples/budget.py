@@ -48,6 +48,7 @@ def batches_of(args: argparse.Namespace, data: LabeledImages, device: torch.devi
         shift=args.shift,
         warp=args.warp,
         flip=args.flip,
+        balance=args.balance,
         device=device,
         seed=args.seed,
         rank=distributed.rank(),

@@ -137,6 +137,8 @@ def add_training_options(
         help="augmentation: mirror a random half of the images from left to right; auto does "
         "unless a label speaks of a side or a letter, or the images are not symmetric on average "
         f"(default: {flip})")
+    add("--balance", action="store_true",
+        help="draw images with rare values of labels more often: better at these, worse at others")
     add("--epochs-per-evaluation", type=positive, metavar="N",
         help="evaluate validation images and save a checkpoint after every N epochs "
         f"(default: {evaluations})")

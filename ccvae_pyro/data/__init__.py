@@ -1,6 +1,6 @@
 """Images and labels: data sets, the cache, and batches."""
 
-from ccvae_pyro.data.batches import Batches
+from ccvae_pyro.data.batches import Batches, balanced_weights
 from ccvae_pyro.data.datasets import (
     AVATAR_ATTRIBUTES,
     PAPER_ATTRIBUTES,
@@ -30,6 +30,7 @@ __all__ = [
     "LabeledImages",
     "Preprocessing",
     "atomic_write",
+    "balanced_weights",
     "describe",
     "download_celeba",
     "exclusive_pairs",

@@ -12,6 +12,7 @@ from torch import Tensor
 from ccvae_pyro.data.augmentation import flip_images, sample_transforms, transform_images
 from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.data.prefetch import Gather, make_gather
+from ccvae_pyro.labels import Continuous
 
 
 class Batches:
@@ -49,6 +50,8 @@ class Batches:
         of their size.
     :param flip: whether a random half of the training images is mirrored from left to right. See
         :func:`~ccvae_pyro.data.why_not_flip` for when that is wrong.
+    :param balance: whether images with rare values of labels are drawn more often, others less: see
+        :func:`balanced_weights`. An epoch then draws as many images, with repetitions.
     :param seed: of the order and of the flips, shifts and warps.
     :param device: where the tensors are moved to.
     :param resident: whether to keep the images of all splits on the device, as bytes, and gather
@@ -69,6 +72,7 @@ class Batches:
         shift: int = 0,
         warp: float = 0.0,
         flip: bool = False,
+        balance: bool = False,
         seed: int = 0,
         device: torch.device | str = "cpu",
         resident: bool | None = None,
@@ -94,6 +98,7 @@ class Batches:
         self._part = slice(rank, None, world_size)
         is_labeled = ~np.isnan(data.labels[rows]).all(axis=1)
         self.labeled, self.unlabeled = rows[is_labeled], rows[~is_labeled]
+        self._weights = balanced_weights(data) if balance else None
         # The number of labeled images in each batch; 0 if a random order has enough of them.
         self._num_labeled = 0
         if 0 < len(self.labeled) < min_labeled_fraction * len(rows):
@@ -105,7 +110,7 @@ class Batches:
         if self._num_labeled:
             batches = self._mixed(rng)
         else:
-            batches = _chunks(rng.permutation(self.data.splits["train"]), self.batch_size)
+            batches = _chunks(self._drawn(self.data.splits["train"], rng), self.batch_size)
         parts = self._gather(rows[self._part] for rows in batches[start:])
         for index, (x, y) in enumerate(parts, start):
             x = self._augmented(x, len(batches[index]), (self.seed, number, index))
@@ -165,9 +170,38 @@ class Batches:
         unlabeled = _chunks(rng.permutation(self.unlabeled), self.batch_size - self._num_labeled)
         num_labeled = len(unlabeled) * self._num_labeled
         num_rounds = -(-num_labeled // len(self.labeled))
-        repeated = np.concatenate([rng.permutation(self.labeled) for _ in range(num_rounds)])
+        repeated = np.concatenate([self._drawn(self.labeled, rng) for _ in range(num_rounds)])
         labeled = _chunks(repeated[:num_labeled], self._num_labeled)
         return [np.concatenate(rows) for rows in zip(labeled, unlabeled, strict=True)]
+
+    def _drawn(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """As many of these rows: each once, or drawn by their weights."""
+        if self._weights is None:
+            return rng.permutation(rows)
+        weights = self._weights[rows]
+        drawn: np.ndarray = rng.choice(rows, len(rows), p=weights / weights.sum())
+        return drawn
+
+
+def balanced_weights(data: LabeledImages) -> np.ndarray:
+    """How often each image is drawn so that rare values of labels are not as rare in batches.
+
+    The weight of an image is the mean over its known labels of the inverse frequency of their
+    values among the training images, in units of its mean. So the two values of a single label are
+    drawn equally often. A continuous label, or a missing one, has the weight 1.
+
+    :returns: weights of mean 1 over the training images, shape ``(num_images,)``.
+    """
+    train, weights = data.splits["train"], np.ones_like(data.labels, dtype=np.float64)
+    for label, column, of_label in zip(data.label_types, data.labels.T, weights.T, strict=True):
+        known = train[~np.isnan(column[train])]
+        if isinstance(label, Continuous) or not len(known):
+            continue
+        values, counts = np.unique(column[known], return_counts=True)
+        places = np.searchsorted(values, column[known])
+        of_label[known] = len(known) / (len(values) * counts[places])
+    mean: np.ndarray = weights.mean(axis=1)
+    return mean / mean[train].mean()
 
 
 def _chunks(rows: np.ndarray, size: int) -> list[np.ndarray]:

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from helpers import AUGMENTATIONS, assert_same_batches
 
-from ccvae_pyro.data import Batches, hide_labels
+from ccvae_pyro.data import Batches, LabeledImages, balanced_weights, hide_labels
+from ccvae_pyro.labels import Categorical, Continuous, binaries
 
 
 def is_labeled(batch):
@@ -197,3 +198,41 @@ def test_every_process_gets_all_held_out_images(mapped_data):
 def test_rank_and_world_size_are_checked(mapped_data, rank, world_size, message):
     with pytest.raises(ValueError, match=message):
         Batches(mapped_data, 8, rank=rank, world_size=world_size)
+
+
+def labeled_images(labels, types):
+    labels = np.asarray(labels, np.float32)
+    images = np.zeros((len(labels), 8, 8, 1), np.uint8)
+    images[:, 0, 0, 0] = np.arange(len(labels))
+    return LabeledImages(images, labels, types, {"train": np.arange(len(labels))})
+
+
+def test_balanced_batches_have_the_values_of_a_label_equally_often():
+    y = np.r_[np.ones(5), np.zeros(95)][:, None]
+    data = labeled_images(y, binaries(["Hat"]))
+    assert balanced_weights(data)[[0, 50]].tolist() == pytest.approx([10, 10 / 19])
+    drawn = torch.cat([y for n in range(20) for _, y in Batches(data, 10, balance=True).epoch(n)])
+    assert len(drawn) == 20 * 100
+    assert drawn.mean().item() == pytest.approx(0.5, abs=0.05)
+    plain = torch.cat([y for _, y in Batches(data, 10).epoch(1)])
+    assert plain.sum() == 5
+
+
+def test_labels_are_balanced_together_and_missing_ones_count_as_any_other():
+    y = np.array([[1, 2, 0.3], [0, 0, 0.1], [0, 1, 9.0], [0, 1, np.nan], [np.nan] * 3])
+    types = (*binaries(["Hat"]), Categorical("Hair", ("a", "b", "c")), Continuous("Age", 0, 1))
+    weights = balanced_weights(labeled_images(y, types))
+    hat, hair = [2, 2 / 3, 2 / 3, 2 / 3, 1], [4 / 3, 4 / 3, 2 / 3, 2 / 3, 1]
+    expected = np.mean([hat, hair, np.ones(5)], axis=0)
+    assert weights == pytest.approx(expected / expected.mean())
+
+
+def test_balance_is_for_labeled_images_of_mixed_batches():
+    y = np.full((200, 1), np.nan)
+    y[:20, 0] = np.r_[np.ones(2), np.zeros(18)]
+    batches = Batches(labeled_images(y, binaries(["Hat"])), 20, balance=True)
+    drawn = torch.cat([y[:5] for n in range(30) for _, y in batches.epoch(n)])
+    assert not drawn.isnan().any()
+    assert drawn.mean().item() == pytest.approx(0.5, abs=0.06)
+    seen = torch.cat([x[5:, 0, 0, 0] for x, _ in batches.epoch(1)])
+    assert len(seen.unique()) == len(batches.unlabeled)
