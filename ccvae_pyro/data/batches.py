@@ -50,8 +50,8 @@ class Batches:
         of their size.
     :param flip: whether a random half of the training images is mirrored from left to right. See
         :func:`~ccvae_pyro.data.why_not_flip` for when that is wrong.
-    :param balance: whether images with rare values of labels are drawn more often, others less: see
-        :func:`balanced_weights`. An epoch then draws as many images, with repetitions.
+    :param balance: whether images with rare values of labels are drawn more often, and others
+        less: see :func:`balanced_weights`. An epoch then draws as many images, with repetitions.
     :param seed: of the order and of the flips, shifts and warps.
     :param device: where the tensors are moved to.
     :param resident: whether to keep the images of all splits on the device, as bytes, and gather
@@ -200,8 +200,8 @@ def balanced_weights(data: LabeledImages) -> np.ndarray:
         values, counts = np.unique(column[known], return_counts=True)
         places = np.searchsorted(values, column[known])
         of_label[known] = len(known) / (len(values) * counts[places])
-    mean: np.ndarray = weights.mean(axis=1)
-    return mean / mean[train].mean()
+    mean: np.ndarray = weights.mean(axis=1) / weights[train].mean()
+    return mean
 
 
 def _chunks(rows: np.ndarray, size: int) -> list[np.ndarray]:
