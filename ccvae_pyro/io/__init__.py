@@ -1,4 +1,4 @@
-"""Files of models: checkpoints, pretrained weights and ONNX."""
+"""Files of models: checkpoints, pretrained weights, the authors' files and ONNX."""
 
 from ccvae_pyro.io._migration import migrate_config
 from ccvae_pyro.io.checkpoint import load, read, restore, save, save_choices
