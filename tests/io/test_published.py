@@ -14,11 +14,13 @@ from published_modules import (
     make_modules,
     write,
 )
+from pyro.infer import SVI
+from pyro.optim import Adam
 from torch import nn
 from torch.testing import assert_close
 
 import ccvae_pyro
-from ccvae_pyro import CheckpointError, load_published
+from ccvae_pyro import CheckpointError, ExactCCVAE_ELBO, load_published
 from ccvae_pyro.data import PAPER_ATTRIBUTES, Preprocessing
 from ccvae_pyro.io import export_onnx
 
@@ -139,6 +141,14 @@ def test_a_saved_model_is_a_checkpoint_like_any_other(version, tmp_path):
         assert_close(ours.variance, before.variance, atol=0, rtol=0)
     assert_close(ccvae_pyro.classify(loaded, x), ccvae_pyro.classify(ccvae, x), atol=0, rtol=0)
     assert_close(ccvae_pyro.edit(loaded, x, "Male", 1), ccvae_pyro.edit(ccvae, x, "Male", 1))
+
+
+def test_it_is_trained_further(version, tmp_path):
+    ccvae = load_published(write(tmp_path, make_modules(version)))
+    x, y = torch.rand(8, 3, 64, 64), torch.randint(2, (8, 18)).float()
+    svi = SVI(ccvae.model, ccvae.guide, Adam({"lr": 1e-3}), loss=ExactCCVAE_ELBO(100.0))
+    losses = [svi.step(x, y) for _ in range(6)]
+    assert losses[-1] < losses[0]
 
 
 def test_it_is_exported_to_onnx(demo, tmp_path):
