@@ -36,7 +36,10 @@ from ccvae_pyro.training.run_folder import check_folder
 
 EDITED = ("Eyeglasses", "Smiling", "Male", "No_Beard")
 NUM_EDITED, NUM_FACES = 10, 60
-CAPTIONS = {"faces": "Faces with one attribute set to another value: + to true, - to false."}
+CAPTIONS = {
+    "faces": "Faces with one attribute set to another value: + to true, - to false. Beards are "
+    "faint on women, who have none in CelebA."
+}
 HEADINGS = {"faces": "Four attributes"}
 
 
