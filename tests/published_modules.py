@@ -3,6 +3,7 @@
 Their ``forward`` is the reference that models are compared with.
 """
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -134,8 +135,16 @@ def write(folder, modules, *, is_zip=False):
     folder.mkdir(parents=True, exist_ok=True)
     with authors_module():
         for name, module in modules.items():
-            torch.save(module, folder / name, _use_new_zipfile_serialization=is_zip)
+            contents = io.BytesIO()
+            torch.save(module, contents, _use_new_zipfile_serialization=is_zip)
+            replace(folder / name, contents.getvalue())
     return folder
+
+
+def replace(path, contents):
+    """Writes a file anew, so that others that are linked to it stay as they are."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(contents)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from published_modules import (
     CondPrior,
     Indep_Regressor,
     make_modules,
+    replace,
     write,
 )
 from pyro.infer import SVI
@@ -46,9 +47,20 @@ def version(request):
     return request.param
 
 
+@pytest.fixture(scope="module")
+def demo_files(tmp_path_factory):
+    torch.set_default_dtype(torch.float32)
+    return write(tmp_path_factory.mktemp("demo"), make_modules("demo"))
+
+
 @pytest.fixture
-def demo(tmp_path):
-    return write(tmp_path / "files", make_modules("demo"))
+def demo(demo_files, tmp_path):
+    """A folder of links to the files of a model, which tests replace by others."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for path in demo_files.iterdir():
+        (folder / path.name).hardlink_to(path)
+    return folder
 
 
 @torch.no_grad()
@@ -176,7 +188,7 @@ class Evil:
 def write_pickle(path, value, *, form):
     """Pickles a value alone, or as an attribute of a module in one of PyTorch's formats."""
     if form == "pickle":
-        path.write_bytes(pickle.dumps(value))
+        replace(path, pickle.dumps(value))
         return
     module = Indep_Regressor(18)
     module.extra = value
@@ -201,17 +213,17 @@ def test_a_file_that_would_run_a_command_is_refused(name, form, demo, tmp_path):
 def test_it_is_refused_in_every_protocol_of_pickle(protocol, demo, tmp_path):
     ran = tmp_path / "ran"
     contents = pickle.dumps(Evil(f"touch {ran}"), protocol)
-    (demo / "decoder.pt").write_bytes(contents)
+    replace(demo / "decoder.pt", contents)
     with pytest.raises(CheckpointError, match=f"nothing of it was run.*{os.name}.system"):
         load_published(demo)
     assert not ran.exists()
 
 
 def test_old_instructions_that_call_are_refused(demo):
-    (demo / "decoder.pt").write_bytes(b"(S'touch ran'\nios\nsystem\n.")
+    replace(demo / "decoder.pt", b"(S'touch ran'\nios\nsystem\n.")
     with pytest.raises(CheckpointError, match=r"refused.*instruction STRING touch ran"):
         load_published(demo)
-    (demo / "decoder.pt").write_bytes(b"(ios\nsystem\n.")
+    replace(demo / "decoder.pt", b"(ios\nsystem\n.")
     with pytest.raises(CheckpointError, match=r"refused.*instruction INST os system"):
         load_published(demo)
 
@@ -229,9 +241,9 @@ def test_anything_else_in_a_file_is_named(value, is_zip, demo):
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9, 0.9999])
 @pytest.mark.parametrize("name", DEMO_FILES)
 def test_a_truncated_file_is_one_line(name, share, is_zip, demo):
-    write(demo, make_modules("demo"), is_zip=is_zip)
+    write(demo, {name: make_modules("demo")[name]}, is_zip=is_zip)
     contents = (demo / name).read_bytes()
-    (demo / name).write_bytes(contents[: int(share * len(contents))])
+    replace(demo / name, contents[: int(share * len(contents))])
     with pytest.raises(CheckpointError, match=f"{name} cannot be read: truncated, or no module"):
         load_published(demo)
 
@@ -243,7 +255,7 @@ def test_damaged_files_give_no_other_error(demo):
         damaged = bytearray(contents)
         for place in rng.integers(len(damaged), size=3):
             damaged[place] = rng.integers(256)
-        (demo / "regressor.pt").write_bytes(damaged)
+        replace(demo / "regressor.pt", damaged)
         try:
             load_published(demo)
         except CheckpointError as error:
@@ -344,11 +356,8 @@ def test_parts_of_different_labels_are_refused(tmp_path):
 
 
 def test_a_state_dict_is_no_module(is_zip, demo):
-    torch.save(
-        make_modules("demo")["decoder.pt"].state_dict(),
-        demo / "decoder.pt",
-        _use_new_zipfile_serialization=is_zip,
-    )
+    state = make_modules("demo")["decoder.pt"].state_dict()
+    write(demo, {"decoder.pt": state}, is_zip=is_zip)
     with pytest.raises(CheckpointError, match=r"decoder\.pt holds a dict, wanted a module"):
         load_published(demo)
 
