@@ -32,7 +32,12 @@ from torch import Tensor
 import ccvae_pyro
 from ccvae_pyro import plotting
 from ccvae_pyro.data import read_image
-from ccvae_pyro.training.run_folder import check_folder
+from ccvae_pyro.training.run_folder import (
+    FIRST_CHECKPOINT,
+    check_folder,
+    lock_folder,
+    replace_run,
+)
 
 EDITED = ("Eyeglasses", "Smiling", "Male", "No_Beard")
 NUM_EDITED, NUM_FACES = 10, 60
@@ -54,9 +59,10 @@ def run(args: argparse.Namespace) -> None:
     ccvae = ccvae_pyro.load_published(args.folder)
     pyro.set_rng_seed(args.seed)
     x, y = faces_of(ccvae, args.images) if args.images else samples_of(ccvae)
-    checkpoint = args.out / "checkpoint.pt"
-    ccvae_pyro.save(checkpoint, ccvae, settings=settings_of(ccvae))
-    print(f"the checkpoint is {checkpoint}")
+    with lock_folder(args.out):  # a run in this folder is replaced with all of its files
+        ccvae_pyro.save(args.out / FIRST_CHECKPOINT, ccvae, settings=settings_of(ccvae))
+        replace_run(args.out)
+    print(f"the checkpoint is {args.out / 'checkpoint.pt'}")
     drawn = {"faces": partial(plotting.plot_edits, ccvae, x[:NUM_EDITED], EDITED)}
     drawn |= figures.figures_of_images(ccvae, x, y, {})
     captions = {

@@ -78,9 +78,13 @@ def test_without_images_faces_are_sampled_and_another_run_is_kept(finished, file
     result = run_example("published.py", files, "--out", finished)
     assert result.returncode == 2
     assert f"{finished} holds a run" in result.stderr
-    result = run_example("published.py", files, "--out", tmp_path)
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "best.pt").write_bytes(b"the best model of another run, which would be loaded")
+    result = run_example("published.py", files, "--out", out, "--overwrite")
     assert result.returncode == 0, result.stderr
-    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == FIGURES
+    assert {path.stem for path in (out / "figures").glob("*.png")} == FIGURES
+    assert {path.name for path in out.iterdir()} == {"checkpoint.pt", "figures", "report.html"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="touch is a command of Unix")
