@@ -31,6 +31,7 @@ from ccvae_pyro.interventions.predict import classify, impute, predict
 from ccvae_pyro.interventions.traverse import interpolate, interpolate_to_label, walk
 from ccvae_pyro.io.checkpoint import load, save
 from ccvae_pyro.io.pretrained import load_pretrained
+from ccvae_pyro.io.published import load_published
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Ordinal
 from ccvae_pyro.models.ccvae import CCVAE, with_bayes_classifier
 from ccvae_pyro.models.presets import celeba, mnist, photographs
@@ -80,6 +81,7 @@ __all__ = [
     "interpolate_to_label",
     "load",
     "load_pretrained",
+    "load_published",
     "make_adam",
     "mnist",
     "photographs",

@@ -88,7 +88,17 @@ def draw(
                 figures[f"{key}_{slug}"] = draw_figure
                 captions[f"{key}_{slug}"] = CATEGORICAL_CAPTIONS[key].format(label.name)
                 headings[f"{key}_{slug}"] = HEADINGS[key]
-    files: dict[str, dict[str, Path]] = {heading: {} for heading in HEADINGS.values()}
+    return write(figures, captions, headings, folder)
+
+
+def write(
+    figures: Mapping[str, Draw],
+    captions: Mapping[str, str],
+    headings: Mapping[str, str],
+    folder: Path,
+) -> tuple[dict[str, dict[str, Path]], list[str]]:
+    """Draws figures into files; returns what :func:`draw` does."""
+    files: dict[str, dict[str, Path]] = {heading: {} for heading in headings.values()}
     failures = []
     for name, draw_figure in figures.items():
         try:

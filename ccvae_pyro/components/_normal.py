@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pyro.distributions as dist
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -25,7 +27,13 @@ def vector(fn: Any, num_dims: int = 1) -> dist.Independent:
     return event
 
 
-def normal_from(features: Tensor) -> FusedNormal:
+# A scale from any real number: the paper's, and that of the model that its authors published.
+SCALES: dict[str, Callable[[Tensor], Tensor]] = {"softplus": positive, "exp": torch.exp}
+
+
+def normal_from(
+    features: Tensor, scale: Callable[[Tensor], Tensor] = SCALES["softplus"]
+) -> FusedNormal:
     """A Normal for each two features: means first, then raw scales."""
     loc, raw_scale = features.chunk(2, dim=-1)
-    return FusedNormal(loc, positive(raw_scale), validate_args=False)
+    return FusedNormal(loc, scale(raw_scale), validate_args=False)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ccvae_pyro.components._normal import normal_from, vector
+from ccvae_pyro.components._normal import SCALES, normal_from, vector
 from ccvae_pyro.distributions.normal import FusedNormal
 from ccvae_pyro.labels import Binary, Categorical, Label
 from ccvae_pyro.networks import mlp
@@ -21,8 +21,10 @@ class GaussianEncoder(nn.Module):
 
     :param features: a network from ``x`` to shape ``(batch, 2 * sum(block_dims))``.
     :param block_dims: the sizes of :math:`z_c` and :math:`z_{\setminus c}`.
-    :raises ValueError: if a size is negative; when called, if the network returns another number
-        of features.
+    :param scale: what maps a feature to a standard deviation: ``"softplus"``, clamped to at least
+        0.001 as in the paper, or ``"exp"``.
+    :raises ValueError: if a size is negative, or there is no such scale; when called, if the
+        network returns another number of features.
 
     Example:
 
@@ -32,12 +34,17 @@ class GaussianEncoder(nn.Module):
         (torch.Size([4]), torch.Size([3]))
     """
 
-    def __init__(self, features: nn.Module, block_dims: tuple[int, ...]) -> None:
+    def __init__(
+        self, features: nn.Module, block_dims: tuple[int, ...], scale: str = "softplus"
+    ) -> None:
         super().__init__()
         for dim in block_dims:
             check_sizes(0, block_dims=dim)
+        if scale not in SCALES:
+            raise ValueError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
         self.features = features
         self.block_dims = block_dims
+        self.scale = scale
 
     def forward(self, x: Tensor) -> tuple[dist.Independent, ...]:
         features = self.features(x)
@@ -46,7 +53,7 @@ class GaussianEncoder(nn.Module):
                 f"latents of sizes {self.block_dims} need {2 * sum(self.block_dims)} features, a "
                 f"mean and a scale each, got {features.shape[-1]}"
             )
-        q_z = normal_from(features)
+        q_z = normal_from(features, SCALES[self.scale])
         blocks = (parameter.split(self.block_dims, -1) for parameter in (q_z.loc, q_z.scale))
         return tuple(
             vector(FusedNormal(loc, scale, validate_args=False))

@@ -62,6 +62,7 @@ def celeba(
     channels: int = 3,
     side: int = 64,
     label_names: Sequence[str] = (),
+    encoder_scale: str = "softplus",
 ) -> CCVAE:
     """The paper's CCVAE for 64x64 images, with binary labels or labels of any other kind.
 
@@ -77,6 +78,8 @@ def celeba(
     :param side: the height and width of an image. For other sizes than 64 the networks have more
         or fewer convolutions: see :func:`~ccvae_pyro.networks.encoder_conv`.
     :param label_names: the names of the labels.
+    :param encoder_scale: how the encoder computes its standard deviations, ``"softplus"`` or
+        ``"exp"``: see :class:`~ccvae_pyro.components.GaussianEncoder`.
     :raises ValueError: if ``z_dim`` leaves no style dimension, if sizes disagree, or if one
         cannot be: no channel, a negative scale, a class without a frequency.
 
@@ -90,7 +93,8 @@ def celeba(
         labels = _binaries(num_labels, label_prior, label_names, 0.5)
     settings = _settings(likelihood_scale, channels, side)
     networks = _celeba_networks(**settings)
-    return _assemble(networks, labels, z_dim, {"preset": "celeba", **settings})
+    config = {"preset": "celeba", **settings, "encoder_scale": encoder_scale}
+    return _assemble(networks, labels, z_dim, config, encoder_scale=encoder_scale)
 
 
 def photographs(
@@ -316,6 +320,7 @@ def _assemble(
     z_dim: int,
     config: dict[str, Any],
     model: type[CCVAE] = CCVAE,
+    encoder_scale: str = "softplus",
 ) -> CCVAE:
     """A CCVAE of these networks, with the components for these labels.
 
@@ -329,7 +334,7 @@ def _assemble(
             f"leave room for style; got {z_dim}"
         )
     ccvae = model(
-        encoder=GaussianEncoder(networks.encoder(2 * z_dim), (dim, z_dim - dim)),
+        encoder=GaussianEncoder(networks.encoder(2 * z_dim), (dim, z_dim - dim), encoder_scale),
         decoder=networks.decoder(z_dim),
         style_prior=StandardNormal(z_dim - dim),
         labels=labels,

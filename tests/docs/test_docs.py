@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import EXAMPLES
+from published_modules import make_modules, write
 
 import ccvae_pyro
 from ccvae_pyro import data
@@ -61,12 +62,26 @@ def test_programs_with_the_pretrained_model_run(page, tmp_path, monkeypatch):
         assert (tmp_path / picture).stat().st_size > 0
 
 
+@pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")
+@pytest.mark.parametrize("page", [README, DOCS / "quickstart.md"], ids=lambda page: page.stem)
+def test_the_program_with_the_published_model_runs(page, tmp_path, monkeypatch):
+    torch.set_default_dtype(torch.float32)
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "revae-demo" / "data" / "revae", make_modules("demo"))
+    program = programs(page)[-1]
+    exec(program, names := {})
+    assert names["ccvae"].label_names[0] == "Arched_Eyebrows"
+    for file in re.findall(r"\w+\.(?:png|pt)", program):
+        assert (tmp_path / file).stat().st_size > 0
+
+
 def test_no_other_page_has_a_program_that_is_not_run():
-    assert [page.name for page in PAGES if programs(page)] == [
-        "README.md",
-        "index.md",
-        "install.md",
-    ]
+    assert {page.name: len(programs(page)) for page in PAGES if programs(page)} == {
+        "README.md": 3,
+        "index.md": 1,
+        "install.md": 1,
+        "quickstart.md": 1,
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -96,6 +96,10 @@ BAD = {
         lambda: components.GaussianEncoder(torch.nn.Identity(), (2, 1))(torch.zeros(4, 8)),
         r"sizes \(2, 1\) need 6 features, .* got 8",
     ),
+    "encoder scale": (
+        lambda: celeba(encoder_scale="relu"),
+        "scale must be one of softplus, exp, got 'relu'",
+    ),
     "network": (lambda: networks.mlp(2, 3, hidden=0), "hidden .* at least 1, got 0"),
     "side": (lambda: networks.encoder_mlp(3, side=0), "side .* at least 1, got 0"),
 }
