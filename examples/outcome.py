@@ -60,6 +60,8 @@ def conclude(
     :param predict: writes predictions; called before figures, which matter less.
     """
     pyro.set_rng_seed(args.seed)  # so that a resumed run gives the same numbers
+    # What is predicted here, the model from the checkpoint predicts, which is in float32.
+    ccvae_pyro.set_precision(ccvae, torch.float32)
     config = config | {"epochs": result.num_epochs}  # those of a resumed run may be more
     choice = choose_predictor(ccvae, batches)
     if choice.calibrations:

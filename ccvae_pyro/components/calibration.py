@@ -31,8 +31,8 @@ class Calibration(nn.Module):
 
     .. math:: \ell' = \ell / T + b , \qquad \sigma' = T \sigma .
 
-    Temperatures (Guo et al., 2017) change how sure a prediction is; offsets, as Platt (1999) has
-    them, also which value is predicted.
+    Temperatures (Guo et al., 2017) change how confident a prediction is; offsets, as Platt (1999)
+    has them, also which value is predicted.
 
     :param log_temperature: :math:`\log T` of each label, shape ``(num_labels,)``.
     :param offset: :math:`b` of each column of :func:`~ccvae_pyro.classify`, shape

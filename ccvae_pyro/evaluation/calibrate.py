@@ -45,11 +45,11 @@ class CalibrationResult:
 def calibrate(
     model: ImageModel, batches: Iterable[tuple[Tensor, Tensor]], *, offsets: bool = True
 ) -> CalibrationResult:
-    r"""Fits how sure a model is of its predictions to images that it was not trained on.
+    r"""Fits the confidence of predictions to images that the model was not trained on.
 
-    A classifier that was trained on few labels overfits them, and is too sure of itself.
-    Temperatures and offsets (see :class:`~ccvae_pyro.components.Calibration`) are fitted to the
-    known labels, with standard normal priors of :math:`\log T` and :math:`b`:
+    A classifier that was trained on few labels overfits them, and its probabilities are too close
+    to 0 and 1. Temperatures and offsets (see :class:`~ccvae_pyro.components.Calibration`) are
+    fitted to the known labels, with standard normal priors of :math:`\log T` and :math:`b`:
 
     .. math:: \max_{T, b} \; \sum_n \sum_i \log q_{T, b}(y_{n i} \mid x_n)
               - \tfrac{1}{2} \sum_i \log^2 T_i - \tfrac{1}{2} \sum_j b_j^2 .

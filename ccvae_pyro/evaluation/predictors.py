@@ -1,4 +1,4 @@
-"""Which of several classifiers predicts the labels, and how sure of itself it is."""
+"""Which of several classifiers predicts the labels, with which calibration."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def _use(ccvae: CCVAE, predictor: str, batches: Batches) -> None:
         )
         labeled = np.sort(batches.labeled)[rows.astype(int)]
         data = replace(batches.data, splits={"train": labeled})
-        few = Batches(data, batches.batch_size, device=batches.device, resident=False)
+        size = min(batches.batch_size, len(labeled))
+        few = Batches(data, size, device=batches.device, resident=False)
         ccvae.probe = fit_probe(ccvae, few.held_out("train"))
 
 

@@ -23,8 +23,8 @@ from ccvae_pyro.models import CCVAE, evaluation
 def fit_probe(ccvae: CCVAE, batches: Iterable[tuple[Tensor, Tensor]]) -> LinearProbe:
     r"""A linear classifier of labels from all latents of an image, fitted after training.
 
-    The classifier :math:`q_\varphi(y \mid z_c)` reads a label off its own characteristic. Where
-    few labels are known, the encoder overfits them there, while the other latents, which the
+    The classifier :math:`q_\varphi(y \mid z_c)` predicts a label from its own characteristic.
+    Where few labels are known, the encoder overfits them there, while the other latents, which the
     unlabeled images have shaped, still tell of the label. The probe is Bayes' rule for Normal
     posterior means with a covariance that all classes share, estimated as Ledoit and Wolf (2004)
     do: Fisher's linear discriminant. Of a continuous label, or a rank, it is Bayesian ridge

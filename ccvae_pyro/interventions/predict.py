@@ -17,9 +17,9 @@ from ccvae_pyro.models import ImageModel, evaluation
 def classify(model: ImageModel, x: Tensor) -> Tensor:
     r"""The probability of each label, :math:`q(y \mid x)`.
 
-    A CCVAE evaluates :math:`q_\varphi(y \mid z_c)` at the posterior mean of :math:`z_c`. The
-    probabilities are as sure as the labels of validation images allow, if the model has a
-    :attr:`~ccvae_pyro.models.ImageModel.calibration`: see :func:`~ccvae_pyro.calibrate`.
+    A CCVAE evaluates :math:`q_\varphi(y \mid z_c)` at the posterior mean of :math:`z_c`. If the
+    model has a :attr:`~ccvae_pyro.models.ImageModel.calibration`, probabilities are calibrated on
+    validation images: see :func:`~ccvae_pyro.calibrate`.
 
     :returns: shape ``(batch, num_labels)`` if all labels are binary. A categorical or ordinal
         label has a column for each class, and a continuous label has a column with its mean,

@@ -21,7 +21,7 @@ from ccvae_pyro import (
     with_bayes_classifier,
 )
 from ccvae_pyro.distributions.label_vector import confidence, most_likely
-from ccvae_pyro.interventions.predict import _rank_probs
+from ccvae_pyro.interventions.predict import rank_probs
 
 STARS = Ordinal("stars", ("1", "2", "3", "4"), (0.4, 0.3, 0.2, 0.1))
 LABELS = (
@@ -65,7 +65,7 @@ def test_an_ordinal_label_is_predicted_by_its_normal_and_its_class_frequencies(m
 @pytest.mark.parametrize(("scale", "expected"), [(0.3, [0, 0, 1, 2, 3]), (STARS.std, [0] * 5)])
 def test_a_certain_rank_is_the_nearest_and_an_uncertain_one_the_most_frequent(scale, expected):
     loc = torch.tensor([-2.0, 0.3, 1.2, 2.1, 9.0] if scale < 0.5 else [STARS.mean] * 5)
-    probs = _rank_probs(STARS, loc, torch.full_like(loc, scale))
+    probs = rank_probs(STARS, loc, torch.full_like(loc, scale))
     assert probs.argmax(1).tolist() == expected
     if scale == STARS.std:  # nothing is known beyond the prior
         assert_close(probs[0], torch.tensor(STARS.class_frequencies))
