@@ -23,7 +23,6 @@ ClassLabel, Features, List, Value = (
     datasets.ClassLabel, datasets.Features, datasets.List, datasets.Value
 )  # fmt: skip
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 NUM = 36
 FEATURES = {
     "image": datasets.Image(),
