@@ -25,6 +25,7 @@ import csv
 import itertools
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -114,6 +115,8 @@ def run(args: argparse.Namespace) -> None:
     """Runs the cells that are not finished; writes tables and figures of all finished ones."""
     published = read_published(args.published)
     data = load(args)
+    if not (len(data.splits["valid"]) and len(data.splits["test"])):
+        raise ValueError("wanted validation and test images, got none: take more --num-images")
     kept = ("data", "num_images", "attributes", "oracle_epochs", "num_edited")
     outcome.check_config(args.out / "config.json", {key: vars(args)[key] for key in kept})
     choices = itertools.product(args.fractions, args.models, [args.epochs], args.seeds)
@@ -128,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def write(args: argparse.Namespace, data: LabeledImages, published: dict) -> None:
-    """Writes the tables and the figures of all finished cells of so many epochs."""
+    """Writes the tables and draws the figures of all finished cells of so many epochs."""
     rows = [json.loads(path.read_text()) for path in args.out.glob("*/cell.json")]
     rows = [row for row in rows if row["epochs"] == args.epochs]
     rows.sort(key=lambda row: ([*MODELS].index(row["model"]), row["fraction"], row["seed"]))
@@ -138,20 +141,31 @@ def write(args: argparse.Namespace, data: LabeledImages, published: dict) -> Non
     )
     write_markdown(args.out / "measures.md", table_of_measures(rows))
     draw_accuracies(rows, published, args.out / "accuracies.png")
-    best = max(row["fraction"] for row in rows)
-    seed = min(row["seed"] for row in rows if row["fraction"] == best)
-    shown = {
-        MODELS[row["model"]]: args.out / Cell(row["model"], best, args.epochs, seed).name
+    draw_models(args, data, rows)
+
+
+def draw_models(args: argparse.Namespace, data: LabeledImages, rows: list[dict]) -> None:
+    """Draws samples, walks and swaps of the models of one share of labels and one seed."""
+    # The share that most models have, and the largest of these.
+    num_models = Counter((row["fraction"], -row["seed"]) for row in rows)
+    shown = max(num_models, key=lambda each: (num_models[each], each))
+    checkpoints = {
+        MODELS[row["model"]]: checkpoint_of(args, row)
         for row in rows
-        if (row["fraction"], row["seed"]) == (best, seed)
+        if (row["fraction"], -row["seed"]) == shown
     }
-    checkpoints = {title: folder / "checkpoint.pt" for title, folder in shown.items()}
     draw_images(data, checkpoints, args.out / "samples.png")
     x, y = next(Batches(data, min(BATCH_SIZE, len(data.splits["train"]))).held_out("test"))
     models = {title: ccvae_pyro.load(path) for title, path in checkpoints.items()}
     draw_walks(models, data, x[0], args.out / "walks.png")
     draw_swaps(models, data, x, y, args.out / "swaps.png")
-    print(f"tables and figures are in {args.out}; those of images have {best:g} of the labels")
+    print(f"tables and figures are in {args.out}; those of images have {shown[0]:g} of the labels")
+
+
+def checkpoint_of(args: argparse.Namespace, row: dict) -> Path:
+    """The checkpoint of a finished cell."""
+    cell = Cell(row["model"], row["fraction"], row["epochs"], row["seed"])
+    return args.out / cell.name / "checkpoint.pt"
 
 
 def load(args: argparse.Namespace) -> LabeledImages:
@@ -238,7 +252,7 @@ def measures_of(
     with suppress(UnsupportedError):
         donors = x.roll(1, 0)
         distances = [swap_distance(model, x, donors, name) for name in model.label_names]
-        after, before = (mean(values) for values in zip(*distances, strict=True))
+        after, before = (mean_of_known(values) for values in zip(*distances, strict=True))
         measures["swap_distance"], measures["distance_before_swap"] = after, before
     return measures
 
@@ -352,10 +366,14 @@ def draw_walks(models: dict[str, ImageModel], data: LabeledImages, x: Tensor, pa
 def draw_swaps(
     models: dict[str, ImageModel], data: LabeledImages, x: Tensor, y: Tensor, path: Path
 ) -> None:
-    """Draws an image with one characteristic of several donors, for each model."""
+    """Draws an image with one characteristic of several donors, for each model.
+
+    All donors but the last two have the label, and the image has not.
+    """
     label = shown_labels(data)[0]
     has_label = y[:, data.label_names.index(label)] == 1
-    donors = torch.cat([x[has_label][:NUM_DONORS], x[~has_label][1:]])[:NUM_DONORS]
+    without = x[~has_label][1:3]
+    donors = torch.cat([x[has_label][: NUM_DONORS - len(without)], without])
     image = x[~has_label][0] if len(x[~has_label]) else x[0]
 
     def rows(model: ImageModel) -> list[Tensor]:
