@@ -1,6 +1,7 @@
 """Characteristic capturing VAEs in Pyro (Joy et al., ICLR 2021)."""
 
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
+from ccvae_pyro.data.datasets.hugging_face import from_hugging_face
 from ccvae_pyro.distributions.label_vector import LabelVector
 from ccvae_pyro.distributions.nested_categorical import NestedCategorical, sign_matrix
 from ccvae_pyro.distributions.tilted_normal import TiltedNormal
@@ -74,6 +75,7 @@ __all__ = [
     "evaluate",
     "fit_probe",
     "fit_sampler",
+    "from_hugging_face",
     "generate",
     "how_exact",
     "impute",

@@ -4,6 +4,7 @@ The default data are cartoon faces, which need no download:
 
     python examples/celeba.py
     python examples/celeba.py --data celeba --root data --attributes Smiling Eyeglasses Bangs
+    python examples/celeba.py --data hf:flwrlabs/celeba
     python examples/celeba.py --size 128 --network residual
 """
 
@@ -22,6 +23,7 @@ from ccvae_pyro.data import (
     PAPER_ATTRIBUTES,
     LabeledImages,
     download_celeba,
+    from_hugging_face,
     hide_labels,
     load_avatars,
     load_celeba,
@@ -56,23 +58,26 @@ def make_model(args: argparse.Namespace, data: LabeledImages) -> ccvae_pyro.CCVA
 
 def load(args: argparse.Namespace) -> LabeledImages:
     """The images, with the requested attributes."""
+    image_options = {
+        "size": args.size,
+        "crop": args.crop,
+        "resize": args.resize,
+        "skip_unreadable": args.skip_unreadable,
+        "seed": args.seed,
+        "cache": args.cache,
+    }
     if args.data == "avatars":
         data = load_avatars(
             args.root, args.num_images or 12_000, size=args.size, seed=args.avatar_seed
         )
         preferred = VISIBLE_ATTRIBUTES
     else:
-        if args.download:
-            download_celeba(args.root)
-        data = load_celeba(
-            args.root,
-            size=args.size,
-            crop=args.crop,
-            resize=args.resize,
-            skip_unreadable=args.skip_unreadable,
-            seed=args.seed,
-            cache=args.cache,
-        )
+        if args.data != "celeba":
+            data = from_hugging_face(args.data, channels=3, **image_options)
+        else:
+            if args.download:
+                download_celeba(args.root)
+            data = load_celeba(args.root, **image_options)
         preferred = PAPER_ATTRIBUTES
         if args.num_images is not None:
             data = data.sample(args.num_images, args.seed)
@@ -91,13 +96,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = options.new_parser(__doc__)
     add = parser.add_argument_group("data").add_argument
-    add("--data", choices=["avatars", "celeba"], default="avatars",
-        help="avatars, rendered on first use, or CelebA from --root (default: avatars)")
+    add("--data", type=data_of, default="avatars", metavar="DATA",
+        help="avatars, rendered on first use; celeba, from --root; or hf:SET, a Hugging Face data "
+        "set: its name on the Hub, a folder that save_to_disk wrote, or a parquet file "
+        "(default: avatars)")
     add("--root", type=Path, default=Path("data"),
-        help="folder of the data, or of their cache (default: data)")
+        help="folder of the data, or of their cache; for CelebA also a zip archive "
+        "(default: data)")
     add("--download", action="store_true", help="let torchvision download CelebA to --root first")
     add("--num-images", type=options.positive, metavar="N",
-        help="number of avatars (default: 12000), or of CelebA's images (default: all)")
+        help="number of avatars (default: 12000), or of other images (default: all)")
     add("--avatar-seed", type=options.count, default=0, metavar="N",
         help="random seed of the avatars (default: 0)")
     add("--attributes", nargs="+", default=["18"], metavar="A",
@@ -108,10 +116,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="whether --label-fraction hides all labels of an image, or single labels "
         "(default: rows)")
     add("--crop", type=options.positive, metavar="SIDE",
-        help="CelebA: crop a square at the center before resizing (default: no crop)")
+        help="photos: crop a square at the center before resizing (default: no crop)")
     add("--skip-unreadable", action="store_true",
-        help="CelebA: leave out images that cannot be read, and report their number")
-    options.add_image_options(add, "CelebA: ")
+        help="photos: leave out images that cannot be read, and report their number")
+    options.add_image_options(add, "photos: ")
     # fmt: on
     options.add_network_options(parser, "paper")
     options.add_objective_options(
@@ -126,11 +134,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         batch_size="50 for avatars, the paper's 200 for CelebA",
     )
     args = parser.parse_args(arguments)
-    defaults: dict[str, Any] = {"epochs": EPOCHS[args.data], "batch_size": BATCH_SIZE[args.data]}
+    kind = "avatars" if args.data == "avatars" else "celeba"
+    defaults: dict[str, Any] = {"epochs": EPOCHS[kind], "batch_size": BATCH_SIZE[kind]}
     # Batch normalization would mix the statistics of generated images into those of real ones.
     if args.data == "avatars" and args.objective == "exact" and args.network != "residual":
         defaults["consistency_weight"] = CONSISTENCY_WEIGHT
     return options.fill_in(args, z_dim=45, network="paper", **defaults)
+
+
+def data_of(text: str) -> str:
+    """Checks the name of the data."""
+    if text not in EPOCHS and not (text.startswith("hf:") and len(text) > 3):
+        raise argparse.ArgumentTypeError(f"wanted avatars, celeba or hf:SET, got {text!r}")
+    return text
 
 
 if __name__ == "__main__":

@@ -2,6 +2,11 @@
 
     python examples/folder.py --root photos --labels labels.csv --epochs 20 --out runs/photos
 
+or on a Hugging Face data set: its name on the Hub, a folder that save_to_disk wrote, or a parquet
+file, with
+
+    python examples/folder.py --data hf:NAME --columns age hair --out runs/photos
+
 One column of the CSV has file names, and each other column a label: binary, categorical, ordinal
 (classes in an order) or continuous. The kind of each is printed; --kinds says otherwise, such as
 
@@ -29,7 +34,13 @@ import options
 import torch
 
 import ccvae_pyro
-from ccvae_pyro.data import LabeledImages, describe, load_image_csv, write_imputed
+from ccvae_pyro.data import (
+    LabeledImages,
+    describe,
+    from_hugging_face,
+    load_image_csv,
+    write_imputed,
+)
 from ccvae_pyro.labels import Categorical, Continuous, Label, Ordinal
 from ccvae_pyro.training import distributed
 
@@ -47,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     def impute(ccvae: ccvae_pyro.CCVAE, data: LabeledImages) -> None:
         values, confidence = predict_all(ccvae, data, args.batch_size)
         num_imputed = write_imputed(
-            args.labels,
+            None if args.data else args.labels,
             args.out,
             data,
             values,
@@ -63,24 +74,30 @@ def run(args: argparse.Namespace) -> None:
 
 def load(args: argparse.Namespace) -> LabeledImages:
     """The images and their labels; prints the kind of each label."""
-    data = load_image_csv(
-        args.root,
-        args.labels,
-        size=args.size,
-        label_types=dict(map(type_of, args.kinds)),
-        columns=args.columns,
-        file_column=args.file_column,
-        unlisted=args.unlisted,
-        partition=args.partition,
-        stratify=args.stratify,
-        seed=args.seed,
-        skip_unreadable=args.skip_unreadable,
-        resize=args.resize,
-        white=args.white,
-        cache=args.cache,
-        missing_values=args.missing_values or (),
-        keep_values=args.keep_values or (),
-    )
+    shared = {
+        "size": args.size,
+        "label_types": dict(map(type_of, args.kinds)),
+        "seed": args.seed,
+        "skip_unreadable": args.skip_unreadable,
+        "resize": args.resize,
+        "white": args.white,
+        "cache": args.cache,
+    }
+    if args.data:
+        data = from_hugging_face(args.data, args.image_column, args.columns, **shared)
+    else:
+        data = load_image_csv(
+            args.root,
+            args.labels,
+            columns=args.columns,
+            file_column=args.file_column,
+            unlisted=args.unlisted,
+            partition=args.partition,
+            stratify=args.stratify,
+            missing_values=args.missing_values or (),
+            keep_values=args.keep_values or (),
+            **shared,
+        )
     if distributed.rank() == 0:
         print(*describe(data.label_types, data.labels), sep="\n")
     return data
@@ -112,13 +129,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = options.new_parser(__doc__)
     add = parser.add_argument_group("data").add_argument
-    add("--root", type=Path, required=True, help="folder of the images")
-    add("--labels", type=Path, required=True, help="the CSV")
+    add("--root", type=Path, help="folder of the images")
+    add("--labels", type=Path, help="the CSV")
+    add("--data", type=data_of, metavar="hf:SET",
+        help="a Hugging Face data set, in place of --root and --labels")
+    add("--image-column", metavar="NAME",
+        help="column of the images in a Hugging Face data set (default: the only one)")
     add("--columns", nargs="+", metavar="LABEL",
-        help="columns of the CSV that are labels (default: all)")
+        help="columns that are labels (default: all of the CSV; of a Hugging Face data set the "
+        "booleans, classes and lists of names, or else all numbers and texts)")
     add("--file-column", metavar="NAME",
         help="column with the names of files (default: the first, or the one that has most files)")
-    add("--unlisted", choices=["use", "ignore"], default="use",
+    add("--unlisted", choices=["use", "ignore"],
         help="images that the CSV does not list, in the folders and formats of those it does, are "
         "used for training without labels, and imputed; or ignored (default: use)")
     add("--kinds", nargs="+", type=kind_of, default=[], metavar="LABEL=KIND",
@@ -161,7 +183,30 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     # What follows from the number and the size of the images is set when they are known.
     by_size = dict.fromkeys(("epochs", "batch_size", "shift", "warp", "epochs_per_evaluation"))
-    return options.fill_in(parser.parse_args(arguments), network="residual", **by_size)
+    args = parser.parse_args(arguments)
+    check_source(parser, args)
+    args.unlisted = args.unlisted or "use"
+    return options.fill_in(args, network="residual", **by_size)
+
+
+def check_source(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Checks that the images are of one source, and that the options are for it."""
+    of_csv = ("root", "labels", "file_column", "unlisted", "partition", "stratify")
+    of_csv += ("missing_values", "keep_values")
+    given = [name for name in of_csv if getattr(args, name) is not None]
+    if args.data and given:
+        parser.error(f"--data has no use for --{given[0].replace('_', '-')}")
+    if not args.data and args.image_column is not None:
+        parser.error("--image-column needs --data")
+    if not args.data and (args.root is None or args.labels is None):
+        parser.error("wanted --root and --labels, or --data")
+
+
+def data_of(text: str) -> str:
+    """Checks the name of a data set."""
+    if not text.startswith("hf:") or len(text) == 3:
+        raise argparse.ArgumentTypeError(f"wanted hf:SET, got {text!r}")
+    return text
 
 
 def kind_of(text: str) -> str:

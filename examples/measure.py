@@ -86,9 +86,10 @@ def names_of(folders: list[Path]) -> list[str]:
 
 def load_data(config: dict, root: Path) -> LabeledImages:
     """The images of a run, with all of their labels."""
-    if "data" not in config:
+    is_mnist = config.get("data") in mnist.DATA
+    if not is_mnist and "attributes" not in config:
         raise ValueError("wanted a run of celeba.py or mnist.py, got a run of another example")
-    example = celeba if config["data"] in celeba.EPOCHS else mnist
+    example = mnist if is_mnist else celeba
     complete = {"root": root, "download": False, "labels_per_class": None, "cache": None}
     return example.load(argparse.Namespace(**(outcome.BEFORE | config | complete)))
 

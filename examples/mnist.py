@@ -27,6 +27,7 @@ from ccvae_pyro.labels import Label
 # overfits, and the latents of the class have to cluster the unlabeled images.
 WITH_ALL_LABELS: dict[str, Any] = {"classification_weight": 300, "z_dim": 30, "style_dim": 11}
 WITH_ALL_LABELS |= {"learning_rate": 2e-3, "shift": 1, "epochs": 12}
+DATA = ("mnist", "fashion", "medical")
 WITH_FEW_LABELS: dict[str, Any] = {"classification_weight": 300, "z_dim": 20, "style_dim": 1}
 WITH_FEW_LABELS |= {"learning_rate": 1e-3, "shift": 1, "warp": 0.1, "epochs": 20}
 # Digits vary more in shape than garments do.
@@ -95,7 +96,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = options.new_parser(__doc__)
     add = parser.add_argument_group("data").add_argument
-    add("--data", choices=["mnist", "fashion", "medical"], default="mnist",
+    add("--data", choices=DATA, default="mnist",
         help="MNIST, Fashion-MNIST, or a folder of class folders (default: mnist)")
     add("--root", type=Path, default=Path("data"),
         help="folder of the data (default: data)")

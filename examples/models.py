@@ -43,7 +43,7 @@ TWO_STAGES = ("m1", "m1_m2", JOINT)
 def settings_for(data: str, model: str, few_labels: bool = False) -> argparse.Namespace:
     """The default settings of celeba.py or mnist.py."""
     objective = ["--objective", model if model in CCVAE_OBJECTIVES else "exact"]
-    if data in celeba.EPOCHS:
+    if data not in mnist.DATA:
         settings = celeba.parse(["--data", data, *objective])
     else:
         few = ["--labels-per-class", "1"] if few_labels else []

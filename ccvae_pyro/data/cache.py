@@ -3,12 +3,13 @@
 A cache consists of two files: ``NAME.npy`` holds the images, and ``NAME.npz`` the arrays that
 belong to them. It is complete once the second is written. The name holds a digest of the settings,
 and one of the size and the time of each image file: where an image is replaced, all are decoded
-again.
+again. Decoding that was interrupted goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import warnings
@@ -18,12 +19,13 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
 
+from ccvae_pyro.data.archives import ZipMember
 from ccvae_pyro.data.decoding import (
     decode_image,
     find_white,
@@ -31,7 +33,7 @@ from ccvae_pyro.data.decoding import (
     inspect_image,
     without_warnings,
 )
-from ccvae_pyro.data.files import atomic_write
+from ccvae_pyro.data.files import Packed, atomic_write, partial_path, resumable_write
 from ccvae_pyro.data.labeled_images import LabeledImages
 from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.data.splits import SPLIT_NAMES
@@ -58,14 +60,14 @@ class CachedImages(NamedTuple):
     is_readable: np.ndarray
     preprocessing: Preprocessing
 
-    def left_out(self, files: Sequence[Path]) -> list[Path]:
+    def left_out(self, files: Sequence[Item]) -> list[Item]:
         """Those of the files that could not be read."""
         return [file for file, is_read in zip(files, self.is_readable, strict=True) if not is_read]
 
 
 def load_images(
     root: Path,
-    files: Sequence[Path],
+    files: Sequence[Path | ZipMember],
     preprocessing: Preprocessing,
     *,
     skip_unreadable: bool = False,
@@ -79,7 +81,7 @@ def load_images(
 
     :param root: the folder of the images, whose cache is ``root/ccvae_cache`` if it can be
         written: see :func:`find_cache_folder`.
-    :param files: the image files, all below ``root``.
+    :param files: the image files, all below ``root``, or in an archive there.
     :param skip_unreadable: store a black image where a file cannot be read, rather than raise.
     :param num_required: that many files, the first, must be readable unless ``skip_unreadable``;
         by default all.
@@ -88,26 +90,40 @@ def load_images(
     :raises FileNotFoundError: if a file does not exist.
     :raises ValueError: if an image cannot be read; names its path.
     """
-    names = [str(file.relative_to(root)) for file in files]
+    names = [_name_in(root, file) for file in files]
     required = 0 if skip_unreadable else len(files) if num_required is None else num_required
     settings = [VERSION, names, asdict(preprocessing), skip_unreadable, are_aligned]
     settings += [required] * (num_required is not None)  # as it was before this was a setting
-    name = f"images-{preprocessing.size}px-{_digest(repr(settings).encode())}"
+    name = f"images-{preprocessing.size}px-{digest(repr(settings).encode())}"
     folder = find_cache_folder(root, f"{name}-*.npy", cache)
-    path = folder / f"{name}-{_digest(_stamps(files))}.npy"
-    found = _read_images(path, preprocessing, files)
+    path = folder / f"{name}-{digest(_stamps(files))}.npy"
+    found = read_images(path, preprocessing, len(files))
     is_repaired = found is not None and _has_repaired(found, files, are_aligned)
     if found is None or is_repaired:
-        outdated = set(folder.glob(f"{name}-*.np[yz]")) - {path, path.with_suffix(".npz")}
+        outdated = find_outdated(folder, name, path)
         if outdated or is_repaired:
             say(f"images in {root} have changed since they were cached: they are decoded again")
         _decode_images(path, files, preprocessing, required, are_aligned)
         for file in outdated:
             with suppress(OSError):  # Windows keeps a file that is mapped
                 file.unlink()
-        found = _read_images(path, preprocessing, files)
+        found = read_images(path, preprocessing, len(files))
     if found is None:
         raise OSError(f"the cache {path} was damaged as soon as it was written")
+    describe_images(found, preprocessing, files)
+    return found
+
+
+def find_outdated(folder: Path, name: str, path: Path) -> set[Path]:
+    """The caches ``name-*`` that are not the one at ``path``: of images as they were before."""
+    found = {*folder.glob(f"{name}-*.np[yz]"), *folder.glob(f".{name}-*.partial")}
+    return found - {path, path.with_suffix(".npz"), partial_path(path)}
+
+
+def describe_images(
+    found: CachedImages, preprocessing: Preprocessing, files: Sequence[object]
+) -> None:
+    """Prints how many images were left out, and what white is taken to be in deep files."""
     if left_out := found.left_out(files):
         say(
             f"left out {len(left_out)} of {len(files)} images that cannot be read, such as "
@@ -118,7 +134,6 @@ def load_images(
             "some images have more than 8 bits: white is taken to be "
             f"{found.preprocessing.white:g} in them"
         )
-    return found
 
 
 def find_cache_folder(root: Path, pattern: str = "", cache: Path | str | None = None) -> Path:
@@ -137,7 +152,7 @@ def find_cache_folder(root: Path, pattern: str = "", cache: Path | str | None = 
         return own
     base = user_cache_folder() if cache is None else Path(cache)
     absolute = root.resolve()
-    folder = base / f"{absolute.name}-{_digest(os.fsencode(absolute))}"
+    folder = base / f"{absolute.name}-{digest(os.fsencode(absolute))}"
     if not is_writable(folder):
         others = "" if cache is not None else f", nor can {root}"
         raise OSError(
@@ -183,10 +198,9 @@ def write_images(
 
     :param shape: of the whole array, ``(num_images, height, width, channels)``.
     """
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     # Not through a memory map: on a full disk that would end the process with a bus error.
     with closing(images), atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
+        np.lib.format.write_array_header_1_0(file, _header_of(shape))
         for image in images:
             file.write(image.tobytes())
         path.with_suffix(".npz").unlink(missing_ok=True)  # it belongs to the images before
@@ -246,11 +260,9 @@ def read_labeled_images(
     return LabeledImages(images, labels, label_types, splits, preprocessing)
 
 
-def _read_images(
-    path: Path, preprocessing: Preprocessing, files: Sequence[Path]
-) -> CachedImages | None:
-    """Reads the images of :func:`_decode_images`, None if there is no complete cache of them."""
-    shape = (len(files), preprocessing.size, preprocessing.size, preprocessing.channels)
+def read_images(path: Path, preprocessing: Preprocessing, num_images: int) -> CachedImages | None:
+    """Reads the images of :func:`decode_into`, None if there is no complete cache of them."""
+    shape = (num_images, preprocessing.size, preprocessing.size, preprocessing.channels)
     found = read_arrays(path, shape, ("is_readable", "preprocessing"))
     if found is None:
         return None
@@ -259,9 +271,90 @@ def _read_images(
     return CachedImages(images, arrays["is_readable"], found_preprocessing)
 
 
+def decode_into(
+    path: Path,
+    read: Callable[[np.ndarray], Iterable[Item]],
+    decode: Callable[[Item], np.ndarray | Exception],
+    num_images: int,
+    preprocessing: Preprocessing,
+    *,
+    num_required: int,
+) -> None:
+    """Decodes images into the cache at ``path``, from where an earlier process was stopped.
+
+    :param read: gives what ``decode`` takes, for some rows in ascending order.
+    :param decode: gives an image, or the error: a ``ValueError`` or ``FileNotFoundError`` if it
+        cannot be read, and another one where nothing can be read any more.
+    :param preprocessing: with a number of channels.
+    :param num_required: that many images, the first, must be readable.
+    """
+    shape = (num_images, preprocessing.size, preprocessing.size, preprocessing.channels or 3)
+    is_readable, blank = np.ones(num_images, dtype=bool), np.zeros(shape[1:], dtype=np.uint8)
+    error: Exception | None = None
+    with resumable_write(path) as file:
+        begun = _BegunArray(file, shape)
+        rows = begun.missing()
+        if len(rows) < num_images:
+            say(f"decoding goes on after {num_images - len(rows)} of {num_images} images")
+        decoding = parallel_map(decode, read(rows), "decoding images", num_items=len(rows))
+        with decoding as decoded:
+            for row, image in zip(rows.tolist(), decoded, strict=True):
+                if isinstance(image, Exception):
+                    error = image
+                    is_local = isinstance(error, ValueError | FileNotFoundError)
+                    if row < num_required or not is_local:
+                        raise error
+                    is_readable[row], image = False, blank
+                begun.write(row, image)
+        if not is_readable.any():
+            raise ValueError(f"none of {num_images} images can be read: {error}")
+        path.with_suffix(".npz").unlink(missing_ok=True)  # it belongs to the images before
+    described = json.dumps(asdict(preprocessing))
+    write_arrays(path, is_readable=is_readable, preprocessing=described)
+
+
+class _BegunArray:
+    """A uint8 array that is being written to a file of NumPy's format, row by row.
+
+    :param file: open for reading and writing; what it holds of the array is kept.
+    :param shape: of the whole array.
+    """
+
+    def __init__(self, file: BinaryIO, shape: tuple[int, ...]) -> None:
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, _header_of(shape))
+        self._file, self._start = file, len(header.getvalue())
+        self._row_size, self._num_rows = int(np.prod(shape[1:])), shape[0]
+        file.seek(0)
+        if file.read(self._start) != header.getvalue():
+            file.seek(0)
+            file.truncate()
+            file.write(header.getvalue())
+
+    def missing(self) -> np.ndarray:
+        """The rows that are not written, and those that are black.
+
+        An image that could not be read is black, and so is what a power cut has taken.
+        """
+        num_written = (self._file.seek(0, os.SEEK_END) - self._start) // self._row_size
+        self._file.seek(self._start)
+        black = bytes(self._row_size)
+        rows = [row for row in range(num_written) if self._file.read(self._row_size) == black]
+        return np.array([*rows, *range(num_written, self._num_rows)], dtype=np.int64)
+
+    def write(self, row: int, image: np.ndarray) -> None:
+        """Writes one row."""
+        self._file.seek(self._start + row * self._row_size)
+        self._file.write(image.tobytes())
+
+
+def _header_of(shape: tuple[int, ...]) -> dict[str, Any]:
+    return {"descr": "|u1", "fortran_order": False, "shape": shape}
+
+
 def _decode_images(
     path: Path,
-    files: Sequence[Path],
+    files: Sequence[Path | ZipMember],
     preprocessing: Preprocessing,
     num_required: int,
     are_aligned: bool,
@@ -269,36 +362,24 @@ def _decode_images(
     """Decodes image files into the cache at ``path``; the first must be readable."""
     with without_warnings():
         expected_size = _common_size(files) if are_aligned else None
-        preprocessing = _resolve(preprocessing, files)
-        decode = partial(_try_decode, preprocessing=preprocessing, expected_size=expected_size)
-        channels = preprocessing.channels or 3
-        shape = (preprocessing.size, preprocessing.size, channels)
-        is_readable = np.ones(len(files), dtype=bool)
-        blank = np.zeros(shape, dtype=np.uint8)
-
-        def images() -> Generator[np.ndarray, None, None]:
-            error = None
-            with parallel_map(decode, files, "decoding images") as decoded:
-                for row, image in enumerate(decoded):
-                    if isinstance(image, Exception):
-                        error = image
-                        if row < num_required:
-                            raise error
-                        is_readable[row], image = False, blank
-                    yield image
-            if not is_readable.any():
-                raise ValueError(f"none of {len(files)} images can be read: {error}")
-
-        write_images(path, images(), (len(files), *shape))
-    described = json.dumps(asdict(preprocessing))
-    write_arrays(path, is_readable=is_readable, preprocessing=described)
+        preprocessing = resolve(preprocessing, files)
+        decode_into(
+            path,
+            lambda rows: (files[row] for row in rows),
+            partial(try_decode, preprocessing=preprocessing, expected_size=expected_size),
+            len(files),
+            preprocessing,
+            num_required=num_required,
+        )
 
 
-def _resolve(preprocessing: Preprocessing, files: Sequence[Path]) -> Preprocessing:
+def resolve(preprocessing: Preprocessing, files: Sequence[Path | Packed]) -> Preprocessing:
     """A preprocessing with the number of channels and the white that the files have."""
     if preprocessing.channels is not None and preprocessing.white is not None:
         return preprocessing
-    with parallel_map(inspect_image, files, "inspecting images") as inspected:
+    with parallel_map(
+        inspect_image, files, "inspecting images", num_items=len(files)
+    ) as inspected:
         infos = list(inspected)
     channels = preprocessing.channels or (1 if all(info.is_grey for info in infos) else 3)
     peaks = ((info.peak, file) for info, file in zip(infos, files, strict=True))
@@ -306,8 +387,10 @@ def _resolve(preprocessing: Preprocessing, files: Sequence[Path]) -> Preprocessi
     return replace(preprocessing, channels=channels, white=white)
 
 
-def _try_decode(
-    path: Path, preprocessing: Preprocessing, expected_size: tuple[int, int] | None
+def try_decode(
+    path: Path | Packed,
+    preprocessing: Preprocessing,
+    expected_size: tuple[int, int] | None = None,
 ) -> np.ndarray | Exception:
     """Decodes an image, or returns the error (rather than raising it in a thread)."""
     try:
@@ -318,54 +401,70 @@ def _try_decode(
         return ValueError(f"{error}; skip-unreadable leaves such images out")
 
 
-def _has_repaired(found: CachedImages, files: Sequence[Path], are_aligned: bool) -> bool:
+def _has_repaired(
+    found: CachedImages, files: Sequence[Path | ZipMember], are_aligned: bool
+) -> bool:
     """Whether an image that was left out can be read by now, such as after a ``chmod``."""
     left_out = found.left_out(files)
     with without_warnings():
         size = _common_size(files) if are_aligned and left_out else None
-        decoded = (_try_decode(file, found.preprocessing, size) for file in left_out)
+        decoded = (try_decode(file, found.preprocessing, size) for file in left_out)
         return any(isinstance(image, np.ndarray) for image in decoded)
 
 
-def _common_size(files: Sequence[Path]) -> tuple[int, int] | None:
+def _common_size(files: Sequence[Path | Packed]) -> tuple[int, int] | None:
     """The size of the first image that can be read, which aligned images all have."""
     return next(filter(None, map(image_size, files)), None)
 
 
-def _stamps(files: Sequence[Path]) -> bytes:
+def _name_in(root: Path, file: Path | ZipMember) -> str:
+    """The name of a file below a folder; a member of an archive is named with the archive."""
+    if isinstance(file, Path):
+        return str(file.relative_to(root))
+    return f"{file.path.relative_to(root)}/{file.name}"
+
+
+def _stamps(files: Sequence[Path | ZipMember]) -> bytes:
     """The size and the time of the last change of each file, as bytes."""
     stamps = np.full((len(files), 2), -1, dtype=np.int64)
     for row, file in enumerate(files):
+        if isinstance(file, ZipMember):
+            stamps[row] = file.stamp
+            continue
         with suppress(OSError, ValueError):
             status = os.stat(file)  # noqa: PTH116  half the time of Path.stat
             stamps[row] = status.st_size, status.st_mtime_ns
     return stamps.tobytes()
 
 
-def _digest(contents: bytes) -> str:
+def digest(contents: bytes) -> str:
     return hashlib.sha256(contents).hexdigest()[:12]
 
 
 @contextmanager
 def parallel_map(
     function: Callable[[Item], Result],
-    items: Sequence[Item],
+    items: Iterable[Item],
     description: str,
     prefer: str = "threads",
+    *,
+    num_items: int,
 ) -> Iterator[Iterable[Result]]:
     """Applies a function to all items on all cores, and yields the results in order.
 
+    :param items: must not raise an error: joblib would wait for the next one.
     :param description: of the progress bar.
     :param prefer: ``"threads"``, or ``"processes"`` if the function holds Python's global lock.
         Few items are not worth starting processes and are handled in this one.
+    :param num_items: how many there are.
     """
-    is_small = prefer == "processes" and len(items) < MIN_ITEMS_FOR_PROCESSES
+    is_small = prefer == "processes" and num_items < MIN_ITEMS_FOR_PROCESSES
     num_workers = 1 if is_small else cpu_count()
     # Small images take less time than handing them to a worker one by one.
     workers = Parallel(n_jobs=num_workers, prefer=prefer, return_as="generator", batch_size=16)
     results = workers(delayed(function)(item) for item in items)
     try:
-        with tqdm(results, desc=description, total=len(items), unit="image") as progress:
+        with tqdm(results, desc=description, total=num_items, unit="image") as progress:
             yield progress
     finally:
         with warnings.catch_warnings():

@@ -17,7 +17,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from ccvae_pyro.data.files import open_regular
+from ccvae_pyro.data.files import Packed, open_regular
 from ccvae_pyro.data.prefetch import as_floats
 from ccvae_pyro.data.preprocessing import Preprocessing
 
@@ -59,9 +59,9 @@ def read_image(path: Path | str, preprocessing: Preprocessing) -> Tensor:
 
 
 def decode_image(
-    path: Path, preprocessing: Preprocessing, expected_size: tuple[int, int] | None = None
+    path: Path | Packed, preprocessing: Preprocessing, expected_size: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Decodes one image file.
+    """Decodes one image file, or one that is packed in another.
 
     Pillow warns of much that it tolerates: see :func:`without_warnings`.
 
@@ -95,7 +95,7 @@ class ImageInfo:
     peak: float | None = None
 
 
-def inspect_image(path: Path) -> ImageInfo:
+def inspect_image(path: Path | Packed) -> ImageInfo:
     """Inspects an image file. Its pixels are decoded only if they have more than 8 bits."""
     try:
         with _opened(path) as (image, file):
@@ -105,7 +105,7 @@ def inspect_image(path: Path) -> ImageInfo:
         return ImageInfo()  # decoding it gives the error
 
 
-def find_white(peaks: Iterable[tuple[float | None, Path]]) -> float | None:
+def find_white(peaks: Iterable[tuple[float | None, Path | Packed]]) -> float | None:
     """The value of white in the files of a set that have more than 8 bits, None if none has.
 
     It is the largest value of the fewest bits that hold the values of all files.
@@ -117,7 +117,7 @@ def find_white(peaks: Iterable[tuple[float | None, Path]]) -> float | None:
     return _white_of(*max(deep, key=lambda item: item[0])) if deep else None
 
 
-def image_size(path: Path) -> tuple[int, int] | None:
+def image_size(path: Path | Packed) -> tuple[int, int] | None:
     """The width and height of the upright image in a file, or None if it cannot be read."""
     try:
         return _read_upright(path, None).size
@@ -136,7 +136,7 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
-def _read_upright(path: Path, white: float | None) -> Image.Image:
+def _read_upright(path: Path | Packed, white: float | None) -> Image.Image:
     """The upright image of a file, grey (``"L"``) or in color (``"RGB"``), over white."""
     with _opened(path) as (image, file):
         is_grey, deep = _is_grey(image), _deep_values(image, file)
@@ -150,10 +150,11 @@ def _read_upright(path: Path, white: float | None) -> Image.Image:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Image.Image, BinaryIO]]:
+def _opened(path: Path | Packed) -> Iterator[tuple[Image.Image, BinaryIO]]:
     """Opens an image file. Any error in the block becomes one that names the path."""
     try:
-        with open_regular(path) as file, Image.open(file, formats=_formats()) as image:
+        opened = open_regular(path) if isinstance(path, Path) else path.open()
+        with opened as file, Image.open(file, formats=_formats()) as image:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:
                 raise ValueError(
@@ -233,7 +234,7 @@ def _set_raw_mode(image: Any, raw_mode: str) -> None:
     image.tile = tiles
 
 
-def _peak(values: np.ndarray, path: Path) -> float:
+def _peak(values: np.ndarray, path: Path | Packed) -> float:
     """The largest value of a color.
 
     :raises ValueError: if a value is negative or not finite.
@@ -248,7 +249,7 @@ def _peak(values: np.ndarray, path: Path) -> float:
     return highest
 
 
-def _white_of(peak: float, path: Path) -> float:
+def _white_of(peak: float, path: Path | Packed) -> float:
     """The value of white, given the largest value and the file that has it."""
     white = next((white for white in _WHITES if peak <= white), None)
     if white is None or peak < white / 4:
@@ -259,7 +260,7 @@ def _white_of(peak: float, path: Path) -> float:
     return white
 
 
-def _to_8_bits(values: np.ndarray, white: float, path: Path) -> Image.Image:
+def _to_8_bits(values: np.ndarray, white: float, path: Path | Packed) -> Image.Image:
     """Scales values so that white becomes 255.
 
     :raises ValueError: if they exceed white, or are fractions where white is none.
@@ -289,7 +290,7 @@ def _over_white(image: Image.Image, is_grey: bool) -> Image.Image:
     return image.convert("L" if is_grey else "RGB")
 
 
-def _crop(image: Image.Image, side: int | None, path: Path) -> Image.Image:
+def _crop(image: Image.Image, side: int | None, path: Path | Packed) -> Image.Image:
     """Cuts a square from the center."""
     if side is None:
         return image

@@ -10,12 +10,21 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 try:
     import fcntl
 except ImportError:  # Windows, which keeps files that are open from being removed
     fcntl = None  # type: ignore[assignment]
+
+
+class Packed(Protocol):
+    """A file within another: in an archive, or in a cell of a table. Its text says where it is."""
+
+    def open(self) -> BinaryIO:
+        """Opens it for reading."""
+        ...
+
 
 _TEMPORARY = re.compile(r"\..*\.part-[0-9a-f]{8}(\.[^.]*)?")
 
@@ -51,6 +60,52 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def resumable_write(path: Path) -> Iterator[BinaryIO]:
+    """Opens the file that will be ``path``, with what an interrupted process has written to it.
+
+    It is moved to ``path`` at the end of the block. If the block raises an error, it is removed.
+    If the process is stopped (Ctrl-C, SIGTERM) or killed, it is kept, and whoever writes ``path``
+    next goes on with it. While another process does, and on Windows, the file is a new one.
+
+    Example:
+
+        >>> path = Path(getfixture("tmp_path")) / "numbers"
+        >>> with resumable_write(path) as file:
+        ...     _ = file.write(b"123")
+        ...     raise SystemExit
+        Traceback (most recent call last):
+            ...
+        SystemExit
+        >>> with resumable_write(path) as file:
+        ...     file.read(), file.write(b"456")
+        (b'123', 3)
+        >>> path.read_bytes()
+        b'123456'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_path(path)
+    file = _open_partial(partial)
+    if file is None:
+        with atomic_write(path) as temporary, temporary.open("r+b") as new:
+            yield new
+        return
+    with file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            partial.replace(path)
+        except Exception:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def partial_path(path: Path) -> Path:
+    """Where :func:`resumable_write` keeps a file that is not complete."""
+    return path.with_name(f".{path.name}.partial")
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Opens a regular file for reading, and refuses anything else at once.
 
@@ -74,6 +129,26 @@ def _check_regular(mode: int) -> None:
     kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
     if not stat.S_ISREG(mode):
         raise ValueError(f"it is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a regular file")
+
+
+def _open_partial(path: Path) -> BinaryIO | None:
+    """Opens and locks the file, new or begun; None where another process or user has it."""
+    if fcntl is None:
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError:
+        return None
+    file = os.fdopen(descriptor, "r+b")
+    try:
+        _lock(file)
+        # The process that had it may just have moved it to its place.
+        if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+            return file
+    except OSError:
+        pass
+    file.close()
+    return None
 
 
 @cache

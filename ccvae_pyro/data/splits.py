@@ -17,6 +17,22 @@ def random_splits(rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     return {"train": np.sort(train), "valid": np.sort(valid), "test": np.sort(test)}
 
 
+def complete_splits(splits: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
+    """Takes validation and test images, where there are none, from the training images at random.
+
+    Each of the two is 1/12 of the training images; if both are lacking, they are those of
+    :func:`random_splits`.
+
+    :param splits: the rows of ``"train"``, and maybe of ``"valid"`` and ``"test"``.
+    """
+    parts = random_splits(splits["train"], seed)
+    taken = [name for name in SPLIT_NAMES[1:] if not len(splits.get(name, ()))]
+    held_out = {name: parts[name] for name in taken}
+    given = {name: splits[name] for name in SPLIT_NAMES[1:] if name not in taken}
+    kept = [parts["train"], *(parts[name] for name in given)]
+    return {"train": np.sort(np.concatenate(kept)), **given, **held_out}
+
+
 def stratified_splits(rows: np.ndarray, values: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """Splits rows at random, with the same proportions in each class.
 

@@ -36,7 +36,10 @@ def test_decoding_each_image_again(benchmark, folder):
 
     def epoch():
         with cache.parallel_map(
-            lambda path: decode_image(path, Preprocessing(64, 3), (178, 218)), paths, "decoding"
+            lambda path: decode_image(path, Preprocessing(64, 3), (178, 218)),
+            paths,
+            "decoding",
+            num_items=len(paths),
         ) as images:
             return list(images)
 

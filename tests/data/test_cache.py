@@ -33,7 +33,7 @@ def cached(root):
 
 
 def forbid_decoding(monkeypatch):
-    monkeypatch.setattr(cache, "write_images", None)
+    monkeypatch.setattr(cache, "decode_into", None)
 
 
 def test_a_write_that_fails_halfway_leaves_no_file(tmp_path):
@@ -225,3 +225,46 @@ def test_class_folders_have_a_cache_elsewhere_too(tmp_path):
             Image.new("L", (9, 9), i).save(tmp_path / "images" / name / f"{i}.png")
     load_image_folder(tmp_path / "images", size=4, cache=tmp_path / "cache")
     assert not (tmp_path / "images" / "ccvae_cache").exists()
+
+
+def test_decoding_goes_on_where_it_was_stopped(root, monkeypatch, capsys):
+    """Also where an image is black, or could not be read: both are tried again."""
+    write, rows = cache._BegunArray.write, []
+    (root / "2.png").write_text("no image")
+
+    def stop(self, row, image):
+        if row == 4:
+            raise KeyboardInterrupt
+        write(self, row, image)
+
+    def record(self, row, image):
+        rows.append(row)
+        write(self, row, image)
+
+    monkeypatch.setattr(cache._BegunArray, "write", stop)
+    with pytest.raises(KeyboardInterrupt):
+        load(root, skip_unreadable=True)
+    (partial,) = cached(root)
+    assert partial.endswith(".partial")
+    monkeypatch.setattr(cache._BegunArray, "write", record)
+    data = load(root, skip_unreadable=True)
+    assert rows == [0, 2, 4, 5]
+    assert "decoding goes on after 2 of 6 images" in capsys.readouterr().out
+    assert shades(data) == [0, 10, 0, 30, 40, 50]
+    assert 2 not in np.concatenate(list(data.splits.values()))
+    assert not any(name.endswith(".partial") for name in cached(root))
+
+
+def test_what_was_begun_of_images_that_changed_is_removed(root, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(cache._BegunArray, "write", press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            load(root)
+    Image.new("L", (9, 9), 200).save(root / "3.png")
+    os.utime(root / "3.png", ns=(0, 0))
+    assert shades(load(root)) == [0, 10, 20, 200, 40, 50]
+    assert len(cached(root)) == 2
+
+
+def press_ctrl_c(*arguments):
+    raise KeyboardInterrupt

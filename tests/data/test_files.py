@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from ccvae_pyro.data import atomic_write, files
+from ccvae_pyro.data.files import resumable_write
 
 
 def test_an_error_leaves_the_file_as_it_was(tmp_path):
@@ -96,3 +97,45 @@ def test_a_file_has_the_permissions_of_a_new_one(tmp_path):
     with files.atomic_write(tmp_path / "a.txt") as temporary:
         temporary.write_text("new")
     assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "plain.txt").stat().st_mode
+
+
+def test_two_processes_do_not_write_to_one_begun_file(tmp_path):
+    """The second makes a file of its own; the last to end wins, and nothing is left."""
+    path = tmp_path / "numbers"
+    with resumable_write(path) as first:
+        first.write(b"first")
+        with resumable_write(path) as second:
+            assert second.read() == b""
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+    assert path.read_bytes() == b"first"
+    assert [each.name for each in tmp_path.iterdir()] == ["numbers"]
+
+
+def test_a_file_that_was_begun_is_removed_by_an_error(tmp_path):
+    def stop():
+        with resumable_write(tmp_path / "numbers") as file:
+            file.write(b"123")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    assert [each.name for each in tmp_path.iterdir()] == [".numbers.partial"]
+
+    def fail():
+        with resumable_write(tmp_path / "numbers") as file:
+            assert file.read() == b"123"
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        fail()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_in_place_of_a_begun_file_is_not_followed(tmp_path):
+    (tmp_path / "other").write_text("of somebody")
+    (tmp_path / ".numbers.partial").symlink_to(tmp_path / "other")
+    with resumable_write(tmp_path / "numbers") as file:
+        file.write(b"123")
+    assert (tmp_path / "other").read_text() == "of somebody"
+    assert (tmp_path / "numbers").read_bytes() == b"123"

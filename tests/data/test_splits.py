@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ccvae_pyro.data import partition_splits, random_splits, stratified_splits
+from ccvae_pyro.data.splits import complete_splits
 
 SPLIT_NAMES = ("train", "valid", "test")
 
@@ -57,3 +58,17 @@ def test_a_partition_is_restricted_to_the_given_rows():
         "valid": [2],
         "test": [4],
     }
+
+
+def test_splits_without_images_take_them_from_those_for_training():
+    rows = np.arange(24)
+    only = complete_splits({"train": rows}, 3)
+    expected = random_splits(rows, 3)
+    assert all(np.array_equal(only[name], expected[name]) for name in expected)
+    given = {"train": rows, "test": np.arange(24, 30), "valid": np.arange(0)}
+    splits = complete_splits(given, 3)
+    assert np.array_equal(splits["valid"], expected["valid"])
+    assert np.array_equal(splits["test"], given["test"])
+    assert np.array_equal(splits["train"], np.setdiff1d(rows, splits["valid"]))
+    whole = {"train": rows, "valid": np.array([24]), "test": np.array([25])}
+    assert all(np.array_equal(complete_splits(whole, 0)[name], whole[name]) for name in whole)

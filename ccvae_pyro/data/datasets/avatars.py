@@ -56,7 +56,9 @@ def load_avatars(
     def images() -> Generator[np.ndarray, None, None]:
         draw_one = partial(draw, seed, size=size)
         rows = range(num_images)
-        with image_cache.parallel_map(draw_one, rows, "drawing avatars", "processes") as drawn:
+        with image_cache.parallel_map(
+            draw_one, rows, "drawing avatars", "processes", num_items=num_images
+        ) as drawn:
             for row, (image, image_labels) in enumerate(drawn):
                 labels[row] = image_labels
                 yield image

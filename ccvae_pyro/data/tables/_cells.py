@@ -13,6 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from ccvae_pyro.data.archives import ZipMember
+
 MAX_COLUMNS = 10_000  # a table that is wider has its rows and columns exchanged, or is none
 _DELIMITERS = ",;\t"  # Excel writes semicolons where a comma is the decimal mark
 # The encodings of files that start with a byte order mark.
@@ -35,7 +37,7 @@ class Dialect:
     encoding: str = "utf-8"
 
 
-def read_cells(path: Path, *, is_csv: bool) -> pd.DataFrame:
+def read_cells(path: Path | ZipMember, *, is_csv: bool) -> pd.DataFrame:
     """Reads the cells of a CSV, or the words of each line of a text file.
 
     Lines without a cell that is not blank are left out, and so are blank cells at the end of a
@@ -49,7 +51,7 @@ def read_cells(path: Path, *, is_csv: bool) -> pd.DataFrame:
     return read_csv(path)[0] if is_csv else _to_cells(path, _words(_read_text(path)[0]))
 
 
-def read_csv(path: Path) -> tuple[pd.DataFrame, Dialect]:
+def read_csv(path: Path | ZipMember) -> tuple[pd.DataFrame, Dialect]:
     """Reads the cells of a CSV as :func:`read_cells` does, and the dialect it is written in."""
     text, encoding = _read_text(path)
     dialect = Dialect(
@@ -60,7 +62,7 @@ def read_csv(path: Path) -> tuple[pd.DataFrame, Dialect]:
     return _to_cells(path, _rows(path, text, dialect.delimiter)), dialect
 
 
-def _read_text(path: Path) -> tuple[str, str]:
+def _read_text(path: Path | ZipMember) -> tuple[str, str]:
     """Reads a file as text in UTF-8, or in UTF-16 with a byte order mark.
 
     :returns: the text, without a byte order mark, and the encoding.
@@ -107,7 +109,7 @@ def _words(text: str) -> Iterator[tuple[int, list[str]]]:
     return ((number, line.split()) for number, line in enumerate(lines, start=1))
 
 
-def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path | ZipMember, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The stripped cells of each record of a CSV, and the line that it ends in."""
     # Not pandas.read_csv, which gives no line numbers and fills short lines with empty cells.
     reader = _reader(text, delimiter, strict=True)
@@ -142,7 +144,7 @@ def _reader(text: str, delimiter: str, strict: bool = False) -> Any:
     return csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=True)
 
 
-def _to_cells(path: Path, lines: Iterator[tuple[int, Sequence[str]]]) -> pd.DataFrame:
+def _to_cells(path: Path | ZipMember, lines: Iterator[tuple[int, Sequence[str]]]) -> pd.DataFrame:
     numbered = [(number, cells) for number, cells in lines if any(cells)]
     if len(numbered) < 2:
         raise ValueError(f"{path} lists no images")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from pathlib import Path
 
 from ccvae_pyro.data.tables._cells import shown
 
@@ -20,7 +19,7 @@ def file_name(cell: str) -> str:
     return posixpath.normpath(cell.replace("\\", "/")) if cell else ""
 
 
-def check_distinct(path: Path, files: Iterable[str], lines: Iterable[int]) -> None:
+def check_distinct(path: object, files: Iterable[str], lines: Iterable[int]) -> None:
     """Raises an error if a file has two lines."""
     line_of_file: dict[str, int] = {}
     for line, file in zip(lines, files, strict=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ccvae_pyro.data.archives import ZipMember
 from ccvae_pyro.data.splits import SPLIT_NAMES
 from ccvae_pyro.data.tables._cells import read_cells, shown
 from ccvae_pyro.data.tables._file_names import check_distinct, file_name
@@ -28,7 +29,9 @@ def find_list(root: Path, stem: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def read_attributes(path: Path) -> tuple[tuple[str, ...], list[str], np.ndarray]:
+def read_attributes(
+    path: Path | ZipMember,
+) -> tuple[tuple[str, ...], list[str], np.ndarray]:
     """Reads an attribute list.
 
     :returns: the names of the attributes; the names of the image files; labels of shape
@@ -80,7 +83,7 @@ def read_attributes(path: Path) -> tuple[tuple[str, ...], list[str], np.ndarray]
     return tuple(header), files, values
 
 
-def read_partition(path: Path, files: Sequence[str]) -> list[str]:
+def read_partition(path: Path | ZipMember, files: Sequence[str]) -> list[str]:
     """Reads the split, ``"train"``, ``"valid"`` or ``"test"``, of each file. A header is skipped.
 
     :raises ValueError: if a line does not consist of a file and a split, or two lines have one
@@ -92,7 +95,7 @@ def read_partition(path: Path, files: Sequence[str]) -> list[str]:
     return [split_of_file[file] for file in files]
 
 
-def read_splits(path: Path, files: Sequence[str]) -> dict[str, str]:
+def read_splits(path: Path | ZipMember, files: Sequence[str]) -> dict[str, str]:
     """The split of each file that a partition lists.
 
     :param files: files that it lists, by which its first line is told from a header.
@@ -113,7 +116,7 @@ def read_splits(path: Path, files: Sequence[str]) -> dict[str, str]:
     return dict(zip(names, splits, strict=True))
 
 
-def _check_noes(path: Path, labels: pd.DataFrame) -> None:
+def _check_noes(path: Path | ZipMember, labels: pd.DataFrame) -> None:
     """Raises an error if a list has both -1 and 0: is 0 unknown there?"""
     lines = [
         labels.index[labels.isin(cells).any(axis=1)] for cells in (["-1", "-1.0"], ["0", "0.0"])

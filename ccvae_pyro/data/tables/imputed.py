@@ -19,7 +19,7 @@ from ccvae_pyro.labels import Continuous, Label
 
 
 def write_imputed(
-    labels: Path | str,
+    labels: Path | str | None,
     out: Path | str,
     data: LabeledImages,
     values: np.ndarray,
@@ -41,7 +41,8 @@ def write_imputed(
     columns than when ``data`` was loaded, what both have is filled in, and a line is printed. If
     it cannot be read any more, the labels as they were loaded are filled in.
 
-    :param labels: the CSV that ``data`` was loaded from.
+    :param labels: the CSV that ``data`` was loaded from; None fills in the labels as they were
+        loaded, such as those of a Hugging Face data set.
     :param out: the folder.
     :param values: predicted labels from :func:`~ccvae_pyro.predict`, shape ``(num_images,
         num_labels)``.
@@ -60,17 +61,18 @@ def write_imputed(
             f"wanted values and confidence of shape {data.labels.shape}, "
             f"got {values.shape} and {confidence.shape}"
         )
-    try:
-        table = read_table(
-            Path(labels),
-            is_file=set(data.files).__contains__,
-            columns=data.label_names,
-            missing_values=missing_values,
-            keep_values=keep_values,
-        )
-    except (OSError, ValueError) as error:
-        print(f"{error}; imputed.csv has the labels as they were loaded")
-        table = _table_of(data, Path(labels))
+    table = _table_of(data)
+    if labels is not None:
+        try:
+            table = read_table(
+                Path(labels),
+                is_file=set(data.files).__contains__,
+                columns=data.label_names,
+                missing_values=missing_values,
+                keep_values=keep_values,
+            )
+        except (OSError, ValueError) as error:
+            print(f"{error}; imputed.csv has the labels as they were loaded")
     is_readable = np.zeros(len(values) + 1, dtype=bool)  # with a place for -1
     is_readable[np.concatenate(list(data.splits.values()))] = True
     table = _with_unlisted(table, data, is_readable)
@@ -100,7 +102,7 @@ def write_imputed(
     return num_filled
 
 
-def _table_of(data: LabeledImages, path: Path) -> LabelTable:
+def _table_of(data: LabeledImages) -> LabelTable:
     """The labels of images as a table."""
     columns: dict[str, list[str]] = {"file": list(data.files)}
     for label, values in zip(data.label_types, data.labels.T, strict=True):
@@ -109,7 +111,7 @@ def _table_of(data: LabeledImages, path: Path) -> LabelTable:
             "" if math.isnan(value) else names.get(value, f"{value:.7g}") for value in values
         ]
     cells = pd.DataFrame(columns, dtype=object)
-    return LabelTable(path, cells, cells, Dialect(), ".")
+    return LabelTable(Path("labels"), cells, cells, Dialect(), ".")
 
 
 def _with_unlisted(table: LabelTable, data: LabeledImages, is_readable: np.ndarray) -> LabelTable:

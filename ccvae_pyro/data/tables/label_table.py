@@ -30,6 +30,7 @@ class LabelTable:
     :param written: all cells as they are in the file, in the order of its columns.
     :param dialect: how the file is written.
     :param decimal: the decimal mark of its numbers, a point or a comma.
+    :param unit: what errors call a row.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class LabelTable:
     written: pd.DataFrame
     dialect: Dialect
     decimal: str
+    unit: str = "line"
 
     @property
     def file_column(self) -> str:
@@ -70,10 +72,11 @@ class LabelTable:
         del counts[""]
         return counts
 
-    def error(self, line: int, name: str, reason: str) -> ValueError:
+    def error(self, line: int | str, name: str, reason: str) -> ValueError:
         """An error that quotes the cell of column ``name`` in a line."""
         cell = shown(str(self.written.at[line, name]))
-        return ValueError(f"{self.path}, line {line}: {shown(name)} is '{cell}', {reason}")
+        where = f"{self.path}, {self.unit} {line}"
+        return ValueError(f"{where}: {shown(name)} is '{cell}', {reason}")
 
 
 def read_table(

@@ -168,8 +168,8 @@ def _check_spellings(table: LabelTable, name: str, known: pd.Series[str], as_cla
             raise table.error(
                 line,
                 name,
-                f"and in line {first_line} '{shown(first)}': write them alike if they mean the "
-                f"same; {as_classes}",
+                f"and in {table.unit} {first_line} '{shown(first)}': write them alike if they "
+                f"mean the same; {as_classes}",
             )
 
 
@@ -300,8 +300,8 @@ def _check_noes(table: LabelTable, name: str) -> None:
         raise table.error(
             negatives[0],
             name,
-            f"and in line {zeros[0]} '{zero}': is one of them unknown? missing-values takes it "
-            "for missing; otherwise write both noes alike",
+            f"and in {table.unit} {zeros[0]} '{zero}': is one of them unknown? missing-values "
+            "takes it for missing; otherwise write both noes alike",
         )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_images_left_out_for_their_size_stay_left_out(root, capsys, monkeypatch)
     Image.new("RGB", (50, 40)).save(root / "img_align_celeba" / "000009.png")
     before = load_celeba(root, size=16, skip_unreadable=True).splits
     assert "changed" not in capsys.readouterr().out
-    monkeypatch.setattr("ccvae_pyro.data.cache.write_images", None)
+    monkeypatch.setattr("ccvae_pyro.data.cache.decode_into", None)
     again = load_celeba(root, size=16, skip_unreadable=True).splits
     assert "left out 1 of 36 images" in capsys.readouterr().out
     assert all(np.array_equal(before[name], again[name]) for name in before)
@@ -226,5 +227,126 @@ def test_a_refused_download_says_what_to_do(tmp_path, monkeypatch):
         raise RuntimeError("quota exceeded")
 
     monkeypatch.setattr("torchvision.datasets.CelebA", refuse)
-    with pytest.raises(ConnectionError, match=r"quota exceeded.*try again tomorrow, or download"):
+    with pytest.raises(ConnectionError, match="quota exceeded") as raised:
         download_celeba(tmp_path)
+    ways = ("try again tomorrow", "--data hf:flwrlabs/celeba", "Kaggle's archive", "a browser")
+    assert all(way in str(raised.value) for way in ways)
+
+
+def as_kaggle(root, folder):
+    """Lays CelebA out as Kaggle's archive does, in a new folder."""
+    as_csv(root / "list_attr_celeba.txt", ["image_id", *ATTRIBUTES[:5]])
+    as_csv(root / "list_eval_partition.txt", ["image_id", "partition"])
+    shutil.copytree(root / "img_align_celeba", folder / "img_align_celeba" / "img_align_celeba")
+    for path in root.glob("*.csv"):
+        shutil.copy(path, folder / path.name)
+    (folder / "list_bbox_celeba.csv").write_text("image_id,x_1\n000000.png,95\n")
+    return folder
+
+
+def pack(folder, path, keep=lambda name: True):
+    """Packs a folder, with the members that a Mac adds."""
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("__MACOSX/img_align_celeba/._000000.png", b"of a Mac")
+        archive.writestr("__MACOSX/._list_attr_celeba.csv", b"of a Mac")
+        for file in sorted(folder.rglob("*")):
+            name = str(file.relative_to(folder))
+            if keep(name):
+                archive.write(file, name)
+    return path
+
+
+def assert_same(data, expected):
+    assert data.label_names == expected.label_names
+    assert np.array_equal(data.labels, expected.labels)
+    assert np.array_equal(data.images, expected.images)
+    for name, rows in expected.splits.items():
+        assert np.array_equal(data.splits[name], rows)
+
+
+def test_kaggles_archive_is_read_unpacked_and_packed(root, tmp_path, monkeypatch):
+    expected = load_celeba(root, size=16)
+    kaggle = as_kaggle(root, tmp_path / "kaggle")
+    assert_same(load_celeba(kaggle, size=16), expected)
+    (tmp_path / "packed").mkdir()
+    archive = pack(kaggle, tmp_path / "packed" / "archive.zip")
+    shutil.rmtree(kaggle)
+    assert_same(load_celeba(archive, size=16), expected)
+    assert {path.name for path in archive.parent.iterdir()} == {"archive.zip", "ccvae_cache"}
+    monkeypatch.setattr("ccvae_pyro.data.cache.decode_into", None)
+    assert_same(load_celeba(archive.parent, size=16), expected)  # from the cache
+
+
+def test_images_may_be_packed_beside_their_lists(root):
+    expected = load_celeba(root, size=16)
+    pack(root, root / "img_align_celeba.zip", lambda name: name.startswith("img_align_celeba/"))
+    shutil.rmtree(root / "img_align_celeba")
+    assert_same(load_celeba(root.parent, size=16), expected)
+
+
+def test_another_archive_beside_is_passed_over(root, tmp_path):
+    kaggle = as_kaggle(root, tmp_path / "kaggle")
+    archive = pack(kaggle, tmp_path / "z.zip")
+    shutil.rmtree(kaggle)
+    shutil.rmtree(root)
+    (tmp_path / "a.zip").write_text("no archive")
+    with ZipFile(tmp_path / "b.zip", "w") as other:
+        other.writestr("other/1.png", b"")
+    assert len(load_celeba(archive.parent, size=16).images) == 36
+
+
+def damage_member(path):
+    content = bytearray(path.read_bytes())
+    start = content.index(b"img_align_celeba/img_align_celeba/000009.png") + 60
+    content[start : start + 200] = bytes(200)
+    path.write_bytes(content)
+
+
+BAD_ARCHIVES = {
+    "cut": (
+        lambda path: path.write_bytes(path.read_bytes()[:-500]),
+        ValueError,
+        r"archive\.zip is not a whole zip archive",
+    ),
+    "a web page": (
+        lambda path: path.write_text("<html>Quota exceeded</html>"),
+        ValueError,
+        r"archive\.zip is not a whole zip archive",
+    ),
+    "a damaged image": (
+        damage_member,
+        ValueError,
+        r"archive\.zip/img_align_celeba/img_align_celeba/000009\.png (cannot be|is)",
+    ),
+    "without images": (
+        lambda path: pack(path.parent, path, lambda name: name == "list_attr_celeba.csv"),
+        ValueError,
+        r"archive\.zip is not CelebA's archive: it has no folder img_align_celeba",
+    ),
+    "without lists": (
+        lambda path: pack(path.parent / "kaggle", path, lambda name: name.endswith("png")),
+        FileNotFoundError,
+        r"has no list_attr_celeba\.txt or list_attr_celeba\.csv",
+    ),
+    "without an image": (
+        lambda path: pack(path.parent / "kaggle", path, lambda name: "000009" not in name),
+        FileNotFoundError,
+        r"000009\.png, which does not exist",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "kind", "message"), BAD_ARCHIVES.values(), ids=BAD_ARCHIVES)
+def test_an_invalid_archive_raises_one_clear_error(root, tmp_path, spoil, kind, message):
+    archive = pack(as_kaggle(root, tmp_path / "kaggle"), tmp_path / "archive.zip")
+    spoil(archive)
+    with pytest.raises(kind, match=message):
+        load_celeba(archive, size=16)
+    assert not list(tmp_path.rglob("*.np*"))
+
+
+def test_a_member_that_says_it_is_huge_is_not_unpacked(root, tmp_path, monkeypatch):
+    archive = pack(as_kaggle(root, tmp_path / "kaggle"), tmp_path / "archive.zip")
+    monkeypatch.setattr("ccvae_pyro.data.archives.MAX_BYTES", 3_000)
+    with pytest.raises(ValueError, match=r"bytes unpacked, wanted at most 3000"):
+        load_celeba(archive, size=16)
