@@ -35,7 +35,8 @@ def export_onnx(ccvae: ImageModel, folder: Path | str) -> None:
       ``excludes``, ``weight`` and ``bias`` of the classifier, and ``loc`` and ``scale`` of the
       conditional prior, for the values 0 and 1 of the label.
 
-    Both networks take batches of any size, in float32. The model is not changed.
+    Both networks take batches of any size, in float32. The model is not changed. Labels are those
+    of the classifier, whatever :func:`~ccvae_pyro.evaluation.choose_predictor` chose.
 
     :param ccvae: a model with binary labels of one characteristic each.
     :param folder: the folder of the files; it is created if needed.
