@@ -41,7 +41,7 @@ from ccvae_pyro.labels.values import TRUTH_OF_WORD
 VERSION = 1  # part of the cache's name: increase it if images are decoded in another way
 NUM_INSPECTED = 1000  # images that tell whether a set is grey, and what white is in it
 MAX_NAMES = 1000  # in a column of lists: each name is a label
-BATCH_SIZE = 1000  # rows of labels that are read together
+BATCH_SIZE = 1000  # rows whose labels are read together
 
 
 def from_hugging_face(
