@@ -74,11 +74,11 @@ def test_each_model_and_share_is_in_tables_and_figures(finished):
     ]
     for row in rows:
         measures = {key: row[key] != "" for key in ("accuracy", *paper.MEASURES)}
-        lacks_edits, lacks_swaps = row["model"] == "mvae", row["model"] in ("m2", "mvae")
         assert measures["accuracy"]
         assert measures["conditional_generation_accuracy"]
-        assert measures["edit_accuracy"] is not lacks_edits
-        assert measures["swap_distance"] is not lacks_swaps
+        assert measures["edit_accuracy"] is (row["model"] != "mvae")  # which cannot edit
+        if row["model"] in ("paper", "diva"):
+            assert measures["swap_distance"]
     lines = (out / "paper.md").read_text().splitlines()
     assert lines[0] == "| model | f = 0.2 | f = 1 |"
     assert [line.split("|")[1].strip() for line in lines[2:6]] == ["CCVAE", "M2", "DIVA", "MVAE"]

@@ -29,6 +29,7 @@ class HuggingFaceSet:
     :param read: gives the rows of each split, with some columns only; can be called repeatedly.
     :param fingerprint: a text that changes with the contents.
     :param root: the folder of its files, if they are not on the Hub.
+    :param is_named: whether it has a name or path of its own.
     """
 
     name: str
@@ -37,6 +38,14 @@ class HuggingFaceSet:
     read: Callable[[Sequence[str]], Mapping[str, Any]]
     fingerprint: str
     root: Path | None = None
+    is_named: bool = True
+
+    @property
+    def identity(self) -> str:
+        """What its decoded images are known by, also after their folder was moved."""
+        if not self.is_named:
+            return self.fingerprint
+        return self.name if self.root is None else Path(self.name).resolve().name
 
 
 def open_set(dataset: Any) -> HuggingFaceSet:
@@ -56,9 +65,9 @@ def open_set(dataset: Any) -> HuggingFaceSet:
     if isinstance(dataset, str | Path):
         return _open_named(str(dataset).removeprefix("hf:"))
     if isinstance(dataset, datasets.Dataset):
-        return _from_tables("the data set", {"train": dataset})
+        return _from_tables("the data set", {"train": dataset}, is_named=False)
     if isinstance(dataset, datasets.DatasetDict):
-        return _from_tables("the data set", dataset)
+        return _from_tables("the data set", dataset, is_named=False)
     raise ValueError(
         "wanted a datasets.Dataset or a datasets.DatasetDict, or the name or path of one, which "
         f"is then streamed, got a {type(dataset).__name__}"
@@ -102,7 +111,9 @@ def _open_named(name: str) -> HuggingFaceSet:
 _SAVED = ("dataset_dict.json", "state.json")
 
 
-def _from_tables(name: str, tables: Mapping[str, Any], root: Path | None = None) -> HuggingFaceSet:
+def _from_tables(
+    name: str, tables: Mapping[str, Any], root: Path | None = None, *, is_named: bool = True
+) -> HuggingFaceSet:
     """A set whose rows are at hand."""
     splits = _find_splits(name, [*tables])
     used = {split: tables[split].with_format(None) for split in splits.values()}
@@ -119,6 +130,7 @@ def _from_tables(name: str, tables: Mapping[str, Any], root: Path | None = None)
         lambda columns: {split: used[split].select_columns([*columns]) for split in used},
         str({split: table._fingerprint for split, table in used.items()}),
         root,
+        is_named,
     )
 
 

@@ -41,7 +41,7 @@ from ccvae_pyro.labels.values import TRUTH_OF_WORD
 VERSION = 1  # part of the cache's name: increase it if images are decoded in another way
 NUM_INSPECTED = 1000  # images that tell whether a set is grey, and what white is in it
 MAX_NAMES = 1000  # in a column of lists: each name is a label
-BATCH_SIZE = 1000  # rows of labels that are read together
+BATCH_SIZE = 1000  # rows whose labels are read together
 
 
 def from_hugging_face(
@@ -201,7 +201,7 @@ def _load_images(
 ) -> CachedImages:
     """The images from their cache, decoded into it first where that is needed."""
     source = rows.source
-    settings = [VERSION, source.name, rows.image, asdict(preprocessing), skip_unreadable]
+    settings = [VERSION, source.identity, rows.image, asdict(preprocessing), skip_unreadable]
     name = f"images-{preprocessing.size}px-{digest(repr(settings).encode())}"
     folder = _cache_folder(source, f"{name}-*.npy", cache)
     path = folder / f"{name}-{digest(source.fingerprint.encode())}.npy"
@@ -234,7 +234,7 @@ def _cache_folder(source: HuggingFaceSet, pattern: str, cache: Path | str | None
     if source.root is not None:
         return find_cache_folder(source.root, pattern, cache)
     base = user_cache_folder() if cache is None else Path(cache)
-    return base / f"hugging_face-{digest(source.name.encode())}"
+    return base / f"hugging_face-{digest(source.identity.encode())}"
 
 
 def _first(rows: _Rows) -> list[_Packed]:

@@ -244,6 +244,23 @@ def test_decoded_images_are_cached_until_the_set_changes(monkeypatch, tmp_path):
     assert len([*(folder / "ccvae_cache").iterdir()]) == len(files)  # the former is removed
 
 
+def test_sets_without_a_name_keep_their_caches_beside_each_other(monkeypatch):
+    sets = make(), make(NUM, 100)
+    expected = [shades(load(dataset)) for dataset in sets]
+    monkeypatch.setattr("ccvae_pyro.data.datasets.hugging_face.decode_into", None)
+    assert [shades(load(dataset)) for dataset in sets] == expected
+
+
+def test_a_saved_set_keeps_its_cache_when_it_is_moved(monkeypatch, tmp_path):
+    folder = save(tmp_path, make())
+    expected = shades(load(folder))
+    (tmp_path / "elsewhere").mkdir()
+    folder.rename(tmp_path / "elsewhere" / "saved")
+    monkeypatch.setattr("ccvae_pyro.data.datasets.hugging_face.decode_into", None)
+    monkeypatch.chdir(tmp_path)
+    assert shades(load("hf:elsewhere/saved")) == expected
+
+
 def stop_after(monkeypatch, num_images):
     """Ends the process, as SIGTERM does, once so many images are written."""
     write, written = image_cache._BegunArray.write, []
