@@ -21,7 +21,6 @@ from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
 
 from ccvae_pyro.data.decoding import (
@@ -359,6 +358,8 @@ def parallel_map(
     :param prefer: ``"threads"``, or ``"processes"`` if the function holds Python's global lock.
         Few items are not worth starting processes and are handled in this one.
     """
+    from joblib import Parallel, cpu_count, delayed
+
     is_small = prefer == "processes" and len(items) < MIN_ITEMS_FOR_PROCESSES
     num_workers = 1 if is_small else cpu_count()
     # Small images take less time than handing them to a worker one by one.

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from sklearn.covariance import ledoit_wolf
-from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from ccvae_pyro.components import MIN_SCALE, FittedSampler, LabelCode
@@ -72,6 +70,9 @@ def fit_sampler(ccvae: CCVAE, batches: Iterable[tuple[Tensor, Tensor]]) -> Fitte
 
 def _regression(codes: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weight and bias of a ridge regression, and the Cholesky factor of its errors' covariance."""
+    from sklearn.covariance import ledoit_wolf
+    from sklearn.linear_model import Ridge
+
     ridge = Ridge(alpha=1.0).fit(codes, u)
     errors = u - ridge.predict(codes)
     # The estimator shrinks towards equal variances, so the latents are scaled to have them.
