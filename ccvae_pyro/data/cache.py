@@ -21,7 +21,7 @@ from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from ccvae_pyro.data.decoding import (
     decode_image,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ccvae_pyro.components import MIN_SCALE, FittedSampler, LabelCode
+from ccvae_pyro.distributions._device import to_float64
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.interventions.predict import predict
 from ccvae_pyro.models import CCVAE, evaluation
@@ -53,7 +54,7 @@ def fit_sampler(ccvae: CCVAE, batches: Iterable[tuple[Tensor, Tensor]]) -> Fitte
             y = torch.where(y.isnan(), predict(ccvae, x)[0], y)
         loc, scale = ccvae.prior_moments(y)
         in_units = (torch.cat(ccvae.encode(x), dim=-1) - loc) / scale
-        parts.append([each.double().cpu().numpy() for each in (code(y), in_units)])
+        parts.append([to_float64(each) for each in (code(y), in_units)])
     num_images = sum(len(u) for _, u in parts)
     if num_images < 2:
         raise ValueError(f"wanted at least two images to fit a sampler to, got {num_images}")

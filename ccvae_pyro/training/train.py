@@ -17,7 +17,7 @@ from pyro import poutine
 from pyro.infer import SVI
 from pyro.optim import PyroLRScheduler
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.distributions._device import is_free_to_read
