@@ -1,6 +1,7 @@
 """Images and labels: data sets, the cache, and batches."""
 
 from ccvae_pyro.data.batches import Batches
+from ccvae_pyro.data.collect import collect
 from ccvae_pyro.data.datasets import (
     AVATAR_ATTRIBUTES,
     PAPER_ATTRIBUTES,
@@ -30,6 +31,7 @@ __all__ = [
     "LabeledImages",
     "Preprocessing",
     "atomic_write",
+    "collect",
     "describe",
     "download_celeba",
     "exclusive_pairs",
