@@ -1,5 +1,8 @@
 """Characteristic capturing VAEs in Pyro (Joy et al., ICLR 2021)."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
 from ccvae_pyro.data.datasets.hugging_face import from_hugging_face
 from ccvae_pyro.distributions.label_vector import LabelVector
@@ -42,6 +45,11 @@ from ccvae_pyro.objectives.exact_ccvae_elbo import ExactCCVAE_ELBO
 from ccvae_pyro.objectives.factorization import check_factorization
 from ccvae_pyro.training.optimizers import JointAdam, make_adam
 from ccvae_pyro.training.train import train
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from ccvae_pyro import plotting as plotting
 
 __version__ = "0.2.0.dev0"
 
@@ -99,3 +107,14 @@ __all__ = [
     "walk",
     "with_bayes_classifier",
 ]
+
+if not TYPE_CHECKING:  # by this function, any name would be a module to a type checker
+
+    def __getattr__(name: str) -> "ModuleType":
+        """Imports ``plotting``, and Matplotlib with it, where it is first used."""
+        if name == "plotting":
+            return import_module("ccvae_pyro.plotting")
+        raise AttributeError(f"module 'ccvae_pyro' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted(globals().keys() | {"plotting"})

@@ -28,7 +28,7 @@ import pyro
 import torch
 from models import MODELS, new_model, set_weight, settings_for, train
 from tables import draw, draw_images, write_table
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 import ccvae_pyro
 from ccvae_pyro.data import (

@@ -23,7 +23,7 @@ from pyro import poutine
 from pyro.infer import Trace_ELBO
 from tables import write_csv
 from torch import Tensor, nn
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from ccvae_pyro import CCVAE, CCVAE_ELBO, ExactCCVAE_ELBO, evaluate
 from ccvae_pyro import components as parts

@@ -46,7 +46,7 @@ from photographs import mean_and_range
 from pyro.infer import SVI
 from tables import MARKS, draw_images, write_csv, write_markdown
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages, atomic_write, hide_labels

@@ -32,7 +32,7 @@ import simple_baselines
 import torch
 from photograph_sets import LABELS_PER_CLASS, SETS
 from tables import format_value, write_csv, write_markdown
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages, atomic_write

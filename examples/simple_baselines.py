@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm, trange
+from tqdm.auto import tqdm, trange
 
 from ccvae_pyro.data import LabeledImages
 from ccvae_pyro.data.augmentation import sample_transforms, transform_images

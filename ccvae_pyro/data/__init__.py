@@ -1,6 +1,7 @@
 """Images and labels: data sets, the cache, and batches."""
 
 from ccvae_pyro.data.batches import Batches, balanced_weights
+from ccvae_pyro.data.collect import collect
 from ccvae_pyro.data.datasets import (
     AVATAR_ATTRIBUTES,
     PAPER_ATTRIBUTES,
@@ -32,6 +33,7 @@ __all__ = [
     "Preprocessing",
     "atomic_write",
     "balanced_weights",
+    "collect",
     "describe",
     "download_celeba",
     "exclusive_pairs",

@@ -22,8 +22,7 @@ from tempfile import TemporaryFile
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from ccvae_pyro.data.archives import ZipMember
 from ccvae_pyro.data.decoding import (
@@ -458,6 +457,8 @@ def parallel_map(
         Few items are not worth starting processes and are handled in this one.
     :param num_items: how many there are.
     """
+    from joblib import Parallel, cpu_count, delayed
+
     is_small = prefer == "processes" and num_items < MIN_ITEMS_FOR_PROCESSES
     num_workers = 1 if is_small else cpu_count()
     # Small images take less time than handing them to a worker one by one.

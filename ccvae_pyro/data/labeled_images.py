@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ccvae_pyro.data._summary import label_lines
 from ccvae_pyro.data.exclusivity import with_exclusions
 from ccvae_pyro.data.precision import check_precision
 from ccvae_pyro.data.prefetch import as_floats, pin, to_device
@@ -26,7 +27,7 @@ from ccvae_pyro.labels import (
 from ccvae_pyro.labels._plain_values import shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabeledImages:
     """Images, their labels, and the training, validation and test splits.
 
@@ -60,6 +61,20 @@ class LabeledImages:
         check_labels(torch.from_numpy(labels), self.label_types)
         if self.labels.dtype.kind != "f":
             object.__setattr__(self, "labels", labels)
+
+    def __repr__(self) -> str:
+        """Sizes, splits and labels, in a few lines."""
+        height, width, channels = self.images.shape[1:]
+        splits = ", ".join(f"{name} {len(rows):,}" for name, rows in self.splits.items())
+        missing = np.isnan(self.labels).mean() if self.labels.size else 0.0
+        return "\n  ".join(
+            [
+                f"LabeledImages: {len(self.images):,} images of {height}x{width}x{channels}",
+                splits,
+                *label_lines(self.label_types),
+                f"{missing:.1%} of the labels are missing",
+            ]
+        )
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 NUM_PREFETCHED = 2  # batches gathered while the device is busy with another
 CHUNK_BYTES = 2**24  # of an upload: pinned memory is scarce, and PyTorch keeps it

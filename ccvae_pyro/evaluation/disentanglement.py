@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import entropy
-from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
-from sklearn.metrics import mutual_info_score
-from sklearn.svm import LinearSVC
 
 from ccvae_pyro.labels._plain_values import plain_int
+
+if TYPE_CHECKING:
+    from sklearn.svm import LinearSVC
 
 EPSILON = 1e-11  # added to importances, so that a latent without any has an entropy
 
@@ -50,6 +50,8 @@ def mutual_information_gap(
         >>> round(mutual_information_gap(y + 0.5, y), 6)
         1.0
     """
+    from sklearn.metrics import mutual_info_score
+
     gaps, num_bins = [], plain_int(num_bins, "num_bins", minimum=1)
     for column, (is_known, label) in _labels_with_two_values(y).items():
         label = _binned(label, num_bins) if column in continuous else label
@@ -122,6 +124,8 @@ def dci(
     :returns: the scores. All are NaN if no label has two values; disentanglement is NaN if only
         one label has, completeness if there is one latent, and both if no latent matters.
     """
+    from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+
     importances, scores = [], []
     test_labels = _labels_with_two_values(y_test)
     for column, (is_known, label) in _labels_with_two_values(y).items():
@@ -152,6 +156,8 @@ def _binned(values: np.ndarray, num_bins: int) -> np.ndarray:
 
 
 def _fit_svm(latent: np.ndarray, label: np.ndarray) -> LinearSVC:
+    from sklearn.svm import LinearSVC
+
     svm = LinearSVC(C=0.01, class_weight="balanced", random_state=0)
     return svm.fit(latent[:, None], label)
 
@@ -171,6 +177,8 @@ def _concentration(importance: np.ndarray) -> float:
     """
     if importance.shape[1] == 1 or not importance.any():
         return np.nan
+    from scipy.stats import entropy
+
     per_row = 1 - entropy(importance.T + EPSILON, base=importance.shape[1])
     return float(np.average(per_row, weights=importance.sum(1)))
 

@@ -13,7 +13,6 @@ from itertools import combinations
 
 import numpy as np
 import torch
-from sklearn.metrics import f1_score
 from torch import Tensor
 
 from ccvae_pyro.distributions._seed import seeded
@@ -199,6 +198,8 @@ def _accuracy(
     outcome = torch.cat(list(outcomes)).numpy()
     if isinstance(label, Continuous):
         return {"r_squared": r_squared(target, outcome[:, 0])}
+    from sklearn.metrics import f1_score
+
     predicted = outcome.argmax(1) if isinstance(label, Classes) else outcome[:, 0] > 0.5
     average = "binary" if isinstance(label, Binary) else "macro"
     return {

@@ -8,15 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    confusion_matrix,
-    mean_absolute_error,
-    r2_score,
-    recall_score,
-    roc_auc_score,
-)
 from torch import Tensor
 
 from ccvae_pyro.distributions._device import to_float64
@@ -217,6 +208,13 @@ def binary_metrics(y: np.ndarray, probability: np.ndarray) -> BinaryMetrics:
     """
     if len(y) == 0:
         return BinaryMetrics(*[np.nan] * 9)
+    from sklearn.metrics import (
+        accuracy_score,
+        average_precision_score,
+        recall_score,
+        roc_auc_score,
+    )
+
     y, predicted, prevalence = y.astype(int), (probability > 0.5).astype(int), float(y.mean())
     specificity, sensitivity = map(
         float, recall_score(y, predicted, labels=[0, 1], average=None, zero_division=np.nan)
@@ -246,6 +244,13 @@ def categorical_metrics(y: np.ndarray, probability: np.ndarray) -> CategoricalMe
         return CategoricalMetrics(
             **dict.fromkeys(MEAN_METRICS, np.nan), confusion=[], num_images=0
         )
+    from sklearn.metrics import (
+        accuracy_score,
+        average_precision_score,
+        confusion_matrix,
+        roc_auc_score,
+    )
+
     num_classes, predicted = probability.shape[1], probability.argmax(1)
     present, counts = np.unique(y, return_counts=True)
     # The truth and probability of each class against the rest.
@@ -287,6 +292,8 @@ def continuous_metrics(y: np.ndarray, mean: np.ndarray) -> ContinuousMetrics:
     """
     if len(y) == 0:
         return ContinuousMetrics(*[np.nan] * 3)
+    from sklearn.metrics import mean_absolute_error
+
     return ContinuousMetrics(
         r_squared=r_squared(y, mean),
         mean_absolute_error=float(mean_absolute_error(y, mean)),
@@ -300,6 +307,8 @@ def balanced_accuracy(y: np.ndarray, predicted: np.ndarray) -> float:
     present = np.unique(y)
     if len(present) < 2:
         return np.nan
+    from sklearn.metrics import recall_score
+
     # balanced_accuracy_score warns where a predicted class has no image.
     return float(recall_score(y, predicted, labels=present, average="macro"))
 
@@ -307,7 +316,11 @@ def balanced_accuracy(y: np.ndarray, predicted: np.ndarray) -> float:
 def r_squared(y: np.ndarray, predicted: np.ndarray) -> float:
     """The coefficient of determination; NaN if all values in ``y`` are the same."""
     # scikit-learn has 1 or 0 for these, whether or not they are predicted.
-    return float(r2_score(y, predicted)) if len(np.unique(y)) > 1 else np.nan
+    if len(np.unique(y)) < 2:
+        return np.nan
+    from sklearn.metrics import r2_score
+
+    return float(r2_score(y, predicted))
 
 
 def mean_of_known(values: Sequence[float]) -> float:
@@ -317,7 +330,6 @@ def mean_of_known(values: Sequence[float]) -> float:
 
 
 def _calibration_error(y: np.ndarray, probability: np.ndarray, **task: Any) -> float:
-    # TorchMetrics imports torchvision, which nearly doubles the time to import this package.
     from torchmetrics.functional import calibration_error
 
     return calibration_error(torch.as_tensor(probability), torch.as_tensor(y), **task).item()

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from ccvae_pyro.evaluation.label_metrics import balanced_accuracy, r_squared
@@ -92,6 +89,10 @@ def _score(z: Sequence[np.ndarray], y: Sequence[np.ndarray], is_continuous: bool
     )
     if z_train.shape[1] == 0 or min(len(np.unique(y)) for y in (y_train, y_test)) < 2:
         return np.nan
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     kind = LinearRegression() if is_continuous else LogisticRegression(class_weight="balanced")
     probe = make_pipeline(StandardScaler(), kind).fit(z_train, y_train)
     score = r_squared if is_continuous else balanced_accuracy

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.utils.extmath import randomized_svd
 
 from ccvae_pyro.data import LabeledImages
 
@@ -78,5 +77,7 @@ def _principal_components(centered: np.ndarray, num_components: int, seed: int) 
     count = min(num_components, len(centered) - 1, centered.shape[1])
     if count < 1:
         return np.zeros((0, centered.shape[1]), dtype=np.float32)
+    from sklearn.utils.extmath import randomized_svd
+
     _, _, components = randomized_svd(centered, count, n_iter=2, random_state=seed)
     return np.asarray(components, dtype=np.float32)

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.interventions._latent_targets import (
     check_as_many,
     conflicting_in_swap,
@@ -39,7 +40,9 @@ def reconstruct(model: ImageModel, x: Tensor) -> Tensor:
 
 
 @evaluation
-def generate(model: ImageModel, y: Tensor, *, sampler: str | None = None) -> Tensor:
+def generate(
+    model: ImageModel, y: Tensor, *, sampler: str | None = None, seed: int | None = None
+) -> Tensor:
     r"""Images generated from target labels.
 
     :param y: target labels, shape ``(batch, num_labels)``; those of a binary label in [0, 1].
@@ -47,6 +50,7 @@ def generate(model: ImageModel, y: Tensor, *, sampler: str | None = None) -> Ten
         and ``z_style`` from the style prior, as in the paper. ``"fitted"``: both from the model's
         fitted sampler, see :func:`~ccvae_pyro.fit_sampler`. By default from the fitted sampler if
         the model has one, and from the priors otherwise.
+    :param seed: the seed of the samples; by default they are from the global generator.
     :raises ValueError: if they are no labels of the model, or one is missing that it needs; if
         there is no such sampler, or the model has no fitted one.
     """
@@ -58,7 +62,8 @@ def generate(model: ImageModel, y: Tensor, *, sampler: str | None = None) -> Ten
     if sampler is None:
         sampler = "prior" if model.sampler is None else "fitted"
     is_fitted = sampler == "fitted"
-    latents = model.sample_fitted_latents(y) if is_fitted else model.sample_latents(y)
+    with seeded(seed):
+        latents = model.sample_fitted_latents(y) if is_fitted else model.sample_latents(y)
     return model.decode(*latents)
 
 
@@ -71,6 +76,7 @@ def edit(
     *,
     num_std: float = 0.0,
     sample: bool = False,
+    seed: int | None = None,
     keep_conflicting: bool = False,
 ) -> Tensor:
     """The images with one or several labels set to target values.
@@ -85,6 +91,7 @@ def edit(
     :param num_std: how many standard deviations beyond the mean to go, away from the other values
         of the label. About 2 makes an edit easy to see, but no longer typical.
     :param sample: sample the characteristics for each image, rather than set them to the mean.
+    :param seed: the seed of these samples, as in :func:`generate`.
     :param keep_conflicting: do not change the labels that the target labels exclude.
     :raises ValueError: if there is no such label, or no such value.
     """
@@ -92,11 +99,13 @@ def edit(
     z_c, z_style = encoded(model, x)
     if not keep_conflicting:
         resolve_exclusions(model, x, z_c, targets)
-    for index, target in targets.items():
-        if sample:
-            z_c[:, model.latent_slice(index)] = sample_latent_targets(model, index, target, len(x))
-        else:
-            z_c[:, model.latent_slice(index)] = latent_target(model, index, target, num_std)
+    with seeded(seed):
+        for index, target in targets.items():
+            z_c[:, model.latent_slice(index)] = (
+                sample_latent_targets(model, index, target, len(x))
+                if sample
+                else latent_target(model, index, target, num_std)
+            )
     return model.decode(z_c, z_style)
 
 
@@ -125,12 +134,14 @@ def sample_variations(
     value: float | str,
     *,
     num_samples: int = 8,
+    seed: int | None = None,
     keep_conflicting: bool = False,
 ) -> Tensor:
     """The images with several samples of one label's characteristics, given its value.
 
     :param value: the target value, as in :func:`edit`.
     :param num_samples: the number of samples, which are the same for all images.
+    :param seed: the seed of the samples, as in :func:`generate`.
     :param keep_conflicting: as in :func:`edit`.
     :returns: shape ``(batch, num_samples, channels, height, width)``.
     :raises ValueError: if there is no such label, or no such value.
@@ -141,7 +152,9 @@ def sample_variations(
     if not keep_conflicting:
         resolve_exclusions(model, x, z_c, targets)
     ((index, target),) = targets.items()
-    z_c[..., model.latent_slice(index)] = sample_latent_targets(model, index, target, num_samples)
+    with seeded(seed):
+        samples = sample_latent_targets(model, index, target, num_samples)
+    z_c[..., model.latent_slice(index)] = samples
     return model.decode(z_c, z_style)
 
 

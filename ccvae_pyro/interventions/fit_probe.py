@@ -6,8 +6,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from sklearn.covariance import ledoit_wolf
-from sklearn.linear_model import BayesianRidge
 from torch import Tensor
 
 from ccvae_pyro.components import MIN_SCALE
@@ -90,6 +88,8 @@ def _fit_one(label: Label, u: np.ndarray, y: np.ndarray) -> Fitted:
 
 def _fit_classes(num_classes: int, u: np.ndarray, y: np.ndarray) -> Fitted:
     """The logits of classes. One that no image has is as frequent as half an image."""
+    from sklearn.covariance import ledoit_wolf
+
     counts = np.bincount(y, minlength=num_classes)
     weight, bias = np.zeros((u.shape[1], num_classes)), np.log(np.maximum(counts, 0.5))
     present = np.flatnonzero(counts)
@@ -103,6 +103,8 @@ def _fit_classes(num_classes: int, u: np.ndarray, y: np.ndarray) -> Fitted:
 
 def _fit_mean(label: Continuous | Ordinal, u: np.ndarray, y: np.ndarray) -> Fitted:
     """The mean of a continuous label, or of a rank."""
+    from sklearn.linear_model import BayesianRidge
+
     weight, bias, scale = np.zeros((u.shape[1], 1)), np.array([label.mean]), label.std
     if len(y) > 1:
         ridge = BayesianRidge().fit(u, (y - label.mean) / label.std)

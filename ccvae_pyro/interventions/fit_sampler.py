@@ -6,11 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from sklearn.covariance import ledoit_wolf
-from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from ccvae_pyro.components import MIN_SCALE, FittedSampler, LabelCode
+from ccvae_pyro.distributions._device import to_float64
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.interventions.predict import predict
 from ccvae_pyro.models import CCVAE, evaluation
@@ -55,7 +54,7 @@ def fit_sampler(ccvae: CCVAE, batches: Iterable[tuple[Tensor, Tensor]]) -> Fitte
             y = torch.where(y.isnan(), predict(ccvae, x)[0], y)
         loc, scale = ccvae.prior_moments(y)
         in_units = (torch.cat(ccvae.encode(x), dim=-1) - loc) / scale
-        parts.append([each.double().cpu().numpy() for each in (code(y), in_units)])
+        parts.append([to_float64(each) for each in (code(y), in_units)])
     num_images = sum(len(u) for _, u in parts)
     if num_images < 2:
         raise ValueError(f"wanted at least two images to fit a sampler to, got {num_images}")
@@ -72,6 +71,9 @@ def fit_sampler(ccvae: CCVAE, batches: Iterable[tuple[Tensor, Tensor]]) -> Fitte
 
 def _regression(codes: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weight and bias of a ridge regression, and the Cholesky factor of its errors' covariance."""
+    from sklearn.covariance import ledoit_wolf
+    from sklearn.linear_model import Ridge
+
     ridge = Ridge(alpha=1.0).fit(codes, u)
     errors = u - ridge.predict(codes)
     # The estimator shrinks towards equal variances, so the latents are scaled to have them.

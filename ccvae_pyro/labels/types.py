@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -19,8 +19,20 @@ from ccvae_pyro.labels._plain_values import (
 )
 
 
-@dataclass(frozen=True)
-class Binary:
+class _Described:
+    """A ``repr`` with the fields that are not their defaults."""
+
+    def __repr__(self) -> str:
+        given = [
+            f"{field.name}={value!r}"
+            for field in fields(cast(Any, self))
+            if (value := getattr(self, field.name)) != field.default
+        ]
+        return f"{type(self).__name__}({', '.join(given).removeprefix('name=')})"
+
+
+@dataclass(frozen=True, repr=False)
+class Binary(_Described):
     """A binary label, which is 1 (true) or 0 (false).
 
     :param name: the label's name.
@@ -56,8 +68,8 @@ class Binary:
         return 1 + self.extra_dims
 
 
-@dataclass(frozen=True)
-class Classes:
+@dataclass(frozen=True, repr=False)
+class Classes(_Described):
     """A label with named classes, of which one is true: categorical or ordinal.
 
     :param name: the label's name.
@@ -88,7 +100,7 @@ class Classes:
         _set(self, name=name, classes=classes, class_frequencies=frequencies)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Categorical(Classes):
     """A categorical label; its value is the index of a class.
 
@@ -107,7 +119,7 @@ class Categorical(Classes):
         return len(self.classes) - 1 + self.extra_dims
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ordinal(Classes):
     r"""An ordinal label: classes that have an order, such as low, mid, high; its value is a rank.
 
@@ -161,8 +173,8 @@ class Ordinal(Classes):
         return self.class_frequencies or (1.0,) * len(self.classes)
 
 
-@dataclass(frozen=True)
-class Continuous:
+@dataclass(frozen=True, repr=False)
+class Continuous(_Described):
     """A continuous label, a number that may have bounds.
 
     A value outside of the bounds is an error, and predictions are clamped to them. Within, the

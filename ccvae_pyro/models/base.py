@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ccvae_pyro.components.calibration import Calibration
 from ccvae_pyro.components.fitted_sampler import FittedSampler
 from ccvae_pyro.components.linear_probe import LinearProbe
+from ccvae_pyro.data._summary import label_lines
 from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.errors import UnsupportedError
@@ -68,6 +69,23 @@ class ImageModel(nn.Module):
         self.register_module("calibration", None)
         self.register_module("probe", None)
 
+    def __repr__(self) -> str:
+        """Labels, sizes and numbers of parameters, in a line for each part."""
+        sizes = ", ".join(f"{name} {size}" for name, size in self.latent_sizes.items())
+        shape = "x".join(map(str, self.image_shape)) + " " if self.image_shape else ""
+        parts = dict(self.named_children())
+        width = max(map(len, parts), default=0)
+        lines = [
+            f"{type(self).__name__} of {shape}images: {_parameters(self)}{_place(self)}",
+            *label_lines(self.labels),
+            *([f"latents: {sizes}"] if sizes else []),
+            *(
+                f"{name:{width}}  {type(part).__name__}: {_parameters(part)}"
+                for name, part in parts.items()
+            ),
+        ]
+        return "\n  ".join(lines)
+
     @property
     def label_names(self) -> tuple[str, ...]:
         """The names of the labels, in the order of the columns of ``y``."""
@@ -89,6 +107,11 @@ class ImageModel(nn.Module):
     def image_dims(self) -> int | None:
         """The number of dimensions of an image, if it is known."""
         return getattr(getattr(self, "decoder", None), "event_dim", None)
+
+    @property
+    def latent_sizes(self) -> dict[str, int]:
+        """The number of dimensions of each latent, by its name; empty where that is unknown."""
+        return {}
 
     @overload
     def checked_batch(self, x: Tensor | None, y: Tensor) -> Tensor: ...
@@ -191,6 +214,21 @@ def moments(fn: TorchDistribution) -> tuple[Tensor, Tensor]:
         with seeded(0):  # so that the result is the same every time
             samples = fn(torch.Size((NUM_SAMPLES,)))
         return samples.mean(0), samples.std(0)
+
+
+def _parameters(module: nn.Module) -> str:
+    """The number of a module's parameters in words."""
+    count = sum(each.numel() for each in module.parameters())
+    frozen = sum(each.numel() for each in module.parameters() if not each.requires_grad)
+    rest = f", {frozen:,} of them frozen" if frozen else ""
+    return f"{count:,} parameters{rest}" if count else "no parameters"
+
+
+def _place(module: nn.Module) -> str:
+    """The dtypes and devices of a module's parameters."""
+    places = {(str(each.dtype), str(each.device)) for each in module.parameters()}
+    shown = [f"{dtype.removeprefix('torch.')} on {device}" for dtype, device in sorted(places)]
+    return f" ({', '.join(shown)})" if shown else ""
 
 
 def register(name: str, model: nn.Module) -> None:

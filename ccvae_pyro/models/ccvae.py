@@ -68,6 +68,12 @@ class CCVAE(ImageModel):
         self.style_prior = style_prior
         self.label_prior = label_prior
 
+    @property
+    def latent_sizes(self) -> dict[str, int]:
+        """The number of characteristics ``z_c``, and that of the other latents ``z_style``."""
+        num_style = self.style_prior().event_shape[0]
+        return {"z_c": sum(label.dim for label in self.labels), "z_style": num_style}
+
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         r"""The generative model, Joy et al. (2021), Section 4::
 

@@ -10,6 +10,7 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
+from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.distributions.label_vector import (
     AffineBinary,
     AffineCategorical,
@@ -29,7 +30,7 @@ NUM_POINTS = 64  # latents at which densities are compared
 
 
 @evaluation
-def check_factorization(ccvae: Any, x: Tensor, y: Tensor) -> None:
+def check_factorization(ccvae: Any, x: Tensor, y: Tensor, *, seed: int | None = 0) -> None:
     r"""Checks that classifier and conditional prior factorize over labels as they declare.
 
     :class:`~ccvae_pyro.ExactCCVAE_ELBO` and :class:`~ccvae_pyro.CCVAE_ELBO` rely on the slopes
@@ -41,12 +42,15 @@ def check_factorization(ccvae: Any, x: Tensor, y: Tensor) -> None:
     :param ccvae: a model with ``classifier``, ``conditional_prior``, ``model`` and ``guide``.
     :param x: a few images.
     :param y: their labels, none of them missing, shape ``(batch, num_labels)``.
+    :param seed: the seed of the latents and labels at which densities are compared; None samples
+        them by the global generator.
     :raises NotFactorizedError: if a density differs from what its component declares, or a
         component declares nothing.
     """
-    z_c = _latents(ccvae.guide, x, y)
-    _check_classifier(ccvae.classifier, z_c, y)
-    _check_conditional_prior(ccvae.conditional_prior, ccvae.label_prior(), z_c, y)
+    with seeded(seed):
+        z_c = _latents(ccvae.guide, x, y)
+        _check_classifier(ccvae.classifier, z_c, y)
+        _check_conditional_prior(ccvae.conditional_prior, ccvae.label_prior(), z_c, y)
 
 
 def _latents(guide: Callable[..., Any], x: Tensor, y: Tensor) -> Tensor:

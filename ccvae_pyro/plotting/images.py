@@ -41,14 +41,17 @@ def plot_reconstructions(images: Tensor, reconstructions: Mapping[int, Tensor]) 
     return draw_grid(rows, ["images", *(f"epoch {epoch}" for epoch in reconstructions)])
 
 
-def plot_samples(model: ImageModel, y: Tensor, num_samples: int = 8) -> Figure:
+def plot_samples(
+    model: ImageModel, y: Tensor, num_samples: int = 8, *, seed: int | None = None
+) -> Figure:
     """Images generated from label vectors: a row for each, with its labels on the left.
 
     :param y: label vectors, shape ``(num_vectors, num_labels)``.
+    :param seed: the seed of the samples; by default they are from the global generator.
     """
     num_samples = plain_int(num_samples, "num_samples", minimum=1)
     note, y = only_first(len(y), "label vectors"), y[:MAX_SHOWN]
-    images = generate(model, y.repeat_interleave(num_samples, dim=0))
+    images = generate(model, y.repeat_interleave(num_samples, dim=0), seed=seed)
     rows = images.view(len(y), num_samples, *images.shape[1:])
     names = []
     for vector in y.tolist():
@@ -124,7 +127,12 @@ def plot_interpolations(
 
 
 def plot_variations(
-    model: ImageModel, x: Tensor, labels: Sequence[str | int], *, num_samples: int = 7
+    model: ImageModel,
+    x: Tensor,
+    labels: Sequence[str | int],
+    *,
+    num_samples: int = 7,
+    seed: int | None = None,
 ) -> Figure:
     """Variations of one image, with each binary label true: a row for each label.
 
@@ -132,10 +140,11 @@ def plot_variations(
     standard deviation of each pixel over many samples, relative to the largest of the figure.
 
     :param x: one image, shape ``(channels, height, width)``.
+    :param seed: the seed of the samples; by default they are from the global generator.
     """
     note, labels = only_first(len(labels), "labels"), labels[:MAX_SHOWN]
     variations = [
-        sample_variations(model, x[None], label, 1.0, num_samples=num_samples)[0]
+        sample_variations(model, x[None], label, 1.0, num_samples=num_samples, seed=seed)[0]
         for label in labels
     ]
     stds = [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from ccvae_pyro.data import Batches
+from ccvae_pyro.distributions._seed import seeded
 from ccvae_pyro.distributions.label_vector import observed_log_probs
 from ccvae_pyro.labels import check_same_labels
 from ccvae_pyro.models import CCVAE
@@ -16,7 +17,12 @@ IMAGE_NOISE = 0.03
 
 
 def train_classifier(
-    ccvae: CCVAE, batches: Batches, num_epochs: int, learning_rate: float = 1e-3
+    ccvae: CCVAE,
+    batches: Batches,
+    num_epochs: int,
+    learning_rate: float = 1e-3,
+    *,
+    seed: int | None = None,
 ) -> None:
     r"""Trains encoder and classifier by the cross-entropy of the known labels,
 
@@ -31,13 +37,14 @@ def train_classifier(
     :param batches: the training images; those without any known label are left out.
     :param num_epochs: how many passes over the training images to take.
     :param learning_rate: the learning rate of Adam.
+    :param seed: the seed of the noise on the images; by default it is from the global generator.
     :raises ValueError: if the labels of the data are not those of the model.
     """
     check_same_labels(ccvae.labels, batches.data.label_types, "the data")
     parameters = [*ccvae.encoder.parameters(), *ccvae.classifier.parameters()]
     adam = torch.optim.Adam(parameters, learning_rate)
     bar = tqdm(total=num_epochs * len(batches), desc="classifier", unit="batch")
-    with bar:
+    with seeded(seed), bar:
         for epoch in range(1, num_epochs + 1):
             for x, y in batches.epoch(epoch):
                 num_known = (~y.isnan()).sum(dim=1)

@@ -17,9 +17,10 @@ from pyro import poutine
 from pyro.infer import SVI
 from pyro.optim import PyroLRScheduler
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
-from ccvae_pyro.data import Batches, LabeledImages
+from ccvae_pyro.data import Batches, LabeledImages, collect
+from ccvae_pyro.data.collect import Loader
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.errors import UnsupportedError
 from ccvae_pyro.evaluation import Evaluation, evaluate
@@ -30,6 +31,7 @@ from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel
 from ccvae_pyro.training import distributed
 from ccvae_pyro.training.best import Score, best_of, last_epoch
+from ccvae_pyro.training.budget import default_batch_size
 from ccvae_pyro.training.fingerprint import fingerprint
 from ccvae_pyro.training.interrupts import Interrupts, deferred_interrupt, interruption
 from ccvae_pyro.training.logging import HistoryLog
@@ -96,7 +98,7 @@ class TrainingResult:
 def train(
     model: ImageModel,
     svi: SVI,
-    batches: Batches,
+    batches: Batches | Loader | Mapping[str, Loader],
     num_epochs: int,
     out: Path | str,
     *,
@@ -109,6 +111,7 @@ def train(
     epochs_per_evaluation: int = 1,
     keep_best: bool = False,
     patience: int | None = None,
+    on_epoch: Callable[[dict[str, float]], Any] | None = None,
 ) -> TrainingResult:
     """Trains a model; writes ``checkpoint.pt`` and ``history.csv`` to ``out`` after each epoch.
 
@@ -130,7 +133,11 @@ def train(
 
     :param model: the model to train.
     :param svi: Pyro's SVI of this model, its guide, an optimizer and an objective.
-    :param batches: the training images, and the validation images, if any, to evaluate on.
+    :param batches: the training images, and the validation images, if any, to evaluate on. Any
+        iterable of ``(x, y)`` or ``(x,)`` will do, such as a
+        :class:`~torch.utils.data.DataLoader`, or one for each split, ``{"train": ..., "valid":
+        ...}``: :func:`~ccvae_pyro.data.collect` takes their images, once. Batches then have the
+        loader's ``batch_size``, or :func:`~ccvae_pyro.training.default_batch_size`.
     :param num_epochs: how many passes over the training images to take in all, at least one.
     :param out: the folder of the checkpoint. While one process trains there, others may not.
     :param decay_fraction: the fraction of the steps, at the end, over which the learning rate
@@ -157,6 +164,9 @@ def train(
         learning rate begins, and the run ends with it: at epoch :math:`e / (1 - d)` instead of
         ``num_epochs``, for epoch :math:`e` and ``decay_fraction`` :math:`d`. By default a run
         takes all epochs.
+    :param on_epoch: called with each record of the history, such as ``wandb.log``, once it is in
+        the checkpoint, in the process of rank 0. If it raises an error, the run ends with it and
+        can be resumed.
     :raises ValueError: if ``num_epochs``, ``epochs_per_evaluation`` or ``patience`` is not a whole
         number of at least 1, or ``decay_fraction`` not in [0, 1], or a weight to anneal not
         positive, or both ``decay_fraction`` and a scheduler are to set the learning rate.
@@ -170,6 +180,8 @@ def train(
     :raises CheckpointError: if the checkpoint is unreadable, lacks an entry, or belongs to another
         model, other data or another optimizer. Model and optimizer are left as they were.
     """
+    if not isinstance(batches, Batches):
+        batches = _as_batches(model, batches)
     if batches.world_size != distributed.world_size():
         raise ValueError(
             f"wanted batches shared by {distributed.world_size()} processes, the world size, got "
@@ -257,8 +269,23 @@ def train(
             if keep_best:
                 save_best()
             save()
+            with distributed.raising_together():
+                if on_epoch is not None and distributed.rank() == 0:
+                    on_epoch(dict(state.history[-1]))
         interrupts.raise_received()
     return TrainingResult(state.history, state.reconstructions)
+
+
+def _as_batches(model: ImageModel, loaders: Loader | Mapping[str, Loader]) -> Batches:
+    """Batches of the images of loaders, of the size that the one of training images has."""
+    with torch.random.fork_rng(devices=[]):  # a DataLoader takes numbers, to shuffle or not
+        data = collect(loaders, model.labels)
+    if "train" not in data.splits:
+        raise ValueError("wanted a loader of the split 'train', got none")
+    loader = loaders["train"] if isinstance(loaders, Mapping) else loaders
+    num_images = len(data.splits["train"])
+    size = getattr(loader, "batch_size", None) or default_batch_size(num_images)
+    return Batches(data, min(size, num_images), device=next(model.parameters()).device)
 
 
 def _check_labels(model: ImageModel, data: LabeledImages) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from ccvae_pyro.data import LabeledImages
 from ccvae_pyro.evaluation import (

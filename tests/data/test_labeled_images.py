@@ -198,3 +198,17 @@ def test_whole_numbers_are_labels_too():
     _, y = data.batch(np.arange(2))
     assert y.tolist() == [[1.0], [1.0]]
     assert y.dtype == torch.float32
+
+
+def test_a_data_set_is_printed_as_its_sizes_splits_and_labels():
+    labels = np.array([[1, np.nan], [0, 2.5], [1, 3.5], [np.nan, 1.0]])
+    splits = {"train": np.arange(3), "valid": np.arange(3, 4)}
+    types = (Binary("hat"), Continuous("age"))
+    data = LabeledImages(np.zeros((4, 8, 6, 3), np.uint8), labels, types, splits)
+    assert repr(data).splitlines() == [
+        "LabeledImages: 4 images of 8x6x3",
+        "  train 3, valid 1",
+        "  1 binary label: hat",
+        "  1 continuous label: age",
+        "  25.0% of the labels are missing",
+    ]

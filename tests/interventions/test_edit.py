@@ -211,3 +211,29 @@ def test_bad_arguments_are_named_in_the_error(ccvae, x):
         edit(ccvae, x, "Beard")
     with pytest.raises(ValueError, match=r"a mapping holds the values .* got another: 1"):
         edit(ccvae, x, {"Beard": 1}, 1)
+
+
+DRAWING = {
+    "generate": lambda model, x, **seed: generate(model, torch.ones(BATCH, NUM_LABELS), **seed),
+    "edit": lambda model, x, **seed: edit(model, x, {0: 1, 1: 0}, sample=True, **seed),
+    "sample_variations": lambda model, x, **seed: sample_variations(model, x, 1, 1, **seed),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWING.values(), ids=DRAWING)
+def test_a_seed_gives_the_same_samples_and_leaves_the_generator_alone(ccvae, x, draw):
+    expected = draw(ccvae, x, seed=3)
+    torch.manual_seed(0)
+    between = torch.rand(3)
+    torch.manual_seed(0)
+    assert_close(draw(ccvae, x, seed=3), expected, rtol=0, atol=0)
+    assert_close(torch.rand(3), between, rtol=0, atol=0)
+    assert not torch.equal(draw(ccvae, x, seed=4), expected)
+
+
+@pytest.mark.parametrize("draw", DRAWING.values(), ids=DRAWING)
+def test_without_a_seed_samples_are_from_the_global_generator(ccvae, x, draw):
+    torch.manual_seed(3)
+    first, second = draw(ccvae, x), draw(ccvae, x)
+    assert not torch.equal(first, second)
+    assert_close(first, draw(ccvae, x, seed=3), rtol=0, atol=0)

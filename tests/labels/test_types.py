@@ -133,3 +133,24 @@ def test_all_kinds_are_the_same_after_a_checkpoint():
     assert from_plain(to_plain(labels)) == labels
     plain = {"kind": "continuous", "name": "a", "mean": 1.0, "std": 2.0, "extra_dims": 0}
     assert from_plain([plain]) == (Continuous("a", 1.0, 2.0),)  # of an earlier version
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        (Binary("hat"), "Binary('hat')"),
+        (
+            Binary("bald", 0.2, excludes=("bangs",)),
+            "Binary('bald', prevalence=0.2, excludes=('bangs',))",
+        ),
+        (Categorical("hair", ("a", "b")), "Categorical('hair', classes=('a', 'b'))"),
+        (
+            Ordinal("age", ("a", "b"), (0.25, 0.75), extra_dims=2),
+            "Ordinal('age', classes=('a', 'b'), class_frequencies=(0.25, 0.75), extra_dims=2)",
+        ),
+        (Continuous("size", std=0.1, minimum=0), "Continuous('size', std=0.1, minimum=0.0)"),
+    ],
+)
+def test_a_label_is_printed_as_the_call_that_makes_it(label, shown):
+    assert repr(label) == shown
+    assert eval(shown) == label

@@ -8,8 +8,16 @@ from pyro import poutine
 from pyro.infer import SVI, Trace_ELBO
 from pyro.optim import Adam
 
-from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO
-from ccvae_pyro.models import register
+from ccvae_pyro import (
+    CCVAE_ELBO,
+    Binary,
+    Categorical,
+    Continuous,
+    ExactCCVAE_ELBO,
+    celeba,
+    fit_sampler,
+)
+from ccvae_pyro.models import BASELINES, baseline, register
 
 
 def unmoved(model, before):
@@ -73,3 +81,50 @@ def test_a_model_registered_under_two_names_is_replaced_under_both():
             register(name, ccvae)
     held = set(pyro.get_param_store().values())
     assert held == set(ccvae.parameters())
+
+
+def test_a_model_is_printed_as_its_labels_sizes_and_numbers_of_parameters():
+    torch.set_default_dtype(torch.float32)
+    labels = [
+        Binary("hat"),
+        Binary("beard\n"),
+        Categorical("hair", tuple("abc")),
+        Continuous("age"),
+    ]
+    ccvae = celeba(labels=labels, z_dim=45)
+    ccvae.decoder.requires_grad_(False)
+    counts = {
+        name: sum(each.numel() for each in part.parameters())
+        for name, part in ccvae.named_children()
+    }
+    assert str(ccvae).splitlines() == [
+        f"CCVAE of 3x64x64 images: {sum(counts.values()):,} parameters, "
+        f"{counts['decoder']:,} of them frozen (float32 on cpu)",
+        "  2 binary labels: hat, beard",
+        "  1 categorical label: hair (3 classes)",
+        "  1 continuous label: age",
+        "  latents: z_c 5, z_style 40",
+        f"  encoder            GaussianEncoder: {counts['encoder']:,} parameters",
+        f"  decoder            LaplaceDecoder: {counts['decoder']:,} parameters, "
+        f"{counts['decoder']:,} of them frozen",
+        f"  classifier         MixedClassifier: {counts['classifier']:,} parameters",
+        f"  conditional_prior  MixedConditionalPrior: {counts['conditional_prior']:,} parameters",
+        "  style_prior        StandardNormal: no parameters",
+        "  label_prior        MixedLabelPrior: no parameters",
+    ]
+
+
+def test_a_printed_model_has_its_fitted_sampler_and_the_first_of_many_labels(ccvae, batch):
+    ccvae.sampler = fit_sampler(ccvae, [batch])
+    assert "\n  sampler " in repr(ccvae)
+    names = repr(celeba(labels=[Binary(f"label {i}") for i in range(40)])).splitlines()[1]
+    assert names.startswith("  40 binary labels: label 0, label 1, ")
+    assert names.endswith("label 7 and 32 more")
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_printed_baseline_has_the_size_of_its_latents(name):
+    model = baseline(name, [Binary("hat")], z_dim=45)
+    assert repr(model).startswith(f"{type(model).__name__} of 3x64x64 images: ")
+    sizes = model.latent_sizes or model.vae.latent_sizes
+    assert sum(sizes.values()) == 45

@@ -24,6 +24,7 @@ from small_runs import (
     send_sigterm,
     start,
 )
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 import ccvae_pyro
 from ccvae_pyro import Continuous
@@ -50,6 +51,67 @@ def test_training_lowers_the_loss_and_leaves_its_history(data, tmp_path):
     assert list(result.reconstructions) == [1, 2, 4, 5]
     assert result.reconstructions[5].shape == (10, 1, 28, 28)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_function_gets_each_record_once_and_its_error_ends_a_run_that_can_be_resumed(
+    data, tmp_path
+):
+    records = []
+
+    def log(record):
+        records.append(dict(record))
+        record.clear()  # a copy, which the history does not notice
+        if len(records) == 2:
+            raise OSError("the dashboard is down")
+
+    with pytest.raises(OSError, match="the dashboard is down"):
+        ccvae_pyro.train(*start(data), 4, tmp_path, on_epoch=log)
+    result = ccvae_pyro.train(*start(data), 4, tmp_path, on_epoch=log, resume=True)
+    assert [record["epoch"] for record in records] == [1, 2, 3, 4]
+    assert records == result.history
+
+
+def loaders_of(data, *, shuffle):
+    """A DataLoader for each split."""
+    x = torch.from_numpy(data.images).permute(0, 3, 1, 2) / 255
+    pairs = TensorDataset(x, torch.from_numpy(data.labels))
+    return {
+        split: DataLoader(Subset(pairs, rows.tolist()), batch_size=10, shuffle=shuffle)
+        for split, rows in data.splits.items()
+    }
+
+
+def test_data_loaders_are_trained_on_and_resumed_whatever_their_order(data, tmp_path):
+    ccvae, svi, _ = start(data)
+    ccvae_pyro.train(ccvae, svi, loaders_of(data, shuffle=False), 2, tmp_path / "a")
+    for num_epochs in (1, 2):
+        ccvae, svi, _ = start(data)
+        loaders = loaders_of(data, shuffle=True)
+        result = ccvae_pyro.train(ccvae, svi, loaders, num_epochs, tmp_path / "b", resume=True)
+    assert_same_states(parameters(tmp_path / "a"), parameters(tmp_path / "b"))
+    assert "accuracy" in result.history[-1]  # of the validation images
+
+
+def test_any_iterable_of_images_is_trained_on_without_labels(data, tmp_path):
+    ccvae, svi, _ = start(data)
+    images = (torch.rand(6, 1, 28, 28) for _ in range(3))
+    result = ccvae_pyro.train(ccvae, svi, ((x,) for x in images), 1, tmp_path)
+    assert result.history[-1].keys() == {"epoch", "loss", "seconds"}
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        (5, "wanted an iterable of batches for 'train', got 5"),
+        ([], "the loader of 'train' has no batch"),
+        ({"valid": [(torch.rand(2, 1, 28, 28),)]}, "wanted a loader of the split 'train'"),
+        (torch.rand(4, 1, 28, 28), "batch 1 of 'train': wanted tensors .*, got a Tensor"),
+    ],
+)
+def test_what_is_no_loader_is_one_line(data, tmp_path, batches, message):
+    ccvae, svi, _ = start(data)
+    with pytest.raises(ValueError, match=message):
+        ccvae_pyro.train(ccvae, svi, batches, 1, tmp_path)
 
 
 def test_the_same_seed_gives_the_same_run(data, tmp_path):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import pandas as pd
 
 from ccvae_pyro.data.cache import (
     CachedImages,
@@ -374,6 +373,8 @@ def _read_labels(
     label_types: Mapping[str, str | Label],
 ) -> tuple[tuple[Label, ...], np.ndarray]:
     """The labels and their values."""
+    import pandas as pd
+
     texts: dict[str, list[str]] = {}
     types: dict[str, str | Label] = {}
     for name in names:

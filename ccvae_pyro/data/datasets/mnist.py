@@ -31,7 +31,7 @@ def load_mnist(
     """
     if name not in NAMES:
         raise ValueError(f"the name must be {' or '.join(map(repr, NAMES))}, got {name!r}")
-    from torchvision import datasets  # slow to import
+    from torchvision import datasets
 
     dataset = getattr(datasets, NAMES[name])
     folder = Path(root) / NAMES[name] / "raw"

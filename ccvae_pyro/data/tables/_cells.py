@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 from ccvae_pyro.data.archives import ZipMember
 
@@ -145,6 +146,8 @@ def _reader(text: str, delimiter: str, strict: bool = False) -> Any:
 
 
 def _to_cells(path: Path | ZipMember, lines: Iterator[tuple[int, Sequence[str]]]) -> pd.DataFrame:
+    import pandas as pd
+
     numbered = [(number, cells) for number, cells in lines if any(cells)]
     if len(numbered) < 2:
         raise ValueError(f"{path} lists no images")

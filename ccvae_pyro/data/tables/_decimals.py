@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ccvae_pyro.data.tables._cells import shown
 from ccvae_pyro.labels.values import DECIMAL_COMMA
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _POINT = r"[-+]?[0-9]+\.[0-9]+(?:[eE][-+]?[0-9]+)?"
 _THOUSANDS = r"[-+]?[1-9][0-9]{0,2}[.,][0-9]{3}"
@@ -22,6 +24,8 @@ def with_points(path: Path, cells: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     :raises ValueError: if a column has commas and points, or all of its marks may separate
         thousands; names the line.
     """
+    import pandas as pd
+
     columns = {name: _with_points(path, cells[name]) for name in cells.columns}
     converted = pd.DataFrame(columns, index=cells.index, dtype=object)
     return converted, "." if converted.equals(cells) else ","

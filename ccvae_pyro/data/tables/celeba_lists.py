@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ccvae_pyro.data.archives import ZipMember
 from ccvae_pyro.data.splits import SPLIT_NAMES
 from ccvae_pyro.data.tables._cells import read_cells, shown
 from ccvae_pyro.data.tables._file_names import check_distinct, file_name
 from ccvae_pyro.data.tables.missing_values import MISSING_VALUES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LABELS = {"-1": 0.0, "0": 0.0, "1": 1.0, "-1.0": 0.0, "0.0": 0.0, "1.0": 1.0}
 _LABELS |= dict.fromkeys(MISSING_VALUES, np.nan)
@@ -103,7 +106,7 @@ def read_splits(path: Path | ZipMember, files: Sequence[str]) -> dict[str, str]:
     """
     cells = read_cells(path, is_csv=path.suffix.lower() == ".csv")
     splits = cells.ffill(axis=1).iloc[:, -1].str.lower().map(SPLIT_OF_CELL)  # of the last cell
-    if file_name(str(cells.iat[0, 0])) not in set(files) and pd.isna(splits.iloc[0]):
+    if file_name(str(cells.iat[0, 0])) not in set(files) and splits.isna().iloc[0]:
         cells, splits = cells.iloc[1:], splits.iloc[1:]
     if len(wrong := cells.index[(cells.count(axis=1) != 2) | splits.isna()]):
         line = wrong[0]

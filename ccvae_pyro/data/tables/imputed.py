@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.data.labeled_images import LabeledImages
@@ -16,6 +16,9 @@ from ccvae_pyro.data.tables._cells import Dialect, shown
 from ccvae_pyro.data.tables.label_table import LabelTable, read_table
 from ccvae_pyro.data.tables.label_types import cell_reader
 from ccvae_pyro.labels import Continuous, Label
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_imputed(
@@ -61,6 +64,8 @@ def write_imputed(
             f"wanted values and confidence of shape {data.labels.shape}, "
             f"got {values.shape} and {confidence.shape}"
         )
+    import pandas as pd
+
     table = _table_of(data)
     if labels is not None:
         try:
@@ -104,6 +109,8 @@ def write_imputed(
 
 def _table_of(data: LabeledImages) -> LabelTable:
     """The labels of images as a table."""
+    import pandas as pd
+
     columns: dict[str, list[str]] = {"file": list(data.files)}
     for label, values in zip(data.label_types, data.labels.T, strict=True):
         names = dict(enumerate(label.classes))
@@ -121,6 +128,8 @@ def _with_unlisted(table: LabelTable, data: LabeledImages, is_readable: np.ndarr
     files = [data.files[row] for row in np.flatnonzero(is_added) if data.files[row] not in listed]
     if not files:
         return table
+    import pandas as pd
+
     start = int(table.cells.index[-1]) + 1
     cells, written = (
         pd.DataFrame("", range(start, start + len(files)), each.columns, dtype=object)

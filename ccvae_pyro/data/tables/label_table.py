@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ccvae_pyro.data.tables._cells import Dialect, read_csv, shown
 from ccvae_pyro.data.tables._decimals import with_points
@@ -15,6 +14,9 @@ from ccvae_pyro.data.tables._file_names import check_distinct, file_name
 from ccvae_pyro.data.tables.celeba_lists import SPLIT_OF_CELL, WANTED_SPLIT, read_partition
 from ccvae_pyro.data.tables.missing_values import missing_spellings
 from ccvae_pyro.labels import index_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NUM_CHECKED = 1000  # rows in which the column of the files is looked for
 
@@ -133,6 +135,8 @@ def read_table(
         numbers = [name for name in labels.columns if columns is None or name in columns]
         converted, decimal = with_points(path, labels[numbers])
         labels[numbers] = converted
+    import pandas as pd
+
     cells = pd.concat([files.rename(header[place]), labels], axis="columns")
     return LabelTable(path, cells, written, dialect, decimal)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ccvae_pyro.data.names import one_line, shortened
 from ccvae_pyro.data.precision import check_precision
@@ -25,6 +24,9 @@ from ccvae_pyro.data.tables._values import (
 )
 from ccvae_pyro.data.tables.label_table import LabelTable
 from ccvae_pyro.labels import Binary, Categorical, Continuous, Label, Ordinal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_NUMERIC_CLASSES = 12  # more different whole numbers than this are a continuous label
 OBVIOUS_BOUNDS = ((0.0, 1.0), (0.0, 100.0))  # of values that touch both: shares and percentages

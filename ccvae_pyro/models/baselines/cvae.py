@@ -39,6 +39,11 @@ class CVAE(ImageModel):
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
         self.code = LabelCode(labels)
 
+    @property
+    def latent_sizes(self) -> dict[str, int]:
+        """The number of dimensions of ``z``."""
+        return {"z": self.prior().event_shape[0]}
+
     def model(self, x: Tensor, y: Tensor) -> None:
         """The generative model; images with missing labels are masked.
 

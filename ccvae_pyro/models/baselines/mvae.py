@@ -52,6 +52,11 @@ class MVAE(ImageModel):
         self.encoder, self.decoder, self.experts = encoder, decoder, experts
         self.classifier, self.prior, self.label_weight = classifier, prior, label_weight
 
+    @property
+    def latent_sizes(self) -> dict[str, int]:
+        """The number of dimensions of ``z``."""
+        return {"z": self.prior().event_shape[0]}
+
     def model(self, x: Tensor | None = None, y: Tensor | None = None) -> None:
         """The generative model of images, of labels, or of both.
 

@@ -32,6 +32,11 @@ class VAE(ImageModel):
         super().__init__(labels)
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
 
+    @property
+    def latent_sizes(self) -> dict[str, int]:
+        """The number of dimensions of ``z``."""
+        return {"z": self.prior().event_shape[0]}
+
     def model(self, x: Tensor, y: Tensor | None = None) -> None:
         """The generative model; the labels are ignored.
 
