@@ -1,0 +1,72 @@
+"""Nothing in a step makes the host wait for an accelerator, whatever the objective and labels.
+
+An accelerator computes asynchronously until the host reads a value, or copies one there. A device
+that is pretended records what would do so; where there is a GPU, CUDA itself does.
+"""
+
+import pyro
+import pytest
+import torch
+from objective_cases import ALL, cases
+from pretended_device import OnDevice, pretended_device, recorded_waits
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+@pytest.fixture(autouse=True)
+def _single_precision():
+    torch.set_default_dtype(torch.float32)
+
+
+PLANTED = {
+    "item": (lambda x: x.sum().item(), "_local_scalar_dense"),
+    "float": (lambda x: float(x[0]), "_local_scalar_dense"),
+    "condition": (lambda x: bool((x > 0).all()), "_local_scalar_dense"),
+    "nonzero": (lambda x: (x > 0).nonzero(), "nonzero"),
+    "masked select": (lambda x: x.masked_select(x > 0), "masked_select"),
+    "equal": (lambda x: torch.equal(x, x), "equal"),
+    "boolean index": (lambda x: x[x > 0], "boolean index"),
+    "boolean assignment": (lambda x: x.__setitem__(x > 0, x.sum()), "boolean index"),
+    "host index": (lambda x: x[torch.tensor([0, 1])], "host tensor in index"),
+    "constant": (lambda x: torch.tensor([1.0, 2.0], device=x.device), "copy to it"),
+    "scalar constant": (lambda x: torch.tensor(1.0, device=x.device), "copy to it"),
+    "new tensor": (lambda x: x.new_tensor([1.0, 2.0]), "copy to it"),
+    "to the device": (lambda x: torch.ones(2).to(x.device), "copy to it"),
+    "as another": (lambda x: torch.arange(2).to(x), "copy to it"),
+    "to the host": (lambda x: x.cpu(), "copy from it"),
+    "host tensor": (lambda x: x * torch.tensor(2.0), "host tensor in mul"),
+    "into the host's": (lambda x: torch.zeros(2).copy_(x), "host tensor in copy_"),
+    "from the host's": (lambda x: x.copy_(torch.zeros(2)), "host tensor in copy_"),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_wait_is_recorded(name):
+    planted, reason = PLANTED[name]
+    with pretended_device() as device:
+        x = torch.ones(2).to(device)
+        with recorded_waits() as waits:
+            planted(x)
+    assert waits == [reason]
+
+
+def test_what_waits_for_nothing_is_not_recorded():
+    with pretended_device() as device:
+        x = torch.ones(3).to(device).requires_grad_()
+        with recorded_waits() as waits:
+            y = 2 * x[0] + x[x.detach().argsort(stable=True)] - torch.arange(3, device=device)
+            torch.where(x > 0, y, 0.0).sum().backward()
+    assert waits == []
+    assert x.grad.cpu().tolist() == [5.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("case", cases(*ALL))
+def test_no_step_waits_for_an_accelerator(case):
+    with pretended_device() as device:
+        model = case.make_model().float().to(device)
+        batch = [each.float().to(device) for each in case.batch]
+        elbo = case.objective()
+        with pyro.validation_enabled(False), recorded_waits() as waits:
+            loss = elbo.loss_and_grads(model.model, model.guide, *batch)
+    assert waits == []
+    assert isinstance(loss, OnDevice)
