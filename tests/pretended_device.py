@@ -58,7 +58,7 @@ class OnDevice(torch.Tensor):
 
 
 class Constants(TorchFunctionMode):
-    """Makes tensors of Python's numbers on the device, as PyTorch does: by a copy from the host."""
+    """Makes tensors of Python's numbers on the device as PyTorch does: by a copy."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}

@@ -81,8 +81,7 @@ class LabelVector(TorchDistribution):
         """The probability of each binary label, the mean of each continuous one."""
         if any(isinstance(group.distribution, Categorical) for group in self.groups):
             raise NotImplementedError("a categorical label has no mean")
-        means = [group.distribution.mean.unbind(-1) for group in self.groups]
-        return torch.stack(in_order(self.groups, means), dim=-1)
+        return join_groups(self.groups, [group.distribution.mean for group in self.groups])
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of all labels together, shape ``batch_shape``."""
@@ -325,9 +324,8 @@ def expectations(fn: Any) -> Tensor:
 def most_likely(fn: Any) -> Tensor:
     """The most likely value of each label, as ``y`` has them."""
     groups = _groups_to_predict(fn)
-    values = [_mode(group.distribution).unbind(-1) for group in groups]
     like = _parameter(groups[0].distribution)
-    return torch.stack([value.to(like) for value in in_order(groups, values)], dim=-1)
+    return join_groups(groups, [_mode(group.distribution).to(like) for group in groups])
 
 
 def confidence(fn: Any) -> Tensor:
@@ -337,8 +335,8 @@ def confidence(fn: Any) -> Tensor:
         one = group.distribution
         is_continuous = isinstance(one, Normal)
         value = one.scale if is_continuous else class_log_probs(one).amax(0).exp()
-        values.append(value.expand(one.batch_shape).unbind(-1))
-    return torch.stack(in_order(groups, values), dim=-1)
+        values.append(value.expand(one.batch_shape))
+    return join_groups(groups, values)
 
 
 def observed_log_probs(fn: Any, y: Tensor) -> Tensor:
@@ -402,6 +400,16 @@ def missing_labels(fn: Any) -> Tensor:
     if isinstance(fn, AffineLabels):
         return fn.z_c.new_full(shape, torch.nan)
     return _parameter(label_groups(fn)[0].distribution).new_full(shape, torch.nan)
+
+
+def join_groups(groups: Sequence[LabelGroup], entries: Sequence[Tensor]) -> Tensor:
+    """Entries that are given group by group, as one tensor in the order of the labels.
+
+    :param entries: for each group, a tensor of shape ``(..., num_labels)``.
+    """
+    columns = [group.columns for group in groups if group.columns is not None]
+    joined = torch.cat(list(entries), dim=-1)
+    return joined[..., torch.cat(columns).argsort()] if columns else joined
 
 
 def in_order(groups: Sequence[LabelGroup], entries: Sequence[Sequence[Any]]) -> list[Any]:

@@ -95,7 +95,7 @@ def run_model(
         or a latent of the model is not in the guide.
     """
     q_y = site_of(guide_trace, "y", "guide")
-    _check_pathwise(guide_trace)
+    check_pathwise(guide_trace)
     marked = y[(None,) * (elbo.max_plate_nesting + 2 - y.dim())]
     q_y["infer"]["is_auxiliary"] = True  # as the model observes its labels
     given_y = poutine.condition(model, {"y": marked})
@@ -174,7 +174,7 @@ def scaled(term: Tensor, site: Any) -> Tensor:
     return scale_and_mask(term, site["scale"], site["mask"])  # type: ignore[no-any-return]
 
 
-def _check_pathwise(guide_trace: Trace) -> None:
+def check_pathwise(guide_trace: Trace) -> None:
     """Refuses latents without a pathwise gradient: no other gradient would reach their parameters.
 
     :raises ValueError: if one but the labels has no ``rsample``.

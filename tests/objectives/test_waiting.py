@@ -4,11 +4,20 @@ An accelerator computes asynchronously until the host reads a value, or copies o
 that is pretended records what would do so; where there is a GPU, CUDA itself does.
 """
 
+import copy
+
 import pyro
+import pyro.distributions as dist
 import pytest
 import torch
-from objective_cases import ALL, cases
+from objective_cases import ALL, SUMS_OF_ELBOS, cases
 from pretended_device import OnDevice, pretended_device, recorded_waits
+from pyro.infer import SVI
+from torch.testing import assert_close
+
+from ccvae_pyro import make_adam
+from ccvae_pyro.distributions.normal import FusedNormal
+from ccvae_pyro.training import make_step
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -57,16 +66,56 @@ def test_what_waits_for_nothing_is_not_recorded():
             y = 2 * x[0] + x[x.detach().argsort(stable=True)] - torch.arange(3, device=device)
             torch.where(x > 0, y, 0.0).sum().backward()
     assert waits == []
-    assert x.grad.cpu().tolist() == [5.0, 1.0, 1.0]
+    assert x.grad.cpu().tolist() == [7.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("case", cases(*ALL))
 def test_no_step_waits_for_an_accelerator(case):
     with pretended_device() as device:
-        model = case.make_model().float().to(device)
-        batch = [each.float().to(device) for each in case.batch]
+        model, batch = case.make_model().float().to(device), on(device, case.batch)
         elbo = case.objective()
         with pyro.validation_enabled(False), recorded_waits() as waits:
             loss = elbo.loss_and_grads(model.model, model.guide, *batch)
     assert waits == []
     assert isinstance(loss, OnDevice)
+
+
+@needs_gpu
+@pytest.mark.parametrize("case", cases(*ALL))
+def test_no_step_waits_for_a_gpu(case):
+    model, batch = case.make_model().float().cuda(), on("cuda", case.batch)
+    svi = SVI(model.model, model.guide, make_adam(1e-3), loss=case.objective())
+    step = make_step(model, svi)
+    step(*batch)
+    with pyro.validation_enabled(False):
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            step(*batch)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("case", cases(*SUMS_OF_ELBOS))
+def test_images_that_are_masked_on_an_accelerator_are_left_out(case, monkeypatch):
+    monkeypatch.setattr(FusedNormal, "rsample", mean_sample)  # as the noise is of other shapes
+    monkeypatch.setattr(dist.Normal, "rsample", mean_sample)
+    model, batch = case.make_model().float(), on("cpu", case.batch)
+    expected = case.objective().loss_and_grads(model.model, model.guide, *batch)
+    gradients = [parameter.grad for parameter in model.parameters()]
+    model.zero_grad()
+    with pretended_device() as device, pyro.validation_enabled(False):
+        moved = copy.deepcopy(model).to(device)
+        actual = case.objective().loss_and_grads(moved.model, moved.guide, *on(device, batch))
+        moved_gradients = [parameter.grad.cpu() for parameter in moved.parameters()]
+    assert_close(actual.cpu().item(), expected)
+    assert_close(moved_gradients, gradients)
+
+
+def on(device, batch):
+    """A batch in single precision on a device."""
+    return [each.float().to(device) for each in batch]
+
+
+def mean_sample(fn, sample_shape=()):
+    """The mean in place of a sample."""
+    return fn.loc.expand(fn._extended_shape(torch.Size(sample_shape)))
