@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.bernoulli import log_sigmoid
+from ccvae_pyro.distributions.bernoulli import log_sigmoid_of
 
 # The nodes' spacing; their reach to both sides of the middle of a density no wider than the
 # Normal; and the largest distance of a step from there at which nodes follow it.
@@ -34,6 +35,8 @@ class Layout(NamedTuple):
     :param log_weight: the logarithms of the nodes' weights, shape ``(num_nodes, 1)``.
     :param rule: the integrals up to each node, of a function by its values at the nodes, shape
         ``(num_nodes, num_nodes)``.
+    :param ends: where the integral up to both nodes of the first cell and the values at both are
+        among those of all nodes, shape ``(4, 1, 1)``.
     """
 
     spacing: float
@@ -42,6 +45,7 @@ class Layout(NamedTuple):
     powers: Tensor
     log_weight: Tensor
     rule: Tensor
+    ends: Tensor
 
 
 def lay_nodes(slope: Tensor) -> Layout:
@@ -72,7 +76,9 @@ def _layout(
     cells = tau.new_zeros(len(tau), len(tau))
     for offset, coefficient in enumerate((11, -93, 802, 802, -93, 11), start=-2):
         cells.diagonal(offset).fill_(coefficient / 1440)
-    return Layout(spacing, sharpness, far, powers, weight.log()[:, None], cells.cumsum(0) - cells)
+    rule = cells.cumsum(0) - cells
+    ends = torch.tensor([0, 1, len(tau), len(tau) + 1], device=device)[:, None, None]
+    return Layout(spacing, sharpness, far, powers, weight.log()[:, None], rule, ends)
 
 
 class TiltedQuadrature:
@@ -99,22 +105,10 @@ class TiltedQuadrature:
     log_factor: Tensor
 
     def __init__(self, slope: Tensor, offset: Tensor) -> None:
-        self.layout = layout = lay_nodes(slope)
-        self.centre = centre = _find_centre(slope, offset, layout.far)
-        t = layout.powers[1][:, None] + centre
-        log_normal = torch.addcmul(layout.log_weight, t, t, value=-0.5)
-        # About the centre, the logit is affine.
-        logit = torch.stack([torch.addcmul(offset, slope, centre), slope])
-        log_factor = log_sigmoid(layout.powers[:2].T @ logit)
-        log_mass = log_normal + log_factor
-        peak = log_mass.detach().amax(0)
-        self.mass = (log_mass - peak).exp()
-        self.total, tau, tau_squared = self.layout.powers @ self.mass
-        sums = torch.stack([tau, tau_squared, (self.mass * log_factor).sum(0)])
-        tau, tau_squared, self.log_factor = sums / self.total
-        self.log_normalizer = self.total.log() + peak
-        self.mean = tau + centre
-        self.square = torch.addcmul(tau_squared, centre, tau + self.mean)
+        self.layout = lay_nodes(slope)
+        self.centre = _find_centre(slope, offset, self.layout.far)
+        self.mass, *moments = _Masses.apply(slope, offset, self.centre, self.layout)
+        self.log_normalizer, self.mean, self.square, self.log_factor = moments
 
     def cdf(self, t: Tensor) -> Tensor:
         """The distribution function: between two nodes, a cubic.
@@ -126,8 +120,9 @@ class TiltedQuadrature:
         s = ((t - self.centre) * layout.sharpness).asinh() / layout.spacing
         place = (s + last / 2).clamp(0, last)
         cell = place.detach().nan_to_num().floor().clamp_(max=last - 1).long()
-        probability: Tensor = _cubic(self._ends(integral, cell), place - cell) / self.total
-        return probability.clamp(0, 1)
+        places = (cell + layout.ends).flatten(0, 1)
+        ends = torch.cat([integral, self.mass]).gather(0, places).view(4, *cell.shape)
+        return (_cubic_weights(place - cell) * ends).sum(0).clamp(0, 1)
 
     def icdf(self, probability: Tensor) -> Tensor:
         """The inverse of the distribution function.
@@ -136,28 +131,96 @@ class TiltedQuadrature:
 
         :param probability: shape ``(num, num_densities)``.
         """
-        layout, integral = self.layout, self.layout.rule @ self.mass
-        wanted, last = probability * self.total, len(integral) - 1
-        cell = (integral.detach()[:, None] <= wanted.detach()).sum(0).sub_(1).clamp_(0, last - 1)
-        ends = self._ends(integral, cell)
-        with torch.no_grad():
-            x, rate = _solve(ends, wanted)
-            s = (cell + x).sub_(last / 2).mul_(layout.spacing)
-            t = torch.add(self.centre, s.sinh(), alpha=1 / layout.sharpness)
-            dt = s.cosh_().mul_(layout.spacing / layout.sharpness) / rate
-        # One more of Newton's steps, which has the gradient: that of F(t), divided by -f(t).
-        return torch.addcmul(t, wanted - _cubic(ends, x), dt)
+        icdf: Tensor = _Inverse.apply(probability, self.mass, self.centre, self.layout)
+        return icdf
 
-    def _ends(self, integral: Tensor, cell: Tensor) -> Tensor:
-        """The integral up to both nodes of a cell and its rates there, shape ``(4, ...)``."""
-        places = torch.cat([cell, cell + 1, cell + len(integral), cell + len(integral) + 1])
-        return torch.cat([integral, self.mass]).gather(0, places).view(4, *cell.shape)
+
+class _Masses(torch.autograd.Function):
+    r"""The densities' masses at their nodes, and the moments that these have.
+
+    The logarithm of a mass moves by :math:`\sigma(-\beta t - \gamma)` times its logit: so all
+    gradients are sums over nodes, too.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, slope: Tensor, offset: Tensor, centre: Tensor, layout: Layout
+    ) -> tuple[Tensor, ...]:
+        tau = layout.powers[1][:, None]
+        # About the centre, the logit is affine.
+        logit = torch.addcmul(torch.addcmul(offset, slope, centre), slope, tau)
+        log_factor = log_sigmoid_of(logit)
+        t = tau + centre
+        log_mass = torch.addcmul(layout.log_weight, t, t, value=-0.5).add_(log_factor)
+        peak = log_mass.amax(0)
+        mass = log_mass.sub_(peak).exp_()
+        total = mass.sum(0)
+        mass = mass.div_(total)
+        _, tau_1, tau_2 = layout.powers @ mass
+        mean = tau_1 + centre
+        square = torch.addcmul(tau_2, centre, tau_1 + mean)
+        ctx.layout = layout
+        ctx.save_for_backward(centre, logit, log_factor, mass)
+        return mass, total.log_().add_(peak), mean, square, (mass * log_factor).sum(0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any,
+        by_mass: Tensor,
+        by_log: Tensor,
+        by_mean: Tensor,
+        by_square: Tensor,
+        by_factor: Tensor,
+    ) -> tuple[Tensor | None, ...]:
+        centre, logit, log_factor, mass = ctx.saved_tensors
+        powers = ctx.layout.powers
+        by_tau = torch.addcmul(by_mean, centre, by_square, value=2)
+        by_mass = torch.addmm(by_mass, powers[1:].T, torch.stack([by_tau, by_square]))
+        by_mass = by_mass.addcmul_(log_factor, by_factor)
+        # What is normalized moves by the difference from the mean.
+        shift = by_log + by_factor - (mass * by_mass).sum(0)
+        by_logit = by_mass.add_(shift).mul_(mass).mul_((-logit).sigmoid_())
+        by_offset, by_slope = powers[:2] @ by_logit
+        return torch.addcmul(by_slope, centre, by_offset), by_offset, None, None
+
+
+class _Inverse(torch.autograd.Function):
+    """Quantiles, whose gradient is that of the distribution function, divided by -f(t)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, probability: Tensor, mass: Tensor, centre: Tensor, layout: Layout
+    ) -> Tensor:
+        integral = layout.rule @ mass
+        last = len(integral) - 1
+        cell = (integral[:, None] <= probability).sum(0).sub_(1).clamp_(0, last - 1)
+        places = (cell + layout.ends).flatten(0, 1)
+        ends = torch.cat([integral, mass]).gather(0, places).view(4, *cell.shape)
+        x, rate, rest = _solve(ends, probability)
+        s = (cell + x).sub_(last / 2).mul_(layout.spacing)
+        t = torch.add(centre, s.sinh(), alpha=1 / layout.sharpness)
+        dt = s.cosh_().mul_(layout.spacing / layout.sharpness).div_(rate)
+        ctx.layout = layout
+        ctx.save_for_backward(x, places, dt)
+        return t.addcmul_(rest, dt)  # one more of Newton's steps
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, places, dt = ctx.saved_tensors
+        rule, num_nodes = ctx.layout.rule, len(ctx.layout.rule)
+        by_rest = gradient * dt
+        by_ends = (_cubic_weights(x) * -by_rest).flatten(0, 1)
+        by_all = by_ends.new_zeros(2 * num_nodes, x.shape[-1]).scatter_add_(0, places, by_ends)
+        by_mass = torch.addmm(by_all[num_nodes:], rule.T, by_all[:num_nodes])
+        return by_rest, by_mass, None, None
 
 
 @torch.no_grad()
 def _find_centre(slope: Tensor, offset: Tensor, far: float) -> Tensor:
     """The middle of a density, or its step if that is steep and not far."""
-    step = offset / (slope + torch.finfo(slope.dtype).tiny).neg_()  # lest a slope of 0 divide
+    step = offset / torch.rsub(slope, -torch.finfo(slope.dtype).tiny)  # a slope of 0 divides too
     # The mode is between that of the Normal and that of its product with an exponential.
     middle = step.clamp(slope.clamp(max=0), slope.clamp(min=0))
     if not far:
@@ -168,29 +231,35 @@ def _find_centre(slope: Tensor, offset: Tensor, far: float) -> Tensor:
     return torch.addcmul(middle, distance.clamp_(-far, far), nearness)
 
 
-def _cubic(ends: Tensor, x: Tensor) -> Tensor:
-    """The value of a cubic.
+def _cubic_weights(x: Tensor) -> Tensor:
+    """The weights of its values at 0 and 1, and of its rates there, in a cubic at ``x``."""
+    rest = 1 - x
+    product = x * rest
+    by_start_rate, by_end_rate = product * rest, product * -x
+    by_end = torch.addcmul(-2 * by_end_rate, x, x)
+    return torch.stack([1 - by_end, by_end, by_start_rate, by_end_rate])
+
+
+def _solve(ends: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Where a cubic has a value, by some of Newton's steps.
 
     :param ends: its values at 0 and 1, and its rates there.
-    :param x: the variable.
-    """
-    w, v = x * x * (3 - 2 * x), x * (1 - x)
-    return (torch.stack([1 - w, w, v * (1 - x), -v * x]) * ends).sum(0)
-
-
-def _solve(ends: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Where a cubic has a value, and its rate there.
-
-    :param ends: its values at 0 and 1, and its rates there.
+    :returns: the place, the rate there, and what the cubic lacks of the value there.
     """
     start, end, start_rate, end_rate = ends
-    rise = end - start
-    cube = start_rate + end_rate - 2 * rise
+    rise, wanted = end - start, value - start
+    cube = torch.sub(start_rate + end_rate, rise, alpha=2)
     square = rise - start_rate - cube
-    wanted = value - start
+
+    def look(x: Tensor) -> tuple[Tensor, Tensor]:
+        """The rate at a place, and the rest (Horner's rule)."""
+        inner = torch.addcmul(square, x, cube)
+        outer = torch.addcmul(start_rate, x, inner)
+        rate = torch.addcmul(outer, x, torch.addcmul(inner, x, cube))
+        return rate, torch.addcmul(wanted, x, outer, value=-1)
+
     x = (wanted / rise).clamp_(0, 1)
     for _ in range(NEWTON_STEPS):
-        rate = torch.addcmul(start_rate, x, torch.addcmul(2 * square, x, cube, value=3))
-        reached = x * torch.addcmul(start_rate, x, torch.addcmul(square, x, cube))
-        x = torch.addcdiv(x, wanted - reached, rate).clamp_(-0.1, 1.1)
-    return x, torch.addcmul(start_rate, x, torch.addcmul(2 * square, x, cube, value=3))
+        rate, rest = look(x)
+        x = torch.addcdiv(x, rest, rate).clamp_(-0.1, 1.1)
+    return x, *look(x)
