@@ -367,7 +367,7 @@ def check_num_labels(y: Tensor, num_labels: int) -> None:
 def class_log_probs(fn: Any) -> Tensor:
     """The log-probability of every class, along a new dimension on the left."""
     if isinstance(fn, Bernoulli):
-        return torch.stack([log_sigmoid(-fn.logits), log_sigmoid(fn.logits)])
+        return log_sigmoid(torch.stack([-fn.logits, fn.logits]))
     class_log_probs: Tensor = fn.logits.movedim(-1, 0)
     return class_log_probs
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.distributions import Normal
 from torch.distributions.kl import register_kl
-from torch.distributions.utils import broadcast_all, clamp_probs
+from torch.distributions.utils import broadcast_all
 
-from ccvae_pyro.distributions._tilted_quadrature import TiltedQuadrature
+from ccvae_pyro.distributions._tilted_quadrature import TiltedQuadrature, sample_probability
 from ccvae_pyro.distributions.nested_categorical import Size
 from ccvae_pyro.distributions.normal import sum_to
 
@@ -121,8 +121,7 @@ class TiltedNormal(TorchDistribution):
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
         shape = self._extended_shape(torch.Size(sample_shape))
-        probability = clamp_probs(torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device))
-        return self.icdf(probability)
+        return self.icdf(sample_probability(shape, self.loc))
 
     def cdf(self, value: Tensor) -> Tensor:
         """The distribution function, to some 1e-6 in double precision and 1e-4 in single."""
@@ -195,7 +194,7 @@ class _Divergence(torch.autograd.Function):
     ) -> Tensor:
         r, d = scale / q_scale, (loc - q_loc) / q_scale
         by_r, by_d = torch.addcmul(d * mean, r, square), torch.addcmul(d, r, mean)
-        ctx.save_for_backward(r, d, by_r, by_d, mean, q_scale)
+        ctx.save_for_backward(r, d, by_r, by_d, q_scale)
         ctx.shapes = loc.shape, q_loc.shape
         half_square = torch.addcmul(r * by_r, d, by_d).sub_(square).mul_(0.5)
         return half_square.add_(log_factor).sub_(log_z).sub_(r.log())
@@ -203,7 +202,7 @@ class _Divergence(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
-        r, d, by_r, by_d, mean, q_scale = ctx.saved_tensors
+        r, d, by_r, by_d, q_scale = ctx.saved_tensors
         by_mean = gradient * r * d
         by_square = torch.addcmul(gradient, gradient * r, r, value=-1) * -0.5
         per_scale = gradient / q_scale

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from pyro.infer.util import is_validation_enabled
 from torch import Tensor
 from torch.distributions import Distribution, Normal, kl_divergence
-from torch.distributions.utils import clamp_probs
 
 from ccvae_pyro.distributions._device import is_free_to_read
+from ccvae_pyro.distributions._tilted_quadrature import sample_probability
 from ccvae_pyro.distributions.label_vector import (
     AffineBinary,
     AffineCategorical,
@@ -158,7 +158,7 @@ class ClassPosterior:
         if self.all_known:
             z_c = self.tilted.rsample()
         else:
-            noise = clamp_probs(torch.rand_like(self.read.loc))
+            noise = sample_probability(self.read.loc.shape, self.read.loc)
             z_c = self.read.icdf(noise)  # type: ignore[no-untyped-call]
             if self.any_known:
                 sides = self.tilted.icdf(noise.expand(2, 1, *noise.shape)).squeeze(1)

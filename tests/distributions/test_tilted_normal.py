@@ -145,6 +145,44 @@ def test_samples_follow_the_density(b, step):
     assert_close(samples.var(), d.variance, atol=0, rtol=0.03)
 
 
+EXTREME_CASES = list(itertools.product((0.5, 2.0, 5.0, 20.0, 100.0), (-200, -20, -5, 0, 5, 20)))
+
+
+@pytest.mark.parametrize(("slope", "offset"), EXTREME_CASES)
+def test_no_sample_is_far_out_nor_has_a_large_gradient(monkeypatch, slope, offset):
+    # Of noise within 1e-6 of 0 or 1, samples were at -24, and gradients were 3e4 or NaN.
+    num = 2_000
+    ends = 1e-6 * torch.rand(num, dtype=torch.float64, generator=torch.manual_seed(0))
+    noise = torch.cat([ends, 1 - ends, torch.linspace(0, 1, num).double()]).float()
+    monkeypatch.setattr(torch, "rand", lambda *args, **kwargs: noise.clone())
+    loc, scale = torch.tensor([0.0, 1.0]).float()[:, None].expand(2, 3 * num).unbind()
+    loc, scale = loc.clone().requires_grad_(), scale.clone().requires_grad_()
+    z = TiltedNormal(loc, scale, slope, offset).rsample()
+    exact = TiltedNormal(*torch.tensor([0.0, 1.0, slope, offset], dtype=torch.float64))
+    lowest, highest = exact.icdf(torch.tensor([1e-7, 1 - 1e-7]).double())
+    assert lowest - 0.5 < z.min() < z.max() < highest + 0.5
+    of_loc, of_scale = torch.autograd.grad(z.sum(), (loc, scale))
+    # A quantile moves with the mean, and at most as far: the density is log-concave.
+    assert of_loc.min() > -0.5
+    assert of_loc.max() < 1.5
+    assert of_scale.abs().max() < 20
+
+
+def test_probabilities_next_to_0_and_1_have_finite_quantiles():
+    eps = torch.finfo(torch.float32).eps
+    u = torch.tensor([eps, 1e-6, 1 - 1e-6, 1 - eps])[:, None].expand(4, len(EXTREME_CASES))
+    slope, offset = torch.tensor(EXTREME_CASES, dtype=torch.float32).T
+    loc = torch.zeros_like(slope, requires_grad=True)
+    z = TiltedNormal(loc, 1.0, slope, offset).icdf(u)
+    lowest, highest = TiltedNormal(0.0, 1.0, slope.double(), offset.double()).icdf(
+        torch.tensor([[1e-10], [1 - 1e-10]], dtype=torch.float64).expand(2, len(EXTREME_CASES))
+    )
+    assert (lowest - 1.5 < z).all()
+    assert (z < highest + 1.5).all()
+    (gradient,) = torch.autograd.grad(z.sum(), loc)
+    assert gradient.isfinite().all()
+
+
 def test_the_mean_gradient_of_samples_is_that_of_the_mean():
     d = TiltedNormal(*(torch.tensor(v, requires_grad=True) for v in (0.3, 0.8, 2.0, -1.0)))
     mean_of_samples = d.rsample((100_000,)).mean()
