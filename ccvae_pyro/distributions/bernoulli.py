@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.distributions.utils import lazy_property
 
 from ccvae_pyro.distributions.normal import sum_to
 
@@ -32,6 +33,11 @@ class LogitBernoulli(dist.Bernoulli):  # type: ignore[misc]
             self._validate_sample(value)
         log_prob: Tensor = _LogProb.apply(value, self.logits)
         return log_prob
+
+    @lazy_property
+    def class_log_probs(self) -> Tensor:
+        """The log-probabilities of 0 and of 1, along a new dimension on the left."""
+        return log_sigmoid(torch.stack([-self.logits, self.logits]))
 
 
 class _LogProb(torch.autograd.Function):

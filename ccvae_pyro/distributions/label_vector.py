@@ -153,7 +153,7 @@ class AffineGroup:
     def affine(self, z_c: Tensor) -> Tensor:
         """The affine map of the latents that are read, shape ``(..., num_labels, num_read)``."""
         read = self.block(z_c)[..., : self.slope.shape[-1]]
-        return self.slope * read + self.offset
+        return torch.addcmul(self.offset, self.slope, read)
 
     def parameters(self) -> dict[str, Tensor]:
         """Slopes and offsets, and what else there is, of shape ``(..., num_labels, num)``."""
@@ -186,7 +186,7 @@ class AffineBinary(AffineGroup):
 
     def distribution(self, z_c: Tensor) -> LogitBernoulli:
         read = z_c if self.latents is None else z_c[..., self.latents[:, 0]]
-        logits = self.slope[..., 0] * read + self.offset[..., 0]
+        logits = torch.addcmul(self.offset[..., 0], self.slope[..., 0], read)
         return LogitBernoulli(logits=logits, validate_args=False)
 
 
@@ -283,9 +283,6 @@ class AffineLabels(LabelVector):
         z_c = self.z_c.expand(*batch_shape, -1)
         return AffineLabels(z_c, *self.affine_groups, validate_args=self._validate_args)
 
-    def select(self, index: int) -> AffineLabels:
-        return AffineLabels(self.z_c[index], *self.affine_groups, validate_args=False)
-
 
 def label_groups(fn: Any) -> tuple[LabelGroup, ...]:
     """The groups of a label vector; none, if ``fn`` is no label vector.
@@ -366,10 +363,14 @@ def check_num_labels(y: Tensor, num_labels: int) -> None:
 
 def class_log_probs(fn: Any) -> Tensor:
     """The log-probability of every class, along a new dimension on the left."""
-    if isinstance(fn, Bernoulli):
-        return log_sigmoid(torch.stack([-fn.logits, fn.logits]))
-    class_log_probs: Tensor = fn.logits.movedim(-1, 0)
-    return class_log_probs
+    log_probs: Tensor
+    if isinstance(fn, LogitBernoulli):
+        log_probs = fn.class_log_probs
+    elif isinstance(fn, Bernoulli):
+        log_probs = log_sigmoid(torch.stack([-fn.logits, fn.logits]))
+    else:
+        log_probs = fn.logits.movedim(-1, 0)
+    return log_probs
 
 
 def label_divergence(q_y: Any, p_y: Any) -> Tensor:

@@ -35,6 +35,8 @@ class MarginalSamples(HandOn):
     y: Tensor
     #: :math:`q(y \mid z)` at all entries.
     fn: Any
+    #: :math:`q(y \mid z)`; None if it is no label vector that depends on latents.
+    q_y: Any = None
 
     is_past_labels = has_dependents = False
 
@@ -45,16 +47,6 @@ class MarginalSamples(HandOn):
         self.num_samples = 0 if is_missing is True else elbo.num_label_samples
         self.first = 0 if elbo.share_sample else 1  # of the entries that the marginal averages
         self.at_z = -1 if elbo.stop_gradient else 0  # where q(y | z) is computed
-
-    @property
-    def q_y(self) -> Any:
-        r""":math:`q(y \mid z)`; None if it is no label vector that depends on latents."""
-        if not (is_marked(self.fn, self.max_plate_nesting) and label_groups(self.fn)):
-            return None
-        q_y = select(self.fn, self.at_z)
-        while len(q_y.batch_shape) > self.num_plates:
-            q_y = select(q_y, 0)
-        return q_y
 
     def log_q_y(self, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
         r""":math:`\log q(y \mid z)`, with the gradient of :math:`z` and with it stopped if it is
@@ -85,19 +77,22 @@ class MarginalSamples(HandOn):
         elif not self.is_past_labels:
             further = fn(torch.Size((max(self.first + self.num_samples - 1, 0),)))
             z = fn()  # last, and recorded as it is: a flow may know the density of it alone
-            self._hand_on(msg, z, torch.cat([z[None], further]))
+            self._hand_on(msg, z, z[None], further)
 
-    def _hand_on(self, msg: Any, z: Tensor, samples: Tensor) -> None:
+    def _hand_on(self, msg: Any, z: Tensor, *samples: Tensor) -> None:
         msg["value"], msg["done"] = z, True
-        if self.stop_gradient:
-            samples = torch.cat([samples, z[None].detach()])
-        self._handed = self.on_the_left(samples, msg["fn"])
+        stopped = [z[None].detach()] * self.stop_gradient
+        self._handed = self.on_the_left(torch.cat([*samples, *stopped]), msg["fn"])
 
     def _read_labels(self, msg: Any, fn: Any) -> None:
-        self.fn, self.is_past_labels, self.num_plates = fn, True, len(plate_shape(msg))
+        self.fn, self.is_past_labels = fn, True
         if self.is_missing is False:
             self.y = msg["value"]
             return
+        if is_marked(fn, self.max_plate_nesting) and label_groups(fn):
+            self.q_y = select(fn, self.at_z)
+            while len(self.q_y.batch_shape) > len(plate_shape(msg)):
+                self.q_y = select(self.q_y, 0)
         self.y = _first((self.q_y or fn).sample(), msg)
         if self.is_missing is not True:
             self.y = torch.where(self.is_missing[..., None], self.y, msg["value"])

@@ -34,11 +34,12 @@ class TensorELBO(Trace_ELBO):
 
     def loss_and_grads(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Any:
         """Returns the loss, and adds its gradient to that of the parameters."""
-        total: Any = 0.0
+        losses = []
         for loss in self._losses(model, guide, *args, **kwargs):
             if loss.requires_grad:
                 loss.backward(retain_graph=self.retain_graph)
-            total = total + loss.detach()
+            losses.append(loss.detach())
+        total: Any = sum(losses[1:], start=losses[0])
         if is_free_to_read(total):
             total = float(total)
             warn_if_nan(total, "loss")
@@ -57,7 +58,8 @@ class TensorELBO(Trace_ELBO):
         """The share that each particle has in the loss."""
         traces: Any = self._get_traces  # untyped
         for of_particle in traces(model, guide, args, kwargs):
-            yield self._loss(*of_particle) / self.num_particles
+            loss = self._loss(*of_particle)
+            yield loss if self.num_particles == 1 else loss / self.num_particles
 
 
 class HandOn(Messenger):

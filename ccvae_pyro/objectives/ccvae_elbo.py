@@ -141,7 +141,7 @@ class CCVAE_ELBO(TensorELBO):
         weighted = log_weight.exp() * (log_ratio - scaled(log_q_y_z, q_y))
         self._warn_if_unlearning(weighted)
         elbo = weighted + log_prob(p_y, shape)
-        return torch.add(elbo, scaled(log_q_y_x, q_y), alpha=1 + self.classification_weight)
+        return elbo + (1 + self.classification_weight) * scaled(log_q_y_x, q_y)
 
     def _unlabeled(
         self, log_ratio: Tensor, priors: list[Any], p_y: Any, q_y: Any, labels: MarginalSamples
@@ -150,11 +150,11 @@ class CCVAE_ELBO(TensorELBO):
         shape, of_labels = log_ratio.shape, labels.q_y
         are_labelwise = all(isinstance(prior["fn"], LabelwisePrior) for prior in priors)
         if self.sum_labels and of_labels and are_labelwise and not labels.has_dependents:
-            log_p_over_q = -scaled(label_divergence(of_labels, p_y["fn"]), p_y)
+            elbo = log_ratio - scaled(label_divergence(of_labels, p_y["fn"]), p_y)
             for prior in priors:
                 log_p = prior["fn"].expected_log_prob(of_labels, prior["value"])
-                log_p_over_q = log_p_over_q + scaled(log_p, prior)
-            return log_ratio + log_p_over_q
+                elbo = elbo + scaled(log_p, prior)
+            return elbo
         log_p = sum((log_prob(site, shape) for site in [*priors, p_y]), start=log_ratio)
         log_q_y, _, _ = labels.log_q_y(shape)
         elbo = log_p - scaled(log_q_y, q_y).detach()
