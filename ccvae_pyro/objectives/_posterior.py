@@ -49,11 +49,14 @@ class LabelPosterior:
     :param q_z_c: :math:`q(z_c \mid x)`, shape ``(batch, num_characteristics)``.
     :param q_y: the classifier's labels.
     :param y: the labels, NaN where missing, shape ``(batch, num_labels)``.
+    :param is_complete: whether none is missing; on a CPU that is looked up.
     """
 
-    def __init__(self, q_z_c: Normal, q_y: AffineLabels, y: Tensor) -> None:
+    def __init__(
+        self, q_z_c: Normal, q_y: AffineLabels, y: Tensor, *, is_complete: bool = False
+    ) -> None:
         self.groups = q_y.affine_groups
-        self.posteriors = [_posterior(q_z_c, group, y) for group in self.groups]
+        self.posteriors = [_posterior(q_z_c, group, y, is_complete) for group in self.groups]
 
     def rsample(self) -> Tensor:
         r"""Samples :math:`z_c` from its posterior given the known labels."""
@@ -72,13 +75,13 @@ class LabelPosterior:
         :param alpha: :math:`\alpha`, the classification weight.
         """
         parts: Any = zip(self.posteriors, label_groups(p_y), factors, strict=True)
-        first, *others = (each.terms(p.distribution, f, alpha) for each, p, f in parts)
-        columns: Any = zip(*others, strict=True)
-        return LabelTerms(*map(sum, columns, first)) if others else first
+        terms = [each.terms(p.distribution, f, alpha) for each, p, f in parts]
+        columns: Any = zip(*terms, strict=True)
+        return LabelTerms(*(sum(each[1:], start=each[0]) for each in columns))
 
 
 def _posterior(
-    q_z_c: Normal, group: AffineGroup, y: Tensor
+    q_z_c: Normal, group: AffineGroup, y: Tensor, is_complete: bool
 ) -> ClassPosterior | ConjugatePosterior:
     loc, scale = group.block(q_z_c.loc), group.block(q_z_c.scale)
     y = take_columns(y, group.columns).expand(loc.shape[:-1])
@@ -87,7 +90,7 @@ def _posterior(
     if type(group) is AffineContinuous:
         return ConjugatePosterior(loc, scale, group, y)
     if type(group) in (AffineBinary, AffineCategorical):
-        return ClassPosterior(loc, scale, group, y)
+        return ClassPosterior(loc, scale, group, y, is_complete=is_complete)
     raise NotFactorizedError(  # a subclass may have another distribution than it declares
         f"'y' of the guide has {type(group).__name__}: wanted AffineBinary, AffineCategorical or "
         "AffineContinuous"
@@ -110,12 +113,20 @@ class ClassPosterior:
     :param y: the classes, NaN where missing, shape ``(batch, num_labels)``.
     """
 
-    def __init__(self, loc: Tensor, scale: Tensor, group: AffineGroup, y: Tensor) -> None:
+    def __init__(
+        self,
+        loc: Tensor,
+        scale: Tensor,
+        group: AffineGroup,
+        y: Tensor,
+        *,
+        is_complete: bool = False,
+    ) -> None:
         num_read = group.slope.shape[-1]
         self.signs = group.signs if isinstance(group, AffineCategorical) else None
         self.y = y
         self.known = ~y.isnan()
-        self.all_known, self.any_known = False, True  # as far as is known without waiting
+        self.all_known, self.any_known = is_complete, True  # as far as is known without waiting
         if is_free_to_read(y):
             self.all_known = bool(self.known.all())
             self.any_known = self.all_known or bool(self.known.any())

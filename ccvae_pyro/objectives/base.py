@@ -29,6 +29,10 @@ class TensorELBO(Trace_ELBO):
 
     """
 
+    #: Whether the labels of all batches are complete. On a CPU that is looked up. Elsewhere the
+    #: host would wait for it, so that the terms of missing labels are computed unless this is
+    #: True; a label that is missing all the same then makes the loss NaN.
+    are_all_labeled: bool = False
     #: The loss of a particle: a tensor, of all that ``_get_trace`` returns.
     _loss: Callable[..., Tensor]
 

@@ -97,7 +97,8 @@ class ExactCCVAE_ELBO(TensorELBO):
         site_of(traced.trace, "y", "guide")
         guide_trace, name, q_y = traced.trace, reader.name, reader.q_y
         q_z_c: Any = guide_trace.nodes[name]
-        posterior = LabelPosterior(q_z_c["fn"].base_dist, q_y, reader.y)
+        is_complete = self.are_all_labeled and reader.is_labeled
+        posterior = LabelPosterior(q_z_c["fn"].base_dist, q_y, reader.y, is_complete=is_complete)
         q_z_c["value"] = posterior.rsample()
 
         model_trace, dependents = run_model(
@@ -137,6 +138,7 @@ class _GuideReader(HandOn):
     name: str
     q_y: AffineLabels
     y: Tensor
+    is_labeled: bool
 
     def __enter__(self) -> _GuideReader:
         self.sites: dict[str, tuple[Any, Tensor]] = {}
@@ -180,7 +182,8 @@ class _GuideReader(HandOn):
                     raise NotFactorizedError(f"{what} of 'y' of the guide depend on {self.name!r}")
         self.q_y = fn
         shape = plate_shape(msg) + fn.event_shape
-        self.y = msg["value"] if msg["is_observed"] else missing_labels(fn).view(shape)
+        self.is_labeled = msg["is_observed"]
+        self.y = msg["value"] if self.is_labeled else missing_labels(fn).view(shape)
         msg["value"], msg["done"] = self.y, True
         self._handed = self.on_the_left(self.y[None], q_z_c)
         self.is_past_labels = True
