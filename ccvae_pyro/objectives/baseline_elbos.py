@@ -45,7 +45,11 @@ class PathwiseELBO(TensorELBO):
 
     def _loss(self, model_trace: Trace, guide_trace: Trace) -> Any:
         check_pathwise(guide_trace)
-        return _log_prob(guide_trace).sum() - _log_prob(model_trace).sum()
+        log_p, log_q = (
+            sum(site["log_prob_sum"] for _, site in samples(trace))
+            for trace in (model_trace, guide_trace)
+        )
+        return log_q - log_p
 
 
 class SumOfELBOs(Trace_ELBO):

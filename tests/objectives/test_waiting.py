@@ -10,13 +10,16 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from objective_cases import ALL, SUMS_OF_ELBOS, cases
+from helpers import make_ccvae, seeded
+from objective_cases import ALL, SUMS_OF_ELBOS, Case, cases, make_m2
 from pretended_device import OnDevice, pretended_device, recorded_waits
-from pyro.infer import SVI
+from pyro.infer import SVI, Trace_ELBO
 from torch.testing import assert_close
 
-from ccvae_pyro import make_adam
+from ccvae_pyro import CCVAE_ELBO, ExactCCVAE_ELBO, make_adam
 from ccvae_pyro.distributions.normal import FusedNormal
+from ccvae_pyro.models import baselines
+from ccvae_pyro.objectives import PathwiseELBO
 from ccvae_pyro.training import make_step
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -78,6 +81,35 @@ def test_no_step_waits_for_an_accelerator(case):
             loss = elbo.loss_and_grads(model.model, model.guide, *batch)
     assert waits == []
     assert isinstance(loss, OnDevice)
+
+
+@pytest.mark.parametrize("make_elbo", [CCVAE_ELBO, ExactCCVAE_ELBO])
+@pytest.mark.parametrize("pattern", ["labeled", "mixed"])
+def test_a_missing_label_makes_the_loss_nan_if_all_are_said_to_be_labeled(make_elbo, pattern):
+    case, elbo = Case(make_elbo, make_ccvae, pattern), make_elbo()
+    elbo.are_all_labeled = True
+    with pretended_device() as device, pyro.validation_enabled(False):
+        model, batch = make_ccvae().float().to(device), on(device, case.batch)
+        loss = elbo.loss_and_grads(model.model, model.guide, *batch).cpu()
+    assert bool(loss.isnan()) is (pattern == "mixed")
+
+
+@pytest.mark.parametrize("pattern", ["labeled", "mixed"])
+def test_a_pathwise_elbo_is_that_of_pyro_and_waits_for_nothing(pattern):
+    m2 = make_m2()  # the parts of a CVAE
+    model = baselines.CVAE(m2.encoder, m2.decoder, m2.prior, m2.labels).float()
+    batch = on("cpu", Case(PathwiseELBO, make_m2, pattern).batch)
+    values = [
+        seeded(elbo().loss_and_grads, model.model, model.guide, *batch)
+        for elbo in (PathwiseELBO, Trace_ELBO)
+    ]
+    assert_close(*values)
+    with pretended_device() as device, pyro.validation_enabled(False), recorded_waits() as waits:
+        moved = copy.deepcopy(model).to(device)
+        batch = on(device, batch)
+        waits.clear()
+        PathwiseELBO().loss_and_grads(moved.model, moved.guide, *batch)
+    assert waits == []
 
 
 @needs_gpu
