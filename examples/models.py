@@ -16,7 +16,7 @@ from pyro.infer import SVI, Trace_ELBO
 import ccvae_pyro
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.models import BASELINES, ImageModel, baseline
-from ccvae_pyro.objectives.baseline_elbos import DIVA_ELBO, M2_ELBO, MVAE_ELBO
+from ccvae_pyro.objectives.baseline_elbos import DIVA_ELBO, M2_ELBO, MVAE_ELBO, PathwiseELBO
 from ccvae_pyro.training import train_classifier
 
 CCVAE_OBJECTIVES = ("exact", "paper", "paper-true-gradient")
@@ -101,7 +101,7 @@ def train(
         return common.train(settings, model, batches, folder, resume=True).seconds
     seconds = 0.0
     if name in TWO_STAGES:
-        seconds += _fit(model.vae, Trace_ELBO(), settings, batches, folder / "vae")
+        seconds += _fit(model.vae, PathwiseELBO(), settings, batches, folder / "vae")
     if name == "m1_m2":
         model.freeze()
     return seconds + _fit(model, objective_of(name, settings), settings, batches, folder)
@@ -113,7 +113,7 @@ def objective_of(name: str, settings: argparse.Namespace) -> Trace_ELBO:
         return M2_ELBO(settings.classification_weight)
     if name == "diva":
         return DIVA_ELBO(settings.classification_weight)
-    return MVAE_ELBO() if name == "mvae" else Trace_ELBO()
+    return MVAE_ELBO() if name == "mvae" else PathwiseELBO()
 
 
 def _fit(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.bernoulli import log_sigmoid
+from ccvae_pyro.distributions.bernoulli import log_sigmoid_of
 from ccvae_pyro.distributions.nested_categorical import Size
 
 # The nodes' spacing; their reach to both sides of the middle of a density no wider than the
@@ -38,6 +39,8 @@ class Layout(NamedTuple):
     :param log_weight: the logarithms of the nodes' weights, shape ``(num_nodes, 1)``.
     :param rule: the integrals up to each node, of a function by its values at the nodes, shape
         ``(num_nodes, num_nodes)``.
+    :param ends: where the integral up to both nodes of the first cell and the values at both are
+        among those of all nodes, shape ``(4, 1, 1)``.
     """
 
     spacing: float
@@ -46,6 +49,7 @@ class Layout(NamedTuple):
     powers: Tensor
     log_weight: Tensor
     rule: Tensor
+    ends: Tensor
 
 
 def sample_probability(shape: Size, like: Tensor) -> Tensor:
@@ -86,7 +90,9 @@ def _layout(
     cells = tau.new_zeros(len(tau), len(tau))
     for offset, coefficient in enumerate((11, -93, 802, 802, -93, 11), start=-2):
         cells.diagonal(offset).fill_(coefficient / 1440)
-    return Layout(spacing, sharpness, far, powers, weight.log()[:, None], cells.cumsum(0) - cells)
+    rule = cells.cumsum(0) - cells
+    ends = torch.tensor([0, 1, len(tau), len(tau) + 1], device=device)[:, None, None]
+    return Layout(spacing, sharpness, far, powers, weight.log()[:, None], rule, ends)
 
 
 class TiltedQuadrature:
@@ -113,22 +119,10 @@ class TiltedQuadrature:
     log_factor: Tensor
 
     def __init__(self, slope: Tensor, offset: Tensor) -> None:
-        self.layout = layout = lay_nodes(slope)
-        self.centre = centre = _find_centre(slope, offset, layout.far)
-        t = layout.powers[1][:, None] + centre
-        log_normal = torch.addcmul(layout.log_weight, t, t, value=-0.5)
-        # About the centre, the logit is affine.
-        logit = torch.stack([torch.addcmul(offset, slope, centre), slope])
-        log_factor = log_sigmoid(layout.powers[:2].T @ logit)
-        log_mass = log_normal + log_factor
-        peak = log_mass.detach().amax(0)
-        self.mass = (log_mass - peak).exp()
-        self.total, tau, tau_squared = self.layout.powers @ self.mass
-        sums = torch.stack([tau, tau_squared, (self.mass * log_factor).sum(0)])
-        tau, tau_squared, self.log_factor = sums / self.total
-        self.log_normalizer = self.total.log() + peak
-        self.mean = tau + centre
-        self.square = torch.addcmul(tau_squared, centre, tau + self.mean)
+        self.layout = lay_nodes(slope)
+        self.centre = _find_centre(slope, offset, self.layout.far)
+        self.mass, *moments = _Masses.apply(slope, offset, self.centre, self.layout)
+        self.log_normalizer, self.mean, self.square, self.log_factor = moments
 
     def cdf(self, t: Tensor) -> Tensor:
         """The distribution function: between two nodes, a cubic.
@@ -140,7 +134,9 @@ class TiltedQuadrature:
         s = ((t - self.centre) * layout.sharpness).asinh() / layout.spacing
         place = (s + last / 2).clamp(0, last)
         cell = place.detach().nan_to_num().floor().clamp_(max=last - 1).long()
-        probability: Tensor = _cubic(self._ends(integral, cell), place - cell) / integral[-1]
+        places = (cell + layout.ends).flatten(0, 1)
+        ends = torch.cat([integral, self.mass]).gather(0, places).view(4, *cell.shape)
+        probability: Tensor = (_cubic_weights(place - cell) * ends).sum(0) / integral[-1]
         return probability.clamp(0, 1)
 
     def icdf(self, probability: Tensor) -> Tensor:
@@ -150,29 +146,99 @@ class TiltedQuadrature:
 
         :param probability: shape ``(num, num_densities)``.
         """
-        layout, integral = self.layout, self.layout.rule @ self.mass
-        wanted, last = probability * integral[-1], len(integral) - 1
-        cell = (integral.detach()[:, None] < wanted.detach()).sum(0).sub_(1).clamp_(0, last - 1)
-        ends = self._ends(integral, cell)
-        with torch.no_grad():
-            x, rate = _solve(ends, wanted)
-            s = (cell + x).sub_(last / 2).mul_(layout.spacing)
-            t = torch.add(self.centre, s.sinh(), alpha=1 / layout.sharpness)
-            dt = s.cosh_().mul_(layout.spacing / layout.sharpness) / rate
-        # The gradient is that of one more of Newton's steps: that of F(t), divided by -f(t).
-        step = wanted - _cubic(ends, x)
-        return torch.addcmul(t, step - step.detach(), dt)
+        icdf: Tensor = _Inverse.apply(probability, self.mass, self.centre, self.layout)
+        return icdf
 
-    def _ends(self, integral: Tensor, cell: Tensor) -> Tensor:
-        """The integral up to both nodes of a cell and its rates there, shape ``(4, ...)``."""
-        places = torch.cat([cell, cell + 1, cell + len(integral), cell + len(integral) + 1])
-        return torch.cat([integral, self.mass]).gather(0, places).view(4, *cell.shape)
+
+class _Masses(torch.autograd.Function):
+    r"""The densities' masses at their nodes, and the moments that these have.
+
+    The logarithm of a mass moves by :math:`\sigma(-\beta t - \gamma)` times its logit: so all
+    gradients are sums over nodes, too.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, slope: Tensor, offset: Tensor, centre: Tensor, layout: Layout
+    ) -> tuple[Tensor, ...]:
+        tau = layout.powers[1][:, None]
+        # About the centre, the logit is affine.
+        logit = torch.addcmul(torch.addcmul(offset, slope, centre), slope, tau)
+        log_factor = log_sigmoid_of(logit)
+        t = tau + centre
+        log_mass = torch.addcmul(layout.log_weight, t, t, value=-0.5).add_(log_factor)
+        peak = log_mass.amax(0)
+        mass = log_mass.sub_(peak).exp_()
+        total, tau_1, tau_2 = layout.powers @ mass
+        factor = (mass * log_factor).sum(0)
+        tau_1, tau_2, factor = torch.stack([tau_1, tau_2, factor]) / total
+        mean = tau_1 + centre
+        square = torch.addcmul(tau_2, centre, tau_1 + mean)
+        ctx.layout = layout
+        ctx.save_for_backward(centre, logit, log_factor, mass, total, tau_1, tau_2, factor)
+        return mass, total.log() + peak, mean, square, factor
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any,
+        by_mass: Tensor,
+        by_log: Tensor,
+        by_mean: Tensor,
+        by_square: Tensor,
+        by_factor: Tensor,
+    ) -> tuple[Tensor | None, ...]:
+        centre, logit, log_factor, mass, total, tau_1, tau_2, factor = ctx.saved_tensors
+        powers = ctx.layout.powers
+        by_tau = torch.addcmul(by_mean, centre, by_square, value=2)
+        # A mean over normalized masses moves by the difference from itself.
+        rest = by_log + by_factor
+        for by_one, one in ((by_tau, tau_1), (by_square, tau_2), (by_factor, factor)):
+            rest = torch.addcmul(rest, by_one, one, value=-1)
+        by_sums = torch.stack([rest, by_tau, by_square, by_factor]) / total
+        by_mass = torch.addmm(by_mass, powers.T, by_sums[:3])
+        by_mass = by_mass.addcmul_(log_factor, by_sums[3]).mul_(mass)
+        by_offset, by_slope = powers[:2] @ by_mass.mul_((-logit).sigmoid_())
+        return torch.addcmul(by_slope, centre, by_offset), by_offset, None, None
+
+
+class _Inverse(torch.autograd.Function):
+    """Quantiles; their gradient is that of the distribution function F(t), divided by -f(t)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, probability: Tensor, mass: Tensor, centre: Tensor, layout: Layout
+    ) -> Tensor:
+        integral = layout.rule @ mass
+        wanted, last = probability * integral[-1], len(integral) - 1
+        cell = (integral[:, None] < wanted).sum(0).sub_(1).clamp_(0, last - 1)
+        places = (cell + layout.ends).flatten(0, 1)
+        ends = torch.cat([integral, mass]).gather(0, places).view(4, *cell.shape)
+        x, rate = _solve(ends, wanted)
+        s = (cell + x).sub_(last / 2).mul_(layout.spacing)
+        t = torch.add(centre, s.sinh(), alpha=1 / layout.sharpness)
+        dt = s.cosh_().mul_(layout.spacing / layout.sharpness).div_(rate)
+        ctx.layout = layout
+        ctx.save_for_backward(probability, x, places, dt, integral[-1])
+        return t
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        probability, x, places, dt, total = ctx.saved_tensors
+        rule, num_nodes = ctx.layout.rule, len(ctx.layout.rule)
+        by_wanted = gradient * dt
+        by_ends = (_cubic_weights(x) * -by_wanted).flatten(0, 1)
+        by_all = by_ends.new_zeros(2 * num_nodes, x.shape[-1]).scatter_add_(0, places, by_ends)
+        by_all[num_nodes - 1] += (by_wanted * probability).sum(0)
+        by_mass = torch.addmm(by_all[num_nodes:], rule.T, by_all[:num_nodes])
+        return by_wanted * total, by_mass, None, None
 
 
 @torch.no_grad()
 def _find_centre(slope: Tensor, offset: Tensor, far: float) -> Tensor:
     """The middle of a density, or its step if that is steep and not far."""
-    step = offset / (slope + torch.finfo(slope.dtype).tiny).neg_()  # lest a slope of 0 divide
+    step = offset / torch.rsub(slope, -torch.finfo(slope.dtype).tiny)  # a slope of 0 divides too
     # The mode is between that of the Normal and that of its product with an exponential.
     middle = step.clamp(slope.clamp(max=0), slope.clamp(min=0))
     if not far:
@@ -183,14 +249,13 @@ def _find_centre(slope: Tensor, offset: Tensor, far: float) -> Tensor:
     return torch.addcmul(middle, distance.clamp_(-far, far), nearness)
 
 
-def _cubic(ends: Tensor, x: Tensor) -> Tensor:
-    """The value of a cubic.
-
-    :param ends: its values at 0 and 1, and its rates there.
-    :param x: the variable.
-    """
-    w, v = x * x * (3 - 2 * x), x * (1 - x)
-    return (torch.stack([1 - w, w, v * (1 - x), -v * x]) * ends).sum(0)
+def _cubic_weights(x: Tensor) -> Tensor:
+    """The weights of its values at 0 and 1, and of its rates there, in a cubic at ``x``."""
+    rest = 1 - x
+    product = x * rest
+    by_start_rate, by_end_rate = product * rest, product * -x
+    by_end = torch.addcmul(-2 * by_end_rate, x, x)
+    return torch.stack([1 - by_end, by_end, by_start_rate, by_end_rate])
 
 
 def _solve(ends: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -203,14 +268,20 @@ def _solve(ends: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """
     start, end, start_rate, end_rate = ends
     least = torch.minimum(start_rate, end_rate).clamp_(min=torch.finfo(ends.dtype).tiny)
-    rise = torch.maximum(end - start, least)
-    cube = start_rate + end_rate - 2 * rise
+    rise, wanted = torch.maximum(end - start, least), value - start
+    cube = torch.sub(start_rate + end_rate, rise, alpha=2)
     square = rise - start_rate - cube
-    wanted = value - start
+
+    def look(x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the cubic has reached at a place, divided by x, and its rate (Horner's rule)."""
+        inner = torch.addcmul(square, x, cube)
+        reached = torch.addcmul(start_rate, x, inner)
+        rate = torch.addcmul(reached, x, torch.addcmul(inner, x, cube))
+        return reached, torch.maximum(rate, least)
+
     x = (wanted / rise).clamp_(0, 1)
     for _ in range(NEWTON_STEPS):
-        rate = torch.addcmul(start_rate, x, torch.addcmul(2 * square, x, cube, value=3))
-        reached = x * torch.addcmul(start_rate, x, torch.addcmul(square, x, cube))
-        x = torch.addcdiv(x, wanted - reached, torch.maximum(rate, least)).clamp_(0, 1)
-    rate = torch.addcmul(start_rate, x, torch.addcmul(2 * square, x, cube, value=3))
-    return x, torch.maximum(rate, least)
+        reached, rate = look(x)
+        lacks = torch.addcmul(wanted, x, reached, value=-1)
+        x = torch.addcdiv(x, lacks, rate).clamp_(0, 1)
+    return x, look(x)[1]

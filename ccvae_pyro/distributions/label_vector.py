@@ -81,8 +81,7 @@ class LabelVector(TorchDistribution):
         """The probability of each binary label, the mean of each continuous one."""
         if any(isinstance(group.distribution, Categorical) for group in self.groups):
             raise NotImplementedError("a categorical label has no mean")
-        means = [group.distribution.mean.unbind(-1) for group in self.groups]
-        return torch.stack(in_order(self.groups, means), dim=-1)
+        return join_groups(self.groups, [group.distribution.mean for group in self.groups])
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of all labels together, shape ``batch_shape``."""
@@ -154,7 +153,7 @@ class AffineGroup:
     def affine(self, z_c: Tensor) -> Tensor:
         """The affine map of the latents that are read, shape ``(..., num_labels, num_read)``."""
         read = self.block(z_c)[..., : self.slope.shape[-1]]
-        return self.slope * read + self.offset
+        return torch.addcmul(self.offset, self.slope, read)
 
     def parameters(self) -> dict[str, Tensor]:
         """Slopes and offsets, and what else there is, of shape ``(..., num_labels, num)``."""
@@ -187,7 +186,7 @@ class AffineBinary(AffineGroup):
 
     def distribution(self, z_c: Tensor) -> LogitBernoulli:
         read = z_c if self.latents is None else z_c[..., self.latents[:, 0]]
-        logits = self.slope[..., 0] * read + self.offset[..., 0]
+        logits = torch.addcmul(self.offset[..., 0], self.slope[..., 0], read)
         return LogitBernoulli(logits=logits, validate_args=False)
 
 
@@ -284,9 +283,6 @@ class AffineLabels(LabelVector):
         z_c = self.z_c.expand(*batch_shape, -1)
         return AffineLabels(z_c, *self.affine_groups, validate_args=self._validate_args)
 
-    def select(self, index: int) -> AffineLabels:
-        return AffineLabels(self.z_c[index], *self.affine_groups, validate_args=False)
-
 
 def label_groups(fn: Any) -> tuple[LabelGroup, ...]:
     """The groups of a label vector; none, if ``fn`` is no label vector.
@@ -325,9 +321,8 @@ def expectations(fn: Any) -> Tensor:
 def most_likely(fn: Any) -> Tensor:
     """The most likely value of each label, as ``y`` has them."""
     groups = _groups_to_predict(fn)
-    values = [_mode(group.distribution).unbind(-1) for group in groups]
     like = _parameter(groups[0].distribution)
-    return torch.stack([value.to(like) for value in in_order(groups, values)], dim=-1)
+    return join_groups(groups, [_mode(group.distribution).to(like) for group in groups])
 
 
 def confidence(fn: Any) -> Tensor:
@@ -337,8 +332,8 @@ def confidence(fn: Any) -> Tensor:
         one = group.distribution
         is_continuous = isinstance(one, Normal)
         value = one.scale if is_continuous else class_log_probs(one).amax(0).exp()
-        values.append(value.expand(one.batch_shape).unbind(-1))
-    return torch.stack(in_order(groups, values), dim=-1)
+        values.append(value.expand(one.batch_shape))
+    return join_groups(groups, values)
 
 
 def observed_log_probs(fn: Any, y: Tensor) -> Tensor:
@@ -368,10 +363,14 @@ def check_num_labels(y: Tensor, num_labels: int) -> None:
 
 def class_log_probs(fn: Any) -> Tensor:
     """The log-probability of every class, along a new dimension on the left."""
-    if isinstance(fn, Bernoulli):
-        return torch.stack([log_sigmoid(-fn.logits), log_sigmoid(fn.logits)])
-    class_log_probs: Tensor = fn.logits.movedim(-1, 0)
-    return class_log_probs
+    log_probs: Tensor
+    if isinstance(fn, LogitBernoulli):
+        log_probs = fn.class_log_probs
+    elif isinstance(fn, Bernoulli):
+        log_probs = log_sigmoid(torch.stack([-fn.logits, fn.logits]))
+    else:
+        log_probs = fn.logits.movedim(-1, 0)
+    return log_probs
 
 
 def label_divergence(q_y: Any, p_y: Any) -> Tensor:
@@ -402,6 +401,16 @@ def missing_labels(fn: Any) -> Tensor:
     if isinstance(fn, AffineLabels):
         return fn.z_c.new_full(shape, torch.nan)
     return _parameter(label_groups(fn)[0].distribution).new_full(shape, torch.nan)
+
+
+def join_groups(groups: Sequence[LabelGroup], entries: Sequence[Tensor]) -> Tensor:
+    """Entries that are given group by group, as one tensor in the order of the labels.
+
+    :param entries: for each group, a tensor of shape ``(..., num_labels)``.
+    """
+    columns = [group.columns for group in groups if group.columns is not None]
+    joined = torch.cat(list(entries), dim=-1)
+    return joined[..., torch.cat(columns).argsort()] if columns else joined
 
 
 def in_order(groups: Sequence[LabelGroup], entries: Sequence[Sequence[Any]]) -> list[Any]:

@@ -117,7 +117,7 @@ class _LogDensity(torch.autograd.Function):
         t = (value - loc) / scale
         ctx.save_for_backward(t, scale)
         ctx.shapes = value.shape, loc.shape, scale.shape
-        return torch.addcmul(scale.log().add_(HALF_LOG_TWO_PI).neg_(), t, t, value=-0.5)
+        return torch.rsub(torch.addcmul(scale.log(), t, t, value=0.5), -HALF_LOG_TWO_PI)
 
     @staticmethod
     @once_differentiable

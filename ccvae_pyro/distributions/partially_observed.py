@@ -9,12 +9,14 @@ from typing import Any
 import pyro
 import torch
 from pyro.distributions import TorchDistribution, constraints
+from pyro.poutine.messenger import Messenger
 from torch import Tensor
 from torch.distributions import Normal
 
+from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.distributions.label_vector import (
     check_num_labels,
-    in_order,
+    join_groups,
     label_groups,
     missing_labels,
     num_classes_of,
@@ -31,7 +33,7 @@ def sample_labels(p_y: TorchDistribution, y: Tensor | None) -> Tensor:
     :param p_y: :math:`p(y)`, the distribution of a label vector for each image.
     :param y: the labels, NaN where missing; None if all are missing.
     """
-    if y is not None and not y.isnan().any():
+    if _are_all_known(y):
         return pyro.sample("y", p_y, obs=y)
     y = missing_labels(p_y) if y is None else y
     return pyro.sample("y", PartiallyObserved(p_y, y, count_observed=True))
@@ -43,12 +45,29 @@ def infer_labels(q_y: TorchDistribution, y: Tensor | None) -> Tensor:
     :param q_y: :math:`q(y)`, the distribution of a label vector for each image.
     :param y: the labels, NaN where missing; None if all are missing.
     """
-    if y is not None and not y.isnan().any():
+    if _are_all_known(y):
         return pyro.sample("y", q_y, obs=y, infer={"is_auxiliary": True})
     y = missing_labels(q_y) if y is None else y
     labels = PartiallyObserved(q_y, y, count_observed=False)
     infer: Any = {"enumerate": "parallel"} if labels.has_enumerate_support else {}
     return pyro.sample("y", labels, infer=infer)
+
+
+def _are_all_known(y: Tensor | None) -> bool:
+    """Whether no label is missing, as far as is known without waiting for an accelerator."""
+    return y is not None and is_free_to_read(y) and not y.isnan().any()
+
+
+class ObserveAll(Messenger):
+    """Observes all labels of a model or guide that takes them for partially observed.
+
+    It tells what the host cannot see without waiting for an accelerator: that none is missing.
+    """
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if isinstance(msg["fn"], PartiallyObserved):
+            msg["fn"], msg["value"] = msg["fn"].labels, msg["fn"].y
+            msg["is_observed"], msg["infer"] = True, {"is_auxiliary": True}
 
 
 class ObservedLabels(TorchDistribution):
@@ -99,11 +118,11 @@ class PartiallyObserved(TorchDistribution):
     def __init__(self, labels: TorchDistribution, y: Tensor, *, count_observed: bool) -> None:
         check_num_labels(y, labels.event_shape[0])
         self.labels, self.y, self.count_observed = labels, y, count_observed
-        groups = label_groups(labels)
-        fns = [(group.distribution, group.distribution.batch_shape[-1]) for group in groups]
-        num_values = in_order(groups, [[num_classes_of(fn)] * num for fn, num in fns])
-        self.num_values = y.new_tensor(num_values)
-        self.has_enumerate_support = 0 < math.prod(num_values) <= MAX_VALUES
+        fns = [group.distribution for group in label_groups(labels)]
+        sizes = [(num_classes_of(fn), fn.batch_shape[-1]) for fn in fns]
+        num_values = [num for num, size in sizes for _ in range(size)]
+        self.num_vectors = math.prod(num_values)
+        self.has_enumerate_support = 0 < self.num_vectors <= MAX_VALUES
         self.has_rsample = not self.has_enumerate_support
         if self.has_rsample and any(num > 2 for num in num_values):
             raise ValueError(
@@ -114,9 +133,18 @@ class PartiallyObserved(TorchDistribution):
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """All values of the missing labels, shape ``(num_values, batch, num_labels)``."""
-        ranges = [torch.arange(num) for num in self.num_values.long().tolist()]
-        values = torch.cartesian_prod(*ranges).view(-1, 1, len(ranges)).to(self.y)
+        num_values = self.num_values
+        num_of_later = num_values.flip(-1).cumprod(-1).flip(-1) / num_values
+        index = torch.arange(self.num_vectors, dtype=self.y.dtype, device=self.y.device)
+        values = index[:, None, None] // num_of_later % num_values
         return torch.where(self.y.isnan(), values, self.y)
+
+    @property
+    def num_values(self) -> Tensor:
+        """The number of values of each label, shape ``(num_labels,)``."""
+        fns = [group.distribution for group in label_groups(self.labels)]
+        sizes = [self.y.new_full(fn.batch_shape[-1:], num_classes_of(fn)) for fn in fns]
+        return join_groups(label_groups(self.labels), sizes)
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
         """The observed labels, and samples of the missing ones."""
@@ -128,9 +156,8 @@ class PartiallyObserved(TorchDistribution):
 
     def _fill_missing(self, sample: Callable[[Any], Tensor]) -> Tensor:
         groups = label_groups(self.labels)
-        samples = in_order(groups, [sample(group.distribution).unbind(-1) for group in groups])
-        columns = torch.stack(samples, dim=-1).to(self.y)
-        return torch.where(self.y.isnan(), columns, self.y)
+        samples = join_groups(groups, [sample(g.distribution).to(self.y) for g in groups])
+        return torch.where(self.y.isnan(), samples, self.y)
 
     def log_prob(self, value: Tensor) -> Tensor:
         is_observed = ~self.y.isnan()

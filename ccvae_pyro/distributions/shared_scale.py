@@ -103,8 +103,8 @@ class SharedScaleLaplace(SharedScale):
     def log_prob(self, value: Tensor) -> Tensor:
         value, loc = self._pair(value)
         distance = self._sum(F.l1_loss(loc, value, reduction="none"))  # no sign to turn
-        constant = self._num_elements * (2 * self.scale).log()
-        return -torch.addcdiv(constant, distance, self.scale)
+        constant = -self._num_elements * (2 * self.scale).log()
+        return torch.addcdiv(constant, distance, self.scale, value=-1)
 
 
 class SharedScaleNormal(SharedScale):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.distributions import Normal
 from torch.distributions.kl import register_kl
 from torch.distributions.utils import broadcast_all
 
 from ccvae_pyro.distributions._tilted_quadrature import TiltedQuadrature, sample_probability
 from ccvae_pyro.distributions.nested_categorical import Size
+from ccvae_pyro.distributions.normal import sum_to
 
 
 class TiltedNormal(TorchDistribution):
@@ -136,7 +139,7 @@ class TiltedNormal(TorchDistribution):
             raise ValueError(f"a quantile needs probabilities between 0 and 1, got {value}")
         value = value.expand(torch.broadcast_shapes(value.shape, self.batch_shape))
         t = self._standard.icdf(self._by_density(value))
-        return self.loc + self.scale * t.view(value.shape)
+        return torch.addcmul(self.loc, self.scale, t.view(value.shape))
 
     def _by_density(self, values: Tensor) -> Tensor:
         """Values as ``(num, num_densities)``, also of none."""
@@ -161,10 +164,51 @@ class TiltedNormal(TorchDistribution):
 
 @register_kl(TiltedNormal, Normal)  # type: ignore[untyped-decorator]
 def _kl_tilted_normal_normal(p: TiltedNormal, q: Normal) -> Tensor:
-    r"""The expectation of :math:`\log p - \log q`, whose terms depend on two moments only."""
-    mean, of_square, log_factor = p.moments
-    ratio, distance = p.scale / q.scale, (p.loc - q.loc) / q.scale
-    # E[(z - q.loc)^2] / q.scale^2 - E[(z - p.loc)^2] / p.scale^2
-    cross = torch.addcmul(ratio * of_square, distance, mean, value=2)
-    square = torch.addcmul(distance * distance - of_square, ratio, cross)
-    return torch.add(log_factor - p.log_normalizer - ratio.log(), square, alpha=0.5)
+    mean, square, log_factor = p.moments
+    kl: Tensor = _Divergence.apply(
+        p.log_normalizer, mean, square, log_factor, p.loc, p.scale, q.loc, q.scale
+    )
+    return kl
+
+
+class _Divergence(torch.autograd.Function):
+    r"""The expectation of :math:`\log p - \log q`, by moments of the standardized variable.
+
+    With :math:`r = s_p / s_q` and :math:`d = (\mu_p - \mu_q) / s_q`,
+
+    .. math:: \operatorname{KL}(p \,\|\, q) = \mathbb{E}_p[\log \sigma] - \log Z - \log r
+              + \mathbb{E}_p[(r t + d)^2 - t^2] / 2 .
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        log_z: Tensor,
+        mean: Tensor,
+        square: Tensor,
+        log_factor: Tensor,
+        loc: Tensor,
+        scale: Tensor,
+        q_loc: Tensor,
+        q_scale: Tensor,
+    ) -> Tensor:
+        r, d = scale / q_scale, (loc - q_loc) / q_scale
+        by_r, by_d = torch.addcmul(d * mean, r, square), torch.addcmul(d, r, mean)
+        ctx.save_for_backward(r, d, by_r, by_d, q_scale)
+        ctx.shapes = loc.shape, q_loc.shape
+        half_square = torch.addcmul(r * by_r, d, by_d).sub_(square).mul_(0.5)
+        return half_square.add_(log_factor).sub_(log_z).sub_(r.log())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        r, d, by_r, by_d, q_scale = ctx.saved_tensors
+        by_mean = gradient * r * d
+        by_square = torch.addcmul(gradient, gradient * r, r, value=-1) * -0.5
+        per_scale = gradient / q_scale
+        by_loc, by_scale = per_scale * by_d, per_scale * (by_r - r.reciprocal())
+        by_q_scale = torch.addcmul(by_scale * r, by_loc, d).neg_()
+        of_p, of_q = ctx.shapes
+        by_p = (-gradient, by_mean, by_square, gradient, by_loc, by_scale)
+        by_q = (-by_loc, by_q_scale)
+        return *(sum_to(each, of_p) for each in by_p), *(sum_to(each, of_q) for each in by_q)

@@ -220,6 +220,32 @@ def check_not_missing(y: Tensor, labels: Sequence[Label], *, can_wait: bool = Tr
         )
 
 
+def find_missing(y: Tensor | None, *, are_all_labeled: bool = False) -> Tensor | bool:
+    """Which label vectors are missing, or whether all are, or none is.
+
+    On an accelerator no value is waited for.
+
+    :param are_all_labeled: whether no label is missing, if there are labels.
+    :raises ValueError: if one is missing in part.
+    :raises BatchError: if they are no tensor of real numbers.
+    """
+    if y is None:
+        return True
+    check_tensor(y, "labels")
+    y = y[:, None] if y.ndim == 1 else y  # of a single label
+    if is_free_to_read(y) and not math.isnan(float(y.sum())):
+        return False
+    is_missing = y.isnan().all(-1)
+    if not is_free_to_read(y):  # one that is missing in part makes the loss NaN
+        return is_missing if not are_all_labeled else False
+    if not torch.equal(is_missing, y.isnan().any(-1)):
+        raise ValueError(
+            "single labels of an image are missing: wanted all of an image's labels, or none of "
+            "them (all NaN); ExactCCVAE_ELBO takes single missing labels"
+        )
+    return True if is_missing.all() else is_missing
+
+
 def of_shape(p_x: TorchDistribution, x: Tensor) -> TorchDistribution:
     """The likelihood, once its shape is compared with that of the images.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -34,14 +34,13 @@ class LabelTerms(NamedTuple):
 
     :param log_p_y: :math:`\log p(y)`, or its expectation under :math:`q(y \mid x)`.
     :param kl: the divergence of the characteristics' posterior from their prior.
-    :param log_q_y_x: :math:`\log q(y \mid x)` of the labels that are known.
-    :param entropy: the entropy of :math:`q(y \mid x)` of the labels that are missing, if any is.
+    :param log_q_y_x: :math:`\alpha \log q(y \mid x)` of the labels that are known, and the entropy
+        of :math:`q(y \mid x)` of those that are missing.
     """
 
     log_p_y: Tensor
     kl: Tensor
     log_q_y_x: Tensor
-    entropy: Tensor | None
 
 
 class LabelPosterior:
@@ -50,11 +49,14 @@ class LabelPosterior:
     :param q_z_c: :math:`q(z_c \mid x)`, shape ``(batch, num_characteristics)``.
     :param q_y: the classifier's labels.
     :param y: the labels, NaN where missing, shape ``(batch, num_labels)``.
+    :param is_complete: whether none is missing; on a CPU that is looked up.
     """
 
-    def __init__(self, q_z_c: Normal, q_y: AffineLabels, y: Tensor) -> None:
+    def __init__(
+        self, q_z_c: Normal, q_y: AffineLabels, y: Tensor, *, is_complete: bool = False
+    ) -> None:
         self.groups = q_y.affine_groups
-        self.posteriors = [_posterior(q_z_c, group, y) for group in self.groups]
+        self.posteriors = [_posterior(q_z_c, group, y, is_complete) for group in self.groups]
 
     def rsample(self) -> Tensor:
         r"""Samples :math:`z_c` from its posterior given the known labels."""
@@ -65,20 +67,21 @@ class LabelPosterior:
         entries = torch.cat([each.flatten() for each in latents])
         return torch.cat(samples, dim=-1)[..., entries.argsort()]
 
-    def terms(self, p_y: Any, factors: Sequence[Factors]) -> LabelTerms:
-        """The terms of the bound.
+    def terms(self, p_y: Any, factors: Sequence[Factors], alpha: Any) -> LabelTerms:
+        r"""The terms of the bound.
 
         :param p_y: the label prior.
         :param factors: those of the conditional prior.
+        :param alpha: :math:`\alpha`, the classification weight.
         """
         parts: Any = zip(self.posteriors, label_groups(p_y), factors, strict=True)
-        terms = [posterior.terms(group.distribution, f) for posterior, group, f in parts]
+        terms = [each.terms(p.distribution, f, alpha) for each, p, f in parts]
         columns: Any = zip(*terms, strict=True)
-        return terms[0] if len(terms) == 1 else LabelTerms(*map(_sum, columns))
+        return LabelTerms(*(sum(each[1:], start=each[0]) for each in columns))
 
 
 def _posterior(
-    q_z_c: Normal, group: AffineGroup, y: Tensor
+    q_z_c: Normal, group: AffineGroup, y: Tensor, is_complete: bool
 ) -> ClassPosterior | ConjugatePosterior:
     loc, scale = group.block(q_z_c.loc), group.block(q_z_c.scale)
     y = take_columns(y, group.columns).expand(loc.shape[:-1])
@@ -87,7 +90,7 @@ def _posterior(
     if type(group) is AffineContinuous:
         return ConjugatePosterior(loc, scale, group, y)
     if type(group) in (AffineBinary, AffineCategorical):
-        return ClassPosterior(loc, scale, group, y)
+        return ClassPosterior(loc, scale, group, y, is_complete=is_complete)
     raise NotFactorizedError(  # a subclass may have another distribution than it declares
         f"'y' of the guide has {type(group).__name__}: wanted AffineBinary, AffineCategorical or "
         "AffineContinuous"
@@ -110,15 +113,23 @@ class ClassPosterior:
     :param y: the classes, NaN where missing, shape ``(batch, num_labels)``.
     """
 
-    def __init__(self, loc: Tensor, scale: Tensor, group: AffineGroup, y: Tensor) -> None:
+    def __init__(
+        self,
+        loc: Tensor,
+        scale: Tensor,
+        group: AffineGroup,
+        y: Tensor,
+        *,
+        is_complete: bool = False,
+    ) -> None:
         num_read = group.slope.shape[-1]
         self.signs = group.signs if isinstance(group, AffineCategorical) else None
         self.y = y
-        is_missing = y.isnan()
-        self.all_known, self.any_known = False, True  # as far as is known without waiting
+        self.known = ~y.isnan()
+        self.all_known, self.any_known = is_complete, True  # as far as is known without waiting
         if is_free_to_read(y):
-            self.all_known = not is_missing.any()
-            self.any_known = self.all_known or not is_missing.all()
+            self.all_known = bool(self.known.all())
+            self.any_known = self.all_known or bool(self.known.any())
         self.read = FusedNormal(loc[..., :num_read], scale[..., :num_read], validate_args=False)
         self.rest = None
         if loc.shape[-1] > num_read:
@@ -128,10 +139,11 @@ class ClassPosterior:
         if self.all_known:
             sign = self.sign
             slope, offset = sign * group.slope, sign * group.offset
-        else:  # both sides, then classes, along new dimensions on the left
+        else:  # both sides on the left: the classes of a binary label, or else to be combined
+            sides = (2,) if self.signs is None else (2, 1)
             slope, offset = (
-                torch.stack([side, -side]).view(
-                    2, *[1] * (loc.dim() + 1 - side.dim()), *side.shape
+                torch.stack([-side, side]).view(
+                    *sides, *[1] * (loc.dim() - side.dim()), *side.shape
                 )
                 for side in (group.slope, group.offset)
             )
@@ -140,16 +152,10 @@ class ClassPosterior:
         ).keep_standard()
 
     @property
-    def known(self) -> Tensor:
-        """Which labels are known, shape ``(batch, num_labels)``."""
-        return ~self.y.isnan()
-
-    @property
     def sign(self) -> Tensor:
-        """The side that each dichotomy of a known label takes; 0 for none, or one unknown."""
+        """The side that each dichotomy of a known label takes; 0 for none, else 0 or NaN."""
         if self.signs is None:
-            sign = (2 * self.y - 1)[..., None]
-            return sign if self.all_known else sign.nan_to_num()
+            return (2 * self.y - 1)[..., None]
         sign = self.signs[self.y.nan_to_num().long()]
         return sign if self.all_known else sign * self.known[..., None]
 
@@ -161,15 +167,17 @@ class ClassPosterior:
             noise = sample_probability(self.read.loc.shape, self.read.loc)
             z_c = self.read.icdf(noise)  # type: ignore[no-untyped-call]
             if self.any_known:
-                sides = self.tilted.icdf(noise.expand(2, 1, *noise.shape)).squeeze(1)
-                z_c = _by_sign(self.sign, sides, z_c)
+                sides = self.tilted.icdf(
+                    noise.expand(*self.tilted.batch_shape[: -noise.dim()], *noise.shape)
+                )
+                z_c = _by_sign(self.sign, sides.view(2, *noise.shape), z_c)
         return z_c if self.rest is None else torch.cat([z_c, self.rest.rsample()], dim=-1)
 
-    def terms(self, p_y: Any, factors: ClassFactors) -> LabelTerms:
+    def terms(self, p_y: Any, factors: ClassFactors, alpha: Any) -> LabelTerms:
         """The terms of the bound that belong to these labels."""
-        return (self._known_terms if self.all_known else self._terms)(p_y, factors)
+        return (self._known_terms if self.all_known else self._terms)(p_y, factors, alpha)
 
-    def _known_terms(self, p_y: Any, factors: ClassFactors) -> LabelTerms:
+    def _known_terms(self, p_y: Any, factors: ClassFactors, alpha: Any) -> LabelTerms:
         """Where no label is missing, the terms at the labels."""
         log_q_y_x = self.tilted.log_normalizer
         if self.signs is not None:
@@ -183,51 +191,47 @@ class ClassPosterior:
             of_classes = prior.log_prob(z.movedim(-1, 0).unsqueeze(-2))[0]  # (..., 2, num)
             log_p = torch.where(self.y > 0.5, of_classes[..., 1, :], of_classes[..., 0, :])
             kl = self.tilted.log_prob(z)[..., 0] - log_p
-        log_p_y = p_y.log_prob(self.y).sum(-1)
-        return LabelTerms(log_p_y, kl.sum(-1), log_q_y_x, None)
+        return LabelTerms(p_y.log_prob(self.y).sum(-1), kl.sum(-1), alpha * log_q_y_x)
 
-    def _terms(self, p_y: Any, factors: ClassFactors) -> LabelTerms:
+    def _terms(self, p_y: Any, factors: ClassFactors, alpha: Any) -> LabelTerms:
         """Where labels may be missing, expectations over all classes."""
-        signs, num_plates = self._all_signs(), self.y.dim() - 1
-        prior = factors.distribution
-        log_z = self.tilted.log_normalizer
-        log_q = _by_sign(signs, log_z, torch.zeros_like(log_z[0])).sum(-1)
+        prior, num_plates = factors.distribution, self.y.dim() - 1
+        log_q = _sum_last(self._of_classes(self.tilted.log_normalizer, torch.zeros_like))
         classes = torch.arange(len(log_q), device=log_q.device).view(-1, *[1] * self.y.dim())
         weight = torch.where(self.known, (self.y == classes).to(log_q), log_q.exp())
         if isinstance(prior, Normal):
-            kl = self._kl(_over_plates(prior, num_plates), signs)
+            kl = self._kl(_over_plates(prior, num_plates))
         else:
-            z = self.tilted.rsample()  # of both sides
-            log_p = prior.log_prob(z[:, 0, ..., 0].unsqueeze(-2)).movedim(-2, 1)
-            sides = self.tilted.log_prob(z)[..., 0] - log_p
-            kl = _by_sign(signs[..., 0], sides, torch.zeros_like(sides[0]))
-        log_q_y = weight * log_q
+            z = self.tilted.rsample()  # of both sides, which are both classes
+            log_p = (
+                prior.log_prob(z[..., 0].unsqueeze(-2)).diagonal(dim1=0, dim2=-2).movedim(-1, 0)
+            )
+            kl = self.tilted.log_prob(z)[..., 0] - log_p
+        sign = torch.where(self.known, alpha, -1.0)
         return LabelTerms(
             log_p_y=(weight * class_log_probs(p_y)).sum((0, -1)),
             kl=(weight * kl).sum((0, -1)),
-            log_q_y_x=(log_q_y * self.known).sum((0, -1)),
-            entropy=-(log_q_y * ~self.known).sum((0, -1)),
+            log_q_y_x=(weight * log_q * sign).sum((0, -1)),
         )
 
-    def _all_signs(self) -> Tensor:
-        """The signs of all classes, to the left of plates, labels and dichotomies."""
-        if self.signs is None:
-            signs = torch.arange(-1, 2, 2, dtype=self.y.dtype, device=self.y.device)[:, None]
-        else:
-            signs = self.signs
-        return signs.view(len(signs), *[1] * self.y.dim(), signs.shape[-1])
+    def _of_classes(self, sides: Tensor, other: Callable[[Tensor], Tensor]) -> Tensor:
+        """What each class has in each dichotomy, by what both sides have; classes on the left.
 
-    def _kl(self, prior: Normal, signs: Tensor | None = None) -> Tensor:
-        """The divergence from Normal priors, summed over characteristics, shape ``(..., num)``.
-
-        :param signs: of all classes, where the tilted Normals are those of both sides.
+        :param other: what it has in a dichotomy of other classes, by what one side has.
         """
+        if self.signs is None:
+            return sides
+        signs = self.signs.view(len(self.signs), *[1] * self.y.dim(), self.signs.shape[-1])
+        return _by_sign(signs, sides, other(sides[0]))
+
+    def _kl(self, prior: Normal) -> Tensor:
+        """The divergence from Normal priors, summed over characteristics, shape ``(..., num)``."""
         num_read = self.read.loc.shape[-1]
         of_read = _entries(prior, slice(num_read))
         kl: Tensor = kl_divergence(self.tilted, of_read)
-        if signs is not None:
-            kl = _by_sign(signs, kl, kl_divergence(self.read, of_read))
-        kl = kl.sum(-1)
+        if not self.all_known:
+            kl = self._of_classes(kl, lambda _: kl_divergence(self.read, of_read))
+        kl = _sum_last(kl)
         if self.rest is None:
             return kl
         return kl + kl_divergence(self.rest, _entries(prior, slice(num_read, None))).sum(-1)
@@ -269,7 +273,7 @@ class ConjugatePosterior:
         read = Normal(self.given_y.loc, self.scale, validate_args=False).rsample()
         return torch.cat([read[..., None], self.rest.rsample()], dim=-1)
 
-    def terms(self, p_y: Any, factors: AffineFactors) -> LabelTerms:
+    def terms(self, p_y: Any, factors: AffineFactors, alpha: Any) -> LabelTerms:
         """The terms of the bound that belong to these labels."""
         prior = factors.given(self.y)
         kl = kl_divergence(self.given_y, _entries(prior, 0))
@@ -280,18 +284,14 @@ class ConjugatePosterior:
         moves = (gain - factors.slope) ** 2 / (2 * factors.scale**2)
         kl = kl + (variance[..., None] * moves).sum(-1)
         log_p_y = p_y.log_prob(self.y) - variance / (2 * p_y.variance)
-        return LabelTerms(
-            log_p_y=log_p_y.sum(-1),
-            kl=kl.sum(-1),
-            log_q_y_x=(self.q_y_x.log_prob(self.y) * self.known).sum(-1),
-            entropy=(self.q_y_x.entropy() * ~self.known).sum(-1),
-        )
+        log_q_y_x = alpha * self.q_y_x.log_prob(self.y)
+        log_q_y_x = torch.where(self.known, log_q_y_x, self.q_y_x.entropy())
+        return LabelTerms(log_p_y.sum(-1), kl.sum(-1), log_q_y_x.sum(-1))
 
 
-def _sum(terms: Sequence[Tensor | None]) -> Any:
-    """The sum of those that are there."""
-    given = [term for term in terms if term is not None]
-    return sum(given[1:], start=given[0]) if given else None
+def _sum_last(terms: Tensor) -> Tensor:
+    """The sum over the last dimension."""
+    return terms.squeeze(-1) if terms.shape[-1] == 1 else terms.sum(-1)
 
 
 def divergence(q: Distribution, p: Distribution) -> Tensor:
@@ -328,8 +328,8 @@ def _entries(fn: Normal, entries: slice | int) -> Normal:
 
 
 def _by_sign(sign: Tensor, sides: Tensor, zero: Tensor) -> Tensor:
-    """The first of two sides where a sign is positive, the second where it is negative."""
-    return torch.where(sign > 0, sides[0], torch.where(sign < 0, sides[1], zero))
+    """The second of two sides where a sign is positive, the first where it is negative."""
+    return torch.where(sign > 0, sides[1], torch.where(sign < 0, sides[0], zero))
 
 
 def _check_labels(group: AffineGroup, y: Tensor) -> None:

@@ -29,16 +29,21 @@ class TensorELBO(Trace_ELBO):
 
     """
 
+    #: Whether the labels of all batches are complete. On a CPU that is looked up. Elsewhere the
+    #: host would wait for it, so that the terms of missing labels are computed unless this is
+    #: True; a label that is missing all the same then makes the loss NaN.
+    are_all_labeled: bool = False
     #: The loss of a particle: a tensor, of all that ``_get_trace`` returns.
     _loss: Callable[..., Tensor]
 
     def loss_and_grads(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Any:
         """Returns the loss, and adds its gradient to that of the parameters."""
-        total: Any = 0.0
+        losses = []
         for loss in self._losses(model, guide, *args, **kwargs):
             if loss.requires_grad:
                 loss.backward(retain_graph=self.retain_graph)
-            total = total + loss.detach()
+            losses.append(loss.detach())
+        total: Any = sum(losses[1:], start=losses[0])
         if is_free_to_read(total):
             total = float(total)
             warn_if_nan(total, "loss")
@@ -57,7 +62,8 @@ class TensorELBO(Trace_ELBO):
         """The share that each particle has in the loss."""
         traces: Any = self._get_traces  # untyped
         for of_particle in traces(model, guide, args, kwargs):
-            yield self._loss(*of_particle) / self.num_particles
+            loss = self._loss(*of_particle)
+            yield loss if self.num_particles == 1 else loss / self.num_particles
 
 
 class HandOn(Messenger):
@@ -95,7 +101,7 @@ def run_model(
         or a latent of the model is not in the guide.
     """
     q_y = site_of(guide_trace, "y", "guide")
-    _check_pathwise(guide_trace)
+    check_pathwise(guide_trace)
     marked = y[(None,) * (elbo.max_plate_nesting + 2 - y.dim())]
     q_y["infer"]["is_auxiliary"] = True  # as the model observes its labels
     given_y = poutine.condition(model, {"y": marked})
@@ -174,7 +180,7 @@ def scaled(term: Tensor, site: Any) -> Tensor:
     return scale_and_mask(term, site["scale"], site["mask"])  # type: ignore[no-any-return]
 
 
-def _check_pathwise(guide_trace: Trace) -> None:
+def check_pathwise(guide_trace: Trace) -> None:
     """Refuses latents without a pathwise gradient: no other gradient would reach their parameters.
 
     :raises ValueError: if one but the labels has no ``rsample``.

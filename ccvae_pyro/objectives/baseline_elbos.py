@@ -5,13 +5,51 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pyro.infer import ELBO, Trace_ELBO, TraceEnum_ELBO
+from pyro import poutine
+from pyro.infer import ELBO, Trace_ELBO
+from pyro.infer.enum import get_importance_trace
 from pyro.poutine import Trace
 from torch import Tensor
 
+from ccvae_pyro.distributions._device import is_free_to_read
+from ccvae_pyro.distributions.partially_observed import ObserveAll
 from ccvae_pyro.models._contract import check_tensor
-from ccvae_pyro.objectives.base import TensorELBO, scaled, site_of
+from ccvae_pyro.objectives.base import Program, TensorELBO, check_pathwise, samples, site_of
 from ccvae_pyro.objectives.ccvae_elbo import CCVAE_ELBO
+
+
+class PathwiseELBO(TensorELBO):
+    r"""The ELBO of latents that have pathwise gradients:
+
+    .. math:: \mathbb{E}_{q(z)} \left[ \log \frac{p(x, z)}{q(z)} \right] .
+
+    The same as :class:`~pyro.infer.Trace_ELBO`, which waits for an accelerator at every site.
+
+    :param mask: which images of a batch count, shape ``(batch,)``; by default all do.
+    :param max_plate_nesting: how many plates the model nests.
+    :param kwargs: passed to :class:`~pyro.infer.Trace_ELBO`, for example ``num_particles``.
+    :raises ValueError: at a step, if a latent of the guide has no ``rsample``.
+    """
+
+    def __init__(
+        self, mask: Tensor | None = None, *, max_plate_nesting: int = 1, **kwargs: Any
+    ) -> None:
+        super().__init__(max_plate_nesting=max_plate_nesting, **kwargs)  # type: ignore[no-untyped-call]
+        self.mask = mask
+
+    def _get_trace(self, model: Program, guide: Program, args: Any, kwargs: Any) -> Any:
+        if self.mask is not None:
+            mask: Any = self.mask
+            model, guide = poutine.mask(model, mask=mask), poutine.mask(guide, mask=mask)
+        return get_importance_trace("flat", self.max_plate_nesting, model, guide, args, kwargs)
+
+    def _loss(self, model_trace: Trace, guide_trace: Trace) -> Any:
+        check_pathwise(guide_trace)
+        log_p, log_q = (
+            sum(site["log_prob_sum"] for _, site in samples(trace))
+            for trace in (model_trace, guide_trace)
+        )
+        return log_q - log_p
 
 
 class SumOfELBOs(Trace_ELBO):
@@ -61,10 +99,12 @@ class M2_ELBO(SumOfELBOs):
         \mathcal{U}(x) &= \sum_y q_\varphi(y \mid x)
             \left( \mathcal{L}(x, y) - \log q_\varphi(y \mid x) \right)
 
-    The labeled term is :class:`~pyro.infer.Trace_ELBO` with the classification term added. The
-    unlabeled term is :class:`~pyro.infer.TraceEnum_ELBO`: it sums over all values of the missing
-    labels of an image. If these have too many values, they are sampled instead: see
-    :class:`~ccvae_pyro.distributions.partially_observed.PartiallyObserved`.
+    The sum over the labels of an image that are missing is that of
+    :class:`~pyro.infer.TraceEnum_ELBO`. If these have too many values, they are sampled instead:
+    see :class:`~ccvae_pyro.distributions.partially_observed.PartiallyObserved`.
+
+    On an accelerator both terms are computed for all images of a batch that has labels, and masked
+    where they do not belong: to take the images apart, the host would wait for it.
 
     :param classification_weight: :math:`\alpha` of each labeled image. The paper's objective is a
         mean over images and its :math:`\alpha` a tenth of their number; for a sum over images, as
@@ -80,35 +120,48 @@ class M2_ELBO(SumOfELBOs):
         self, x: Tensor, y: Tensor | None = None
     ) -> Iterator[tuple[ELBO, tuple[Tensor | None, ...]]]:
         """The labeled and the unlabeled images, each with its ELBO."""
-        unlabeled = TraceEnum_ELBO(max_plate_nesting=self.max_plate_nesting)
+        weight, nesting = self.classification_weight, self.max_plate_nesting
         if y is None:
-            yield unlabeled, (x,)
+            yield _UnlabeledM2_ELBO(max_plate_nesting=nesting), (x,)
             return
         is_labeled = ~_is_missing(x, y).any(-1)
-        if is_labeled.any():
-            labeled = _LabeledM2_ELBO(
-                self.classification_weight, max_plate_nesting=self.max_plate_nesting
-            )
-            yield labeled, (x[is_labeled], y[is_labeled])
-        if not is_labeled.all():
-            yield unlabeled, (x[~is_labeled], y[~is_labeled])
+        for mask, *part in _those(is_labeled, x, y.nan_to_num()):
+            yield _LabeledM2_ELBO(weight, mask=mask, max_plate_nesting=nesting), tuple(part)
+        for mask, *part in _those(~is_labeled, x, y):
+            yield _UnlabeledM2_ELBO(mask, max_plate_nesting=nesting), tuple(part)
 
 
-class _LabeledM2_ELBO(TensorELBO):
+class _LabeledM2_ELBO(PathwiseELBO):
     r""":math:`\mathcal{L}(x, y) + \alpha \log q_\varphi(y \mid x)`."""
 
-    def __init__(self, classification_weight: float, *, max_plate_nesting: int) -> None:
-        super().__init__(max_plate_nesting=max_plate_nesting)  # type: ignore[no-untyped-call]
+    def __init__(self, classification_weight: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.classification_weight = classification_weight
 
+    def _get_trace(self, model: Program, guide: Program, args: Any, kwargs: Any) -> Any:
+        return super()._get_trace(ObserveAll()(model), ObserveAll()(guide), args, kwargs)
+
     def _loss(self, model_trace: Trace, guide_trace: Trace) -> Any:
-        label = site_of(guide_trace, "y", "guide")
-        guide_trace = guide_trace.copy()
-        guide_trace.remove_node("y")  # Pyro would give it the gradient of a sample.
-        plain: Any = super()._differentiable_loss_particle  # untyped
-        _, loss = plain(model_trace, guide_trace)
-        log_q_y_x = scaled(label["unscaled_log_prob"], label).sum()
-        return loss - self.classification_weight * log_q_y_x
+        check_pathwise(guide_trace)
+        log_q_y_x = site_of(guide_trace, "y", "guide")["log_prob"]
+        elbo = _log_prob(model_trace) - _log_prob(guide_trace, "y")
+        return -(elbo + self.classification_weight * log_q_y_x).sum()
+
+
+class _UnlabeledM2_ELBO(PathwiseELBO):
+    r""":math:`\mathcal{U}(x)`."""
+
+    def _get_trace(self, model: Program, guide: Program, args: Any, kwargs: Any) -> Any:
+        enumerated = poutine.enum(guide, first_available_dim=-1 - self.max_plate_nesting)
+        return super()._get_trace(model, enumerated, args, kwargs)
+
+    def _loss(self, model_trace: Trace, guide_trace: Trace) -> Any:
+        check_pathwise(guide_trace)
+        q_y: Any = site_of(guide_trace, "y", "guide")
+        elbo = _log_prob(model_trace) - _log_prob(guide_trace)
+        if "_enumerate_dim" in q_y["infer"]:  # else it is sampled
+            elbo = q_y["unscaled_log_prob"].exp() * elbo
+        return -elbo.sum()
 
 
 class DIVA_ELBO(CCVAE_ELBO):
@@ -164,12 +217,31 @@ class MVAE_ELBO(SumOfELBOs):
         self, x: Tensor, y: Tensor | None = None
     ) -> Iterator[tuple[ELBO, tuple[Tensor | None, ...]]]:
         """The three ELBOs, each on the images that have what it needs."""
-        elbo = Trace_ELBO(max_plate_nesting=self.max_plate_nesting)
-        yield elbo, (x,)
-        if y is not None and (is_labeled := ~_is_missing(x, y).all(-1)).any():
-            x, y = x[is_labeled], y[is_labeled]
-            yield elbo, (x, y)
-            yield elbo, (None, y)
+        nesting = self.max_plate_nesting
+        yield PathwiseELBO(max_plate_nesting=nesting), (x,)
+        if y is not None:
+            for mask, *part in _those(~_is_missing(x, y).all(-1), x, y):
+                elbo = PathwiseELBO(mask, max_plate_nesting=nesting)
+                yield elbo, tuple(part)
+                yield elbo, (None, part[1])
+
+
+def _log_prob(trace: Trace, *but: str) -> Any:
+    """The log-probability of all sites but those named."""
+    return sum(site["log_prob"] for _, site in samples(trace, *but))
+
+
+def _those(rows: Tensor, x: Tensor, y: Tensor) -> Iterator[tuple[Tensor | None, Tensor, Tensor]]:
+    """Some images of a batch with their labels, if there are any.
+
+    :param rows: which, shape ``(batch,)``.
+    :returns: no mask and those images; on an accelerator, a mask and all images, so that the host
+        does not wait for their number.
+    """
+    if not is_free_to_read(rows):
+        yield rows, x, y
+    elif rows.any():
+        yield None, x[rows], y[rows]
 
 
 def _is_missing(x: Tensor, y: Tensor) -> Tensor:

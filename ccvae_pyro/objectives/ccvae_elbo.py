@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
 import torch
 from pyro import poutine
 from pyro.infer.util import is_validation_enabled
+from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.label_vector import label_divergence
+from ccvae_pyro.distributions.label_vector import label_divergence, label_groups, select
 from ccvae_pyro.distributions.labelwise_prior import LabelwisePrior
 from ccvae_pyro.labels._plain_values import plain_int
-from ccvae_pyro.objectives._label_marginal import MarginalSamples, find_missing
+from ccvae_pyro.models._contract import find_missing
 from ccvae_pyro.objectives.base import (
+    HandOn,
     Program,
     TensorELBO,
+    is_marked,
     log_joint,
     log_prob,
     plate_shape,
@@ -104,7 +108,8 @@ class CCVAE_ELBO(TensorELBO):
         self._has_warned = False
 
     def _get_trace(self, model: Program, guide: Program, args: Any, kwargs: Any) -> Any:
-        is_missing = find_missing(kwargs.get("y", args[1] if len(args) > 1 else None))
+        y = kwargs.get("y", args[1] if len(args) > 1 else None)
+        is_missing = find_missing(y, are_all_labeled=self.are_all_labeled)
         labels = MarginalSamples(self, is_missing)
         with poutine.trace() as traced, labels:
             guide(*args, **kwargs)
@@ -141,7 +146,7 @@ class CCVAE_ELBO(TensorELBO):
         weighted = log_weight.exp() * (log_ratio - scaled(log_q_y_z, q_y))
         self._warn_if_unlearning(weighted)
         elbo = weighted + log_prob(p_y, shape)
-        return torch.add(elbo, scaled(log_q_y_x, q_y), alpha=1 + self.classification_weight)
+        return elbo + (1 + self.classification_weight) * scaled(log_q_y_x, q_y)
 
     def _unlabeled(
         self, log_ratio: Tensor, priors: list[Any], p_y: Any, q_y: Any, labels: MarginalSamples
@@ -150,11 +155,11 @@ class CCVAE_ELBO(TensorELBO):
         shape, of_labels = log_ratio.shape, labels.q_y
         are_labelwise = all(isinstance(prior["fn"], LabelwisePrior) for prior in priors)
         if self.sum_labels and of_labels and are_labelwise and not labels.has_dependents:
-            log_p_over_q = -scaled(label_divergence(of_labels, p_y["fn"]), p_y)
+            elbo = log_ratio - scaled(label_divergence(of_labels, p_y["fn"]), p_y)
             for prior in priors:
                 log_p = prior["fn"].expected_log_prob(of_labels, prior["value"])
-                log_p_over_q = log_p_over_q + scaled(log_p, prior)
-            return log_ratio + log_p_over_q
+                elbo = elbo + scaled(log_p, prior)
+            return elbo
         log_p = sum((log_prob(site, shape) for site in [*priors, p_y]), start=log_ratio)
         log_q_y, _, _ = labels.log_q_y(shape)
         elbo = log_p - scaled(log_q_y, q_y).detach()
@@ -176,3 +181,93 @@ class CCVAE_ELBO(TensorELBO):
                 "stop_gradient=False and a classification_weight, such as 30",
                 stacklevel=2,
             )
+
+
+class MarginalSamples(HandOn):
+    r"""Runs a guide once, for a sample :math:`z` of its latents and K more for the marginal.
+
+    The latents before the site ``"y"`` reach the rest of the guide with a sample dimension on the
+    left. Its entries are :math:`z`, the samples :math:`z^{(1)}, \dots, z^{(K)}` of the marginal
+    :math:`q(y \mid x)`, and :math:`z` once more with its gradient stopped. A trace outside of
+    this handler records :math:`z` alone. Labels that are missing are sampled at :math:`z`.
+
+    :param elbo: the objective, which has K and the other options.
+    :param is_missing: which label vectors are missing, shape ``(batch,)``, or whether all are. If
+        all are, there is no marginal to estimate.
+    """
+
+    #: The labels, with samples in place of those that are missing, shape ``(batch, num_labels)``.
+    y: Tensor
+    #: :math:`q(y \mid z)` at all entries.
+    fn: Any
+    #: :math:`q(y \mid z)`; None if it is no label vector that depends on latents.
+    q_y: Any = None
+
+    is_past_labels = has_dependents = False
+
+    def __init__(self, elbo: CCVAE_ELBO, is_missing: Tensor | bool) -> None:
+        super().__init__(elbo.max_plate_nesting)
+        self.is_missing, self.elbo = is_missing, elbo
+        self.num_samples = 0 if is_missing is True else elbo.num_label_samples
+        self.first = 0 if elbo.share_sample else 1  # of the entries that the marginal averages
+        self.at_z = -1 if elbo.stop_gradient else 0  # where q(y | z) is computed
+
+    def log_q_y(self, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
+        r""":math:`\log q(y \mid z)`, with the gradient of :math:`z` and with it stopped if it is
+        to be, and the estimate of :math:`\log q(y \mid x)`, if there is one.
+
+        :param shape: that of each.
+        """
+        log_q: Tensor = self.fn.log_prob(self.y)
+        if not is_marked(self.fn, self.max_plate_nesting):
+            return log_q, log_q, log_q
+        log_q = log_q.view(-1, *shape)
+        of_marginal = log_q[self.first : self.first + self.num_samples]
+        log_q_y_x = of_marginal.logsumexp(0) - math.log(max(self.num_samples, 1))
+        return log_q[0], log_q[self.at_z], log_q_y_x
+
+    def _pyro_sample(self, msg: Any) -> None:
+        fn = msg["fn"]
+        if msg["name"] == "y":
+            self._read_labels(msg, fn)
+        elif site_is_subsample(msg) or msg["is_observed"]:
+            return
+        elif is_marked(fn, self.max_plate_nesting + 1):
+            self.has_dependents, self._handed = True, fn()
+            msg["value"], msg["done"] = _first(self._handed, msg), True
+        elif is_marked(fn, self.max_plate_nesting):
+            values = fn()
+            self._hand_on(msg, _first(values, msg), values[: self.at_z or None])
+        elif not self.is_past_labels:
+            further = fn(torch.Size((max(self.first + self.num_samples - 1, 0),)))
+            z = fn()  # last, and recorded as it is: a flow may know the density of it alone
+            self._hand_on(msg, z, z[None], further)
+
+    def _hand_on(self, msg: Any, z: Tensor, *samples: Tensor) -> None:
+        msg["value"], msg["done"] = z, True
+        stopped = [z[None].detach()] * self.elbo.stop_gradient
+        self._handed = self.on_the_left(torch.cat([*samples, *stopped]), msg["fn"])
+
+    def _read_labels(self, msg: Any, fn: Any) -> None:
+        self.fn, self.is_past_labels = fn, True
+        if self.is_missing is False:
+            self.y = msg["value"]
+            return
+        if is_marked(fn, self.max_plate_nesting) and label_groups(fn):
+            self.q_y = select(fn, self.at_z)
+            while len(self.q_y.batch_shape) > len(plate_shape(msg)):
+                self.q_y = select(self.q_y, 0)
+        self.y = _first((self.q_y or fn).sample(), msg)
+        if self.is_missing is not True:
+            self.y = torch.where(self.is_missing[..., None], self.y, msg["value"])
+        msg["value"], msg["done"] = self.y, True
+        if self.elbo.sum_labels and self.q_y is not None:
+            # Marked by two dimensions, one more than what depends on samples of a latent has.
+            self._handed = self.on_the_left(self.y[None], fn)[None]
+
+
+def _first(values: Tensor, site: Any) -> Tensor:
+    """The first of the samples of a site."""
+    while values.dim() > len(plate_shape(site)) + len(site["fn"].event_shape):
+        values = values[0]
+    return values

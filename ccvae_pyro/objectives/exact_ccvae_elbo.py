@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from pyro import poutine
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
@@ -96,7 +97,8 @@ class ExactCCVAE_ELBO(TensorELBO):
         site_of(traced.trace, "y", "guide")
         guide_trace, name, q_y = traced.trace, reader.name, reader.q_y
         q_z_c: Any = guide_trace.nodes[name]
-        posterior = LabelPosterior(q_z_c["fn"].base_dist, q_y, reader.y)
+        is_complete = self.are_all_labeled and reader.is_labeled
+        posterior = LabelPosterior(q_z_c["fn"].base_dist, q_y, reader.y, is_complete=is_complete)
         q_z_c["value"] = posterior.rsample()
 
         model_trace, dependents = run_model(
@@ -106,25 +108,22 @@ class ExactCCVAE_ELBO(TensorELBO):
         p_y: Any = model_trace.nodes["y"]["fn"]
         for labels in (q_y, p_y):
             check_kinds(labels, factors)
-        consistency: Any = 0.0
-        if self.consistency_weight:
-            consistency = self.consistency_weight * _consistency(model, guide, args[0])
-        return model_trace, guide_trace, name, posterior.terms(p_y, factors), consistency
+        terms = posterior.terms(p_y, factors, self.classification_weight)
+        consistency = _consistency(model, guide, args[0]) if self.consistency_weight else None
+        return model_trace, guide_trace, name, terms, consistency
 
     def _loss(
         self, model_trace: Any, guide_trace: Any, name: str, terms: LabelTerms, consistency: Any
     ) -> Any:
         q_y, q_z_c, p_y = guide_trace.nodes["y"], guide_trace.nodes[name], model_trace.nodes["y"]
-        of_q_y = self.classification_weight * terms.log_q_y_x
-        if terms.entropy is not None:
-            of_q_y = of_q_y + terms.entropy
-        elbo = scaled(terms.log_p_y, p_y) + scaled(of_q_y, q_y) - scaled(terms.kl, q_z_c)
+        elbo = scaled(terms.log_p_y, p_y) + scaled(terms.log_q_y_x, q_y) - scaled(terms.kl, q_z_c)
         for key, site in samples(guide_trace, "y", name):
-            elbo = _add(elbo, -scaled(_cost(key, site, model_trace), site))
+            elbo = _add(elbo, scaled(_cost(key, site, model_trace), site), sign=-1)
         for _, site in samples(model_trace, "y", name):
             if site["is_observed"]:
                 elbo = _add(elbo, scaled(site["fn"].log_prob(site["value"]), site))
-        return -elbo.sum() - consistency
+        loss = -elbo.sum()
+        return loss if consistency is None else loss - self.consistency_weight * consistency
 
 
 class _GuideReader(HandOn):
@@ -139,6 +138,7 @@ class _GuideReader(HandOn):
     name: str
     q_y: AffineLabels
     y: Tensor
+    is_labeled: bool
 
     def __enter__(self) -> _GuideReader:
         self.sites: dict[str, tuple[Any, Tensor]] = {}
@@ -182,7 +182,8 @@ class _GuideReader(HandOn):
                     raise NotFactorizedError(f"{what} of 'y' of the guide depend on {self.name!r}")
         self.q_y = fn
         shape = plate_shape(msg) + fn.event_shape
-        self.y = msg["value"] if msg["is_observed"] else missing_labels(fn).view(shape)
+        self.is_labeled = msg["is_observed"]
+        self.y = msg["value"] if self.is_labeled else missing_labels(fn).view(shape)
         msg["value"], msg["done"] = self.y, True
         self._handed = self.on_the_left(self.y[None], q_z_c)
         self.is_past_labels = True
@@ -205,11 +206,11 @@ def _factors(model_trace: Any, dependent: list[str], name: str) -> Any:
     return fn.given_each_value
 
 
-def _add(total: Tensor, term: Tensor) -> Tensor:
+def _add(total: Tensor, term: Tensor, sign: int = 1) -> Tensor:
     """Adds terms of images, or their sums where they differ in shape."""
-    if total.shape == term.shape:
-        return total + term
-    return total.sum() + term.sum()
+    if total.shape != term.shape:
+        total, term = total.sum(), term.sum()
+    return torch.add(total, term, alpha=sign)
 
 
 def _consistency(model: Program, guide: Program, x: Tensor) -> Tensor:

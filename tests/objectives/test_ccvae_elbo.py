@@ -28,7 +28,7 @@ from torch.testing import assert_close
 from ccvae_pyro import CCVAE_ELBO
 from ccvae_pyro.components import LaplaceDecoder
 from ccvae_pyro.labels import block_of
-from ccvae_pyro.objectives._label_marginal import MarginalSamples
+from ccvae_pyro.objectives.ccvae_elbo import MarginalSamples
 
 
 def run_guide(guide, batch, *options, **kwargs):

@@ -66,13 +66,14 @@ def test_the_marginal_is_the_mean_of_the_classifier(make_model):
     ccvae = make_model()
     posterior, q_z_c, y = make_posterior(ccvae, "partly")
     factors = ccvae.conditional_prior(y.nan_to_num()).given_each_value
-    terms = posterior.terms(ccvae.label_prior().expand([BATCH]), factors)
+    p_y = ccvae.label_prior().expand([BATCH])
+    with_weight, without = (posterior.terms(p_y, factors, alpha).log_q_y_x for alpha in (1.0, 0.0))
     q_y = ccvae.classifier(q_z_c.sample((NUM_PROPOSALS,)))
     log_probs = known_log_prob(q_y, y)
     expected = sum(
         (log_prob.logsumexp(0) - math.log(NUM_PROPOSALS)).sum(-1) for log_prob in log_probs
     )
-    assert_close(terms.log_q_y_x, expected, atol=0.05, rtol=0)
+    assert_close(with_weight - without, expected, atol=0.05, rtol=0)
 
 
 def test_the_gradient_of_samples_is_that_of_their_mean():
