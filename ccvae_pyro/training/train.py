@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models import ImageModel
 from ccvae_pyro.training import distributed
 from ccvae_pyro.training.best import Score, best_of, last_epoch
+from ccvae_pyro.training.captured_step import CapturedStep
 from ccvae_pyro.training.fingerprint import fingerprint
 from ccvae_pyro.training.interrupts import Interrupts, deferred_interrupt, interruption
 from ccvae_pyro.training.logging import HistoryLog
@@ -109,6 +111,7 @@ def train(
     epochs_per_evaluation: int = 1,
     keep_best: bool = False,
     patience: int | None = None,
+    cuda_graph: str = "auto",
 ) -> TrainingResult:
     """Trains a model; writes ``checkpoint.pt`` and ``history.csv`` to ``out`` after each epoch.
 
@@ -157,6 +160,9 @@ def train(
         learning rate begins, and the run ends with it: at epoch :math:`e / (1 - d)` instead of
         ``num_epochs``, for epoch :math:`e` and ``decay_fraction`` :math:`d`. By default a run
         takes all epochs.
+    :param cuda_graph: whether steps on CUDA are captured in a graph and replayed: ``"auto"``, which
+        does where it is possible, ``"on"`` or ``"off"``. See
+        :func:`~ccvae_pyro.training.make_step`. Checkpoints do not depend on it.
     :raises ValueError: if ``num_epochs``, ``epochs_per_evaluation`` or ``patience`` is not a whole
         number of at least 1, or ``decay_fraction`` not in [0, 1], or a weight to anneal not
         positive, or both ``decay_fraction`` and a scheduler are to set the learning rate.
@@ -164,6 +170,7 @@ def train(
         classes and order; prevalences and means may differ. Or if a continuous label is more than
         a million of the model's standard deviations away from its mean.
     :raises ValueError: if the batches are shared by another number of processes than there are.
+    :raises ValueError: if ``cuda_graph`` is ``"on"`` where there can be no graph.
     :raises RunError: if ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given, or
         another process trains there.
     :raises FloatingPointError: if the loss is not finite; the last checkpoint is kept.
@@ -236,7 +243,13 @@ def train(
 
         if state.epoch < num_epochs and distributed.rank() == 0 and not has_images:
             tqdm.write("there are no validation images: only the training loss is reported")
-        step = make_step(model, svi)
+        step = make_step(
+            model,
+            svi,
+            cuda_graph=cuda_graph,
+            received=batches.received if type(batches).epoch is Batches.epoch else None,
+            scheduled=("classification_weight",) if final_weight is not None else (),
+        )
         run = _Run(
             model,
             svi,
@@ -333,15 +346,18 @@ def _train_until(run: _Run, step: Callable[..., Any], epoch: int) -> None:
     """
     state, batches, start = run.state, run.batches, time.perf_counter()
     is_main, num_steps = distributed.rank() == 0, len(run.batches)
+    is_sent = isinstance(step, CapturedStep) and step.received is not None
+    batches_of = batches.sent if is_sent else batches.epoch
     last = state.history[-1] if state.history else {}
     shown = {"accuracy": f"{last['accuracy']:.3f}"} if "accuracy" in last else {}
     run.prepare_step()
     with _progress(state, epoch, num_steps) as bar:
         while True:
             loss: Any = state.loss if is_main else 0.0
-            for batch in batches.epoch(state.epoch + 1, start=state.step):
+            for inputs in batches_of(state.epoch + 1, start=state.step):
+                batch = partial(_to_batch, batches, inputs, is_sent)
                 with _validation(batches, state.step), _not_finite_as_such(run, batch):
-                    loss = loss + step(*batch)
+                    loss = loss + step(*inputs)
                 state.step += 1
                 run.prepare_step()
                 bar.update()
@@ -364,6 +380,18 @@ def _train_until(run: _Run, step: Callable[..., Any], epoch: int) -> None:
             if state.epoch + 1 == epoch:
                 return
             state.epoch, state.step, state.loss = state.epoch + 1, 0, 0.0
+
+
+def _to_batch(
+    batches: Batches, inputs: tuple[Tensor, ...], is_sent: bool
+) -> tuple[Tensor, ...]:
+    """The batch of a step.
+
+    :param is_sent: whether the inputs of the step are those of a captured one.
+    """
+    if not is_sent:
+        return inputs
+    return batches.received(*(tensor.to(batches.device) for tensor in inputs))
 
 
 def _progress(state: RunState, epoch: int, num_steps: int) -> tqdm[Any]:
@@ -397,19 +425,19 @@ def _is_time_to_read(loss: Any, step: int, num_steps: int) -> bool:
 
 
 @contextmanager
-def _not_finite_as_such(run: _Run, batch: tuple[Tensor, ...]) -> Iterator[None]:
+def _not_finite_as_such(run: _Run, batch: Callable[[], tuple[Tensor, ...]]) -> Iterator[None]:
     """Raises what follows from a value that is not finite as the error of a loss that is not.
 
     Pyro and PyTorch notice such a value at many places, and may describe it by the whole tensor.
 
-    :param batch: the images, and the labels if there are any, that the block works on.
+    :param batch: returns the images, and the labels if there are any, that the block works on.
     """
     try:
         yield
     except (ValueError, ArithmeticError, RuntimeError, IndexError) as error:
         epoch, number = run.state.epoch + 1, min(run.state.step + 1, len(run.batches))
         check_finite(run.model, epoch, number)
-        if str(error).startswith(_INVALID) or not _samples_finite(run.svi, batch):
+        if str(error).startswith(_INVALID) or not _samples_finite(run.svi, batch()):
             raise not_finite("nan", epoch, number) from None
         raise
 
@@ -448,7 +476,7 @@ def _evaluate(run: _Run) -> None:
             # The checkpoint is saved: nothing is lost by an interruption.
             with run.interrupts.at_once():
                 images, _ = batch = next(batches.held_out("valid"))
-                with _not_finite_as_such(run, batch):
+                with _not_finite_as_such(run, lambda: batch):
                     evaluation = evaluate(run.model, batches.held_out("valid"))
                 _add_record(run, _plain(evaluation, run.score))
                 run.watch.look(evaluation, state.epoch + 1)
