@@ -44,6 +44,7 @@ def batches_of(args: argparse.Namespace, data: LabeledImages, device: torch.devi
         warp=args.warp,
         flip=args.flip,
         device=device,
+        resident={"auto": None, "on": True, "off": False}[args.resident],
         seed=args.seed,
         rank=distributed.rank(),
         world_size=distributed.world_size(),

@@ -162,6 +162,7 @@ def train(
         epochs_per_evaluation=settings.epochs_per_evaluation,
         keep_best=settings.final_model == "best",
         patience=settings.patience,
+        cuda_graph=settings.cuda_graph,
     )
 
 

@@ -60,9 +60,15 @@ def make_step(
     if cuda_graph == "off":
         return step
     if reason is None:
-        is_required = cuda_graph == "on"
-        recorder, options = GraphRecorder(device), {"received": received, "scheduled": scheduled}
-        return CapturedStep(step, svi, model, recorder, is_required=is_required, **options)
+        return CapturedStep(
+            step,
+            svi,
+            model,
+            GraphRecorder(device),
+            received=received,
+            scheduled=scheduled,
+            is_required=cuda_graph == "on",
+        )
     if device.type == "cuda" and distributed.world_size() == 1:
         warnings.warn(f"training steps run without a CUDA graph: {reason}", stacklevel=2)
     return step

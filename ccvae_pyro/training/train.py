@@ -160,9 +160,9 @@ def train(
         learning rate begins, and the run ends with it: at epoch :math:`e / (1 - d)` instead of
         ``num_epochs``, for epoch :math:`e` and ``decay_fraction`` :math:`d`. By default a run
         takes all epochs.
-    :param cuda_graph: whether steps on CUDA are captured in a graph and replayed: ``"auto"``, which
-        does where it is possible, ``"on"`` or ``"off"``. See
-        :func:`~ccvae_pyro.training.make_step`. Checkpoints do not depend on it.
+    :param cuda_graph: whether a step on CUDA is captured in a graph and replayed: ``"auto"``, by
+        which it is where that is possible, ``"on"`` or ``"off"``. Either kind of run can resume
+        the other. See :func:`~ccvae_pyro.training.make_step`.
     :raises ValueError: if ``num_epochs``, ``epochs_per_evaluation`` or ``patience`` is not a whole
         number of at least 1, or ``decay_fraction`` not in [0, 1], or a weight to anneal not
         positive, or both ``decay_fraction`` and a scheduler are to set the learning rate.
@@ -382,9 +382,7 @@ def _train_until(run: _Run, step: Callable[..., Any], epoch: int) -> None:
             state.epoch, state.step, state.loss = state.epoch + 1, 0, 0.0
 
 
-def _to_batch(
-    batches: Batches, inputs: tuple[Tensor, ...], is_sent: bool
-) -> tuple[Tensor, ...]:
+def _to_batch(batches: Batches, inputs: tuple[Tensor, ...], is_sent: bool) -> tuple[Tensor, ...]:
     """The batch of a step.
 
     :param is_sent: whether the inputs of the step are those of a captured one.
