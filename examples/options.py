@@ -155,8 +155,8 @@ def add_training_options(
         "Python; auto does where it is possible; with on, a step that cannot be captured is an "
         "error (default: auto)")
     add("--resident", choices=["auto", "on", "off"], default="auto",
-        help="keep the images on the device, as bytes; auto does on an accelerator if they take at "
-        "most half of its free memory (default: auto)")
+        help="keep the images on the device, as bytes; auto does on an accelerator if they take "
+        "at most half of its free memory (default: auto)")
     add("--compile", action="store_true",
         help="compile the networks, which takes about a minute; on a CPU it needs a C++ compiler")
     add("--seed", type=count, default=0, help="the same seed gives the same run (default: 0)")

@@ -47,12 +47,9 @@ def make_step(
     :raises ValueError: if ``cuda_graph`` is none of these, or is ``"on"`` where there can be no
         graph; says why.
     """
-    if cuda_graph not in CUDA_GRAPH:
-        raise ValueError(f"cuda_graph must be auto, on or off, got {cuda_graph!r}")
+    check_cuda_graph(model, svi, cuda_graph)
     device = next(model.parameters()).device
     reason = _why_no_graph(device.type, svi)
-    if cuda_graph == "on" and reason is not None:
-        raise ValueError(f"a step cannot be captured in a CUDA graph: {reason}")
     if device.type == "cpu" and distributed.world_size() == 1:
         eager: Callable[..., Any] = svi.step
         return eager
@@ -72,6 +69,18 @@ def make_step(
     if device.type == "cuda" and distributed.world_size() == 1:
         warnings.warn(f"training steps run without a CUDA graph: {reason}", stacklevel=2)
     return step
+
+
+def check_cuda_graph(model: nn.Module, svi: SVI, cuda_graph: str) -> None:
+    """Checks the argument of :func:`make_step`.
+
+    :raises ValueError: if it is none of its values, or ``"on"`` where there can be no graph.
+    """
+    if cuda_graph not in CUDA_GRAPH:
+        raise ValueError(f"cuda_graph must be auto, on or off, got {cuda_graph!r}")
+    reason = _why_no_graph(next(model.parameters()).device.type, svi)
+    if cuda_graph == "on" and reason is not None:
+        raise ValueError(f"a step cannot be captured in a CUDA graph: {reason}")
 
 
 def step_without_waiting(model: nn.Module, svi: SVI) -> Callable[..., Any]:

@@ -51,7 +51,7 @@ from ccvae_pyro.training.run_folder import (
     replace_run,
     write_settings,
 )
-from ccvae_pyro.training.step import make_step
+from ccvae_pyro.training.step import check_cuda_graph, make_step
 from ccvae_pyro.training.watch import Watch
 
 NUM_RECONSTRUCTIONS = 10  # validation images whose reconstructions the result holds
@@ -197,6 +197,7 @@ def train(
     if not checkpoint_minutes > 0:
         raise ValueError(f"checkpoint_minutes must be positive, got {checkpoint_minutes}")
     schedule = make_schedule(svi, decay_fraction, final_weight)
+    check_cuda_graph(model, svi, cuda_graph)
     out = Path(out)
     path, state = out / CHECKPOINT, RunState()
     about = {"data": fingerprint(batches.data), "settings": dict(settings or {})}

@@ -62,7 +62,7 @@ class Size(NamedTuple):
     avatars: tuple[str, ...] = ("--num-images", "3000", "--epochs", "10")
 
 
-SMALL = Size((4,), 0.0, 24, 4, ("--num-images", "60", "--epochs", "1", "--batch-size", "20"))
+SMALL = Size((4,), 0.0, 24, 8, ("--num-images", "60", "--epochs", "1", "--batch-size", "20"))
 
 
 def main(arguments: list[str] | None = None) -> int:

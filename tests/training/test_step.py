@@ -276,6 +276,13 @@ def test_graphs_are_for_cuda_and_one_optimizer():
         make_step(ccvae, svi, cuda_graph="on")
 
 
+def test_a_run_that_cannot_have_a_graph_leaves_nothing(tmp_path):
+    run = start(make_data(), optimizer=JointAdam({"lr": 1e-3}))
+    with pytest.raises(ValueError, match="wanted a model on CUDA, got cpu"):
+        train(*run, 1, tmp_path / "run", cuda_graph="on")
+    assert not (tmp_path / "run").exists()
+
+
 # On a GPU
 
 
