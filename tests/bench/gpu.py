@@ -50,6 +50,7 @@ OBJECTIVES: dict[str, Callable[[], Any]] = {
 }
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NUM_LABELS, NUM_CELEBA, BATCH = 18, 162_770, 200
+TIMEOUT = 600.0  # seconds of the tests, and of the avatars
 
 
 class Size(NamedTuple):
@@ -163,6 +164,7 @@ def run_tests(device: torch.device) -> dict[str, Any]:
         env=environment,
         capture_output=True,
         text=True,
+        timeout=TIMEOUT,
     )
     closing = (finished.stdout.strip().splitlines() or ["nothing was printed"])[-1]
     if finished.returncode:
@@ -424,7 +426,9 @@ def avatars(device: torch.device, size: Size) -> dict[str, Any]:
             "PYTHONPATH": str(ROOT) + os.pathsep + os.environ.get("PYTHONPATH", "")
         }
         start = time.perf_counter()
-        finished = subprocess.run(command, env=environment, capture_output=True, text=True)
+        finished = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=TIMEOUT
+        )
         seconds = round(time.perf_counter() - start, 1)
         if finished.returncode:
             return {"error": (finished.stderr.strip().splitlines() or ["it failed"])[-1]}

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from helpers import AUGMENTATIONS, assert_same_batches
-
 from recorded import Replays
 
 from ccvae_pyro.data import Batches, hide_labels
