@@ -8,7 +8,7 @@ import importlib
 import pyro
 import pytest
 import torch
-from helpers import assert_same_states, make_ccvae
+from helpers import MIXED_LABEL_VECTORS, assert_same_states, make_ccvae, make_mixed, with_missing
 from pyro.infer import SVI, Trace_ELBO
 from pyro.optim import Adam
 from recorded import Calls, Replays
@@ -106,6 +106,29 @@ def test_captured_steps_are_those_of_svi(objective, recorder, resident):
     for name, state in svi.optim.get_state().items():
         assert state["param_groups"][0] == states[1][name]["param_groups"][0]
         assert_same_states(state["state"][0], states[1][name]["state"][0])
+
+
+@pytest.mark.parametrize(
+    ("objective", "missing"),
+    [
+        (ExactCCVAE_ELBO(3.0), "partly"),
+        (ExactCCVAE_ELBO(3.0, consistency_weight=2.0), "unlabeled"),
+        (CCVAE_ELBO(5), "mixed"),
+        (CCVAE_ELBO(5), "labeled"),
+    ],
+    ids=["exact", "label consistency", "paper", "paper, labeled"],
+)
+def test_labels_of_all_kinds_are_captured(objective, missing):
+    losses = []
+    for is_captured in (False, True):
+        pyro.set_rng_seed(0)
+        pyro.clear_param_store()
+        ccvae = make_mixed()
+        svi = SVI(ccvae.model, ccvae.guide, JointAdam({"lr": 1e-2}), loss=objective)
+        batch = torch.rand(4, 8), with_missing(torch.tensor(MIXED_LABEL_VECTORS), missing)
+        step = captured(ccvae, svi, Replays(), is_required=True) if is_captured else svi.step
+        losses.append([float(step(*batch)) for _ in range(NUM_WARMUP + 5)])
+    assert losses[0] == losses[1]
 
 
 # A run
