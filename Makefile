@@ -13,7 +13,7 @@ export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 8589934592
 export MALLOC_TOP_PAD_ ?= 268435456
 
-.PHONY: celeba pretrained test lint format docs dist bench clean
+.PHONY: celeba pretrained test lint format docs dist bench gpu clean
 
 celeba: $(VENV)/.ccvae-pyro-run
 	$(BIN)/python examples/celeba.py $(ARGS)
@@ -48,6 +48,12 @@ bench: $(VENV)/.ccvae-pyro-dev
 	$(RUN) pytest tests/bench tests/docs/test_explorer.py --benchmark-only --benchmark-columns=median,iqr,rounds \
 		--benchmark-json=build/bench.json $(ARGS)
 	$(BIN)/python tests/bench/draw.py build/bench.json build/bench.png
+
+# On a machine with a GPU, which may have no network: the environment is used if there is one, and
+# otherwise PYTHON with what is on PYTHONPATH.
+gpu:
+	PYTHONPATH="$(CURDIR):$(CURDIR)/tests:$$PYTHONPATH" \
+		$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) tests/bench/gpu.py $(ARGS)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -50,6 +50,7 @@ def batches_of(args: argparse.Namespace, data: LabeledImages, device: torch.devi
         flip=args.flip,
         balance=args.balance,
         device=device,
+        resident={"auto": None, "on": True, "off": False}[args.resident],
         seed=args.seed,
         rank=distributed.rank(),
         world_size=distributed.world_size(),

@@ -95,6 +95,8 @@ def fit_on(
     predict: Predict | None = None,
 ) -> None:
     """As :func:`fit`, in one of the processes that train the model."""
+    if args.cuda_graph == "on" and device.type != "cuda":
+        raise ValueError(f"--cuda-graph on needs a CUDA device, got {device.type}")
     with distributed.raising_together():  # before the data are decoded, which may take long
         if distributed.rank() == 0:
             check_folder(args.out, resume=args.resume, overwrite=args.overwrite)
@@ -162,6 +164,7 @@ def train(
         epochs_per_evaluation=settings.epochs_per_evaluation,
         keep_best=settings.final_model == "best",
         patience=settings.patience,
+        cuda_graph=settings.cuda_graph,
     )
 
 

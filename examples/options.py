@@ -152,6 +152,13 @@ def add_training_options(
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
         help="of the networks; log-densities are always float32 (default: auto, the faster one)")
+    add("--cuda-graph", choices=["auto", "on", "off"], default="auto",
+        help="on CUDA, capture a training step in a graph and replay it, without the time of "
+        "Python; auto does where it is possible; with on, a step that cannot be captured is an "
+        "error (default: auto)")
+    add("--resident", choices=["auto", "on", "off"], default="auto",
+        help="keep the images on the device, as bytes; auto does on an accelerator if they take "
+        "at most half of its free memory (default: auto)")
     add("--compile", action="store_true",
         help="compile the networks, which takes about a minute; on a CPU it needs a C++ compiler")
     add("--seed", type=count, default=0, help="the same seed gives the same run (default: 0)")

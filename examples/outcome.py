@@ -38,6 +38,7 @@ from ccvae_pyro.training import TrainingResult
 # Options that do not affect the result, and may differ when a run is resumed.
 NOT_IN_CONFIG = ("out", "resume", "overwrite", "checkpoint_minutes")
 NOT_IN_CONFIG += ("root", "labels", "download", "compile", "cache")
+NOT_IN_CONFIG += ("cuda_graph", "resident")
 NOT_IN_CONFIG += ("steps", "epochs_per_evaluation")  # the number of epochs follows from --steps
 NOT_IN_CONFIG += ("at_least",)  # of what is written in the end
 # Options that earlier versions did not have, with the values that they amounted to.

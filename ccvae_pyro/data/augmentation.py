@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -39,12 +41,38 @@ def transform_images(x: Tensor, transforms: np.ndarray) -> Tensor:
     :param x: shape ``(batch, channels, height, width)``.
     :param transforms: from :func:`sample_transforms`.
     """
+    prepared = pin(prepare_transforms(transforms, x.shape[2:], x.dtype), x.device)
+    return apply_transforms(x, to_device(prepared, x.device))
+
+
+def prepare_transforms(
+    transforms: np.ndarray, size: Sequence[int], dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Transforms as :func:`apply_transforms` takes them, computed on the host.
+
+    :param transforms: from :func:`sample_transforms`.
+    :param size: the height and the width of an image.
+    :param dtype: that of the images.
+    """
+    if transforms.ndim == 2:
+        return torch.from_numpy(np.ascontiguousarray(transforms))
+    pixels_per_unit = np.ones((2, 3))
+    pixels_per_unit[:, 2] = np.array(size[::-1]) / 2  # a grid's coordinates end at -1 and 1
+    return torch.from_numpy(transforms / pixels_per_unit).to(dtype)
+
+
+def apply_transforms(x: Tensor, prepared: Tensor) -> Tensor:
+    """Applies transforms that are prepared and on the device of the images.
+
+    :param x: shape ``(batch, channels, height, width)``.
+    :param prepared: from :func:`prepare_transforms`.
+    """
     if not len(x):
         return x  # affine_grid refuses an empty batch
-    return _shift(x, transforms) if transforms.ndim == 2 else _warp(x, transforms)
+    return _shift(x, prepared) if prepared.dim() == 2 else _warp(x, prepared)
 
 
-def flip_images(x: Tensor, is_flipped: np.ndarray) -> Tensor:
+def flip_images(x: Tensor, is_flipped: np.ndarray | Tensor) -> Tensor:
     """Mirrors some images from left to right.
 
     :param x: shape ``(batch, channels, height, width)``.
@@ -54,18 +82,14 @@ def flip_images(x: Tensor, is_flipped: np.ndarray) -> Tensor:
     return torch.where(mask, x.flip(-1), x).contiguous(memory_format=torch.channels_last)
 
 
-def _warp(x: Tensor, maps: np.ndarray) -> Tensor:
+def _warp(x: Tensor, theta: Tensor) -> Tensor:
     """Resamples each image at the positions that its affine map gives."""
-    pixels_per_unit = np.ones((2, 3))
-    pixels_per_unit[:, 2] = np.array(x.shape[:1:-1]) / 2  # a grid's coordinates end at -1 and 1
-    theta = torch.from_numpy(maps / pixels_per_unit).to(x.dtype)
-    grid = F.affine_grid(to_device(pin(theta, x.device), x.device), list(x.shape), False)
+    grid = F.affine_grid(theta, list(x.shape), False)
     return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
-def _shift(x: Tensor, shifts: np.ndarray) -> Tensor:
+def _shift(x: Tensor, offsets: Tensor) -> Tensor:
     """Shifts each image by a whole number of pixels along each axis."""
-    offsets = to_device(pin(shifts, x.device), x.device)
     down, right = (
         (torch.arange(size, device=x.device) + offsets[:, axis : axis + 1]).clamp(0, size - 1)
         for axis, size in enumerate(x.shape[2:])

@@ -9,9 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ccvae_pyro.data.augmentation import flip_images, sample_transforms, transform_images
+from ccvae_pyro.data.augmentation import (
+    apply_transforms,
+    flip_images,
+    prepare_transforms,
+    sample_transforms,
+)
 from ccvae_pyro.data.labeled_images import LabeledImages
-from ccvae_pyro.data.prefetch import Gather, make_gather
+from ccvae_pyro.data.prefetch import Gather, make_gather, pin, to_device
 from ccvae_pyro.labels import Continuous
 
 
@@ -106,15 +111,39 @@ class Batches:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
         """Yields the batches of an epoch, from batch ``start`` on."""
+        device = torch.device(self.device)
+        for sent in self.sent(number, start):
+            yield self.received(*(to_device(tensor, device) for tensor in sent))
+
+    def sent(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """Yields what the host sends to the device for each batch of an epoch.
+
+        These are the positions of its rows if the images are resident, or else images as bytes,
+        and labels; then the transforms and flips of its images, if there are any.
+        """
         rng = np.random.default_rng((self.seed, number))
         if self._num_labeled:
             batches = self._mixed(rng)
         else:
             batches = _chunks(self._drawn(self.data.splits["train"], rng), self.batch_size)
-        parts = self._gather(rows[self._part] for rows in batches[start:])
-        for index, (x, y) in enumerate(parts, start):
-            x = self._augmented(x, len(batches[index]), (self.seed, number, index))
-            yield (x, y) if len(self.labeled) else (x,)
+        parts = self._gather.sent(rows[self._part] for rows in batches[start:])
+        for index, sent in enumerate(parts, start):
+            yield *sent, *self._augmentation(len(batches[index]), (self.seed, number, index))
+
+    def received(self, *sent: Tensor) -> tuple[Tensor, ...]:
+        """The batch from what was sent, once it is on the device.
+
+        The operations are the same for each batch and do not need the host, so that they can be a
+        part of a captured step.
+        """
+        num_sent = self._gather.num_sent
+        x, y = self._gather.received(*sent[:num_sent])
+        augmentation = list(sent[num_sent:])
+        if self.shift or self.warp:
+            x = apply_transforms(x, augmentation.pop(0))
+        if self.flip:
+            x = flip_images(x, augmentation.pop(0))
+        return (x, y) if len(self.labeled) else (x,)
 
     def held_out(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields the images of ``"valid"`` or ``"test"`` in their own order, with all labels.
@@ -123,16 +152,18 @@ class Batches:
         """
         yield from self._gather(_chunks(self.data.splits[split], self.batch_size))
 
-    def _augmented(self, x: Tensor, num_images: int, seed: tuple[int, ...]) -> Tensor:
-        """This process's images of a batch, flipped, shifted and warped."""
-        rng = np.random.default_rng(seed)
+    def _augmentation(self, num_images: int, seed: tuple[int, ...]) -> Iterator[Tensor]:
+        """The transforms and flips of this process's images of a batch."""
+        if not (self.shift or self.warp or self.flip):
+            return
+        rng, device = np.random.default_rng(seed), torch.device(self.device)
         # Sampled for the whole batch, so that they do not depend on the world size.
         if self.shift or self.warp:
-            transforms = sample_transforms(num_images, self.shift, self.warp, rng)
-            x = transform_images(x, transforms[self._part])
+            transforms = sample_transforms(num_images, self.shift, self.warp, rng)[self._part]
+            yield pin(prepare_transforms(transforms, self.data.images.shape[1:3]), device)
         if self.flip:
-            x = flip_images(x, rng.random(num_images)[self._part] < 0.5)
-        return x
+            is_flipped = rng.random(num_images)[self._part] < 0.5
+            yield pin(np.ascontiguousarray(is_flipped), device)
 
     @property
     def num_images(self) -> int:

@@ -6,6 +6,7 @@ that the host never waits for the device.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,9 +21,41 @@ NUM_PREFETCHED = 2  # batches gathered while the device is busy with another
 CHUNK_BYTES = 2**24  # of an upload: pinned memory is scarce, and PyTorch keeps it
 PROGRESS_BYTES = 2**28  # the size from which on an upload shows a progress bar
 
-# From the rows of each batch to its images and labels on a device.
-Gather = Callable[[Iterable[np.ndarray]], Iterator[tuple[Tensor, Tensor]]]
 Item = TypeVar("Item")
+
+
+class Gather(ABC):
+    """Gathers the images and labels of the rows of each batch on a device.
+
+    It does so in two parts: what the host sends, and what the device computes from that. The
+    latter is always the same operations, so that a captured step may contain them.
+
+    Example:
+
+        >>> images, labels = np.zeros((9, 8, 8, 3), np.uint8), np.ones((9, 2), np.float32)
+        >>> gather = make_gather(images, labels, np.arange(9), torch.device("cpu"), resident=True)
+        >>> [[x.shape, y.shape] for x, y in gather([np.array([5, 2])])]
+        [[torch.Size([2, 3, 8, 8]), torch.Size([2, 2])]]
+    """
+
+    #: How many tensors the host sends for a batch.
+    num_sent: int
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def __call__(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields images as floats in [0, 1], and labels, for the rows of each batch."""
+        for sent in self.sent(batches):
+            yield self.received(*(to_device(tensor, self.device) for tensor in sent))
+
+    @abstractmethod
+    def sent(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, ...]]:
+        """Yields what the host sends for the rows of each batch: tensors from :func:`pin`."""
+
+    @abstractmethod
+    def received(self, *sent: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and labels from what was sent, once it is on the device."""
 
 
 def make_gather(
@@ -32,7 +65,7 @@ def make_gather(
     device: torch.device,
     resident: bool | None,
 ) -> Gather:
-    """Makes a function from the rows of each batch to images and labels on a device.
+    """Makes what gathers images and labels on a device, from a copy there or from the host.
 
     :param images: uint8, shape ``(num_images, height, width, channels)``.
     :param labels: float32, shape ``(num_images, num_labels)``.
@@ -45,8 +78,8 @@ def make_gather(
         num_bytes = len(rows) * (images[:1].nbytes + labels[:1].nbytes)
         resident = device.type != "cpu" and num_bytes <= free_memory(device) // 2
     if resident:
-        return _gather_on_device(images, labels, rows, device)
-    return _gather_on_host(images, labels, device)
+        return _Resident(images, labels, rows, device)
+    return _Prefetched(images, labels, device)
 
 
 def prefetch(
@@ -88,7 +121,8 @@ def as_floats(images: Tensor) -> Tensor:
 def pin(array: np.ndarray | Tensor, device: torch.device) -> Tensor:
     """An array as a tensor on the host, in pinned memory if the device is a CUDA device."""
     tensor = torch.as_tensor(array)
-    return tensor.pin_memory() if device.type == "cuda" else tensor
+    is_on_host = tensor.device.type == "cpu"
+    return tensor.pin_memory() if device.type == "cuda" and is_on_host else tensor
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
@@ -118,30 +152,45 @@ def free_memory(device: torch.device) -> int:
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 2**31
 
 
-def _gather_on_device(
-    images: np.ndarray, labels: np.ndarray, rows: np.ndarray, device: torch.device
-) -> Gather:
-    """Keeps images and labels on the device; only indices are copied for each batch."""
-    device_images, device_labels = (upload(array, rows, device) for array in (images, labels))
+class _Resident(Gather):
+    """Keeps images and labels on the device; only the positions of rows are sent."""
 
-    def gather(batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch_rows in batches:
-            index = to_device(pin(np.searchsorted(rows, batch_rows), device), device)
-            x, y = device_images.index_select(0, index), device_labels.index_select(0, index)
-            yield as_floats(x), y
+    num_sent = 1
 
-    return gather
+    def __init__(
+        self, images: np.ndarray, labels: np.ndarray, rows: np.ndarray, device: torch.device
+    ) -> None:
+        super().__init__(device)
+        self.rows = rows
+        self.images, self.labels = (upload(array, rows, device) for array in (images, labels))
+
+    def sent(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, ...]]:
+        for rows in batches:
+            yield (pin(np.searchsorted(self.rows, rows), self.device),)
+
+    def received(self, *sent: Tensor) -> tuple[Tensor, Tensor]:
+        (index,) = sent
+        return as_floats(self.images.index_select(0, index)), self.labels.index_select(0, index)
 
 
-def _gather_on_host(images: np.ndarray, labels: np.ndarray, device: torch.device) -> Gather:
-    """Prefetches batches on the host, where the images may be a memory map."""
+class _Prefetched(Gather):
+    """Prefetches batches on the host, where the images may be a memory map.
 
-    def gather_rows(rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        return pin(images[rows], device), pin(labels[rows], device)
+    Bytes are sent and then converted: floats are four times as large.
+    """
 
-    def gather(batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
-        for x, y in prefetch(gather_rows, batches):
-            # Bytes are copied and then converted: floats are four times as large.
-            yield as_floats(to_device(x, device)), to_device(y, device)
+    num_sent = 2
 
-    return gather
+    def __init__(self, images: np.ndarray, labels: np.ndarray, device: torch.device) -> None:
+        super().__init__(device)
+        self.images, self.labels = images, labels
+
+    def sent(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, ...]]:
+        images, labels, device = self.images, self.labels, self.device
+        yield from prefetch(
+            lambda rows: (pin(images[rows], device), pin(labels[rows], device)), batches
+        )
+
+    def received(self, *sent: Tensor) -> tuple[Tensor, Tensor]:
+        images, labels = sent
+        return as_floats(images), labels

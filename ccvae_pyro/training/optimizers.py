@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -49,7 +50,7 @@ class JointAdam(PyroOptim):
         store: Any = pyro.get_param_store()
         state: dict[str, Any] = {}
         adam = self.adam
-        for group in adam.param_groups if adam is not None else ():
+        for group in self.param_groups:
             for param in group["params"]:
                 moments = {0: adam.state[param]} if adam and param in adam.state else {}
                 state[store.param_name(param)] = {
@@ -57,6 +58,31 @@ class JointAdam(PyroOptim):
                     "param_groups": [group | {"params": [0]}],
                 }
         return state
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The parameters of each learning rate, and their options; none before the first step."""
+        return [] if self.adam is None else self.adam.param_groups
+
+    @contextmanager
+    def capturable(self) -> Iterator[None]:
+        """Within the block, a step can be captured in a CUDA graph: it reads no state on the host.
+
+        Outside of it options and state have the format of an eager run, so that a checkpoint of
+        either can be resumed by the other.
+        """
+        before = [group["capturable"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["capturable"] = True
+            for param in group["params"]:
+                state = self.adam.state.get(param, {}) if self.adam else {}
+                if "step" in state:
+                    state["step"] = state["step"].to(param.device)
+        try:
+            yield
+        finally:
+            for group, was in zip(self.param_groups, before, strict=True):
+                group["capturable"] = was
 
     def _add(self, params: set[Tensor]) -> None:
         """Adds new parameters with their options, and with their state if one was loaded."""

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from ccvae_pyro.models import ImageModel
 from ccvae_pyro.training import distributed
 from ccvae_pyro.training.best import Score, best_of, last_epoch
 from ccvae_pyro.training.budget import default_batch_size
+from ccvae_pyro.training.captured_step import CapturedStep
 from ccvae_pyro.training.fingerprint import fingerprint
 from ccvae_pyro.training.interrupts import Interrupts, deferred_interrupt, interruption
 from ccvae_pyro.training.logging import HistoryLog
@@ -51,7 +53,7 @@ from ccvae_pyro.training.run_folder import (
     replace_run,
     write_settings,
 )
-from ccvae_pyro.training.step import make_step
+from ccvae_pyro.training.step import check_cuda_graph, make_step
 from ccvae_pyro.training.watch import Watch
 
 NUM_RECONSTRUCTIONS = 10  # validation images whose reconstructions the result holds
@@ -112,6 +114,7 @@ def train(
     keep_best: bool = False,
     patience: int | None = None,
     on_epoch: Callable[[dict[str, float]], Any] | None = None,
+    cuda_graph: str = "auto",
 ) -> TrainingResult:
     """Trains a model; writes ``checkpoint.pt`` and ``history.csv`` to ``out`` after each epoch.
 
@@ -167,6 +170,9 @@ def train(
     :param on_epoch: called with each record of the history, such as ``wandb.log``, once it is in
         the checkpoint, in the process of rank 0. If it raises an error, the run ends with it and
         can be resumed.
+    :param cuda_graph: whether a step on CUDA is captured in a graph and replayed: ``"auto"``, by
+        which it is where that is possible, ``"on"`` or ``"off"``. Either kind of run can resume
+        the other. See :func:`~ccvae_pyro.training.make_step`.
     :raises ValueError: if ``num_epochs``, ``epochs_per_evaluation`` or ``patience`` is not a whole
         number of at least 1, or ``decay_fraction`` not in [0, 1], or a weight to anneal not
         positive, or both ``decay_fraction`` and a scheduler are to set the learning rate.
@@ -174,6 +180,7 @@ def train(
         classes and order; prevalences and means may differ. Or if a continuous label is more than
         a million of the model's standard deviations away from its mean.
     :raises ValueError: if the batches are shared by another number of processes than there are.
+    :raises ValueError: if ``cuda_graph`` is ``"on"`` where there can be no graph.
     :raises RunError: if ``out`` holds a run, and neither ``resume`` nor ``overwrite`` is given, or
         another process trains there.
     :raises FloatingPointError: if the loss is not finite; the last checkpoint is kept.
@@ -202,6 +209,7 @@ def train(
     if not checkpoint_minutes > 0:
         raise ValueError(f"checkpoint_minutes must be positive, got {checkpoint_minutes}")
     schedule = make_schedule(svi, decay_fraction, final_weight)
+    check_cuda_graph(model, svi, cuda_graph)
     out = Path(out)
     path, state = out / CHECKPOINT, RunState()
     about = {"data": fingerprint(batches.data), "settings": dict(settings or {})}
@@ -248,7 +256,13 @@ def train(
 
         if state.epoch < num_epochs and distributed.rank() == 0 and not has_images:
             tqdm.write("there are no validation images: only the training loss is reported")
-        step = make_step(model, svi)
+        step = make_step(
+            model,
+            svi,
+            cuda_graph=cuda_graph,
+            received=batches.received if type(batches).epoch is Batches.epoch else None,
+            scheduled=("classification_weight",) if final_weight is not None else (),
+        )
         run = _Run(
             model,
             svi,
@@ -359,15 +373,18 @@ def _train_until(run: _Run, step: Callable[..., Any], epoch: int) -> None:
     """
     state, batches, start = run.state, run.batches, time.perf_counter()
     is_main, num_steps = distributed.rank() == 0, len(run.batches)
+    is_sent = isinstance(step, CapturedStep) and step.received is not None
+    batches_of = batches.sent if is_sent else batches.epoch
     last = state.history[-1] if state.history else {}
     shown = {"accuracy": f"{last['accuracy']:.3f}"} if "accuracy" in last else {}
     run.prepare_step()
     with _progress(state, epoch, num_steps) as bar:
         while True:
             loss: Any = state.loss if is_main else 0.0
-            for batch in batches.epoch(state.epoch + 1, start=state.step):
+            for inputs in batches_of(state.epoch + 1, start=state.step):
+                batch = partial(_to_batch, batches, inputs, is_sent)
                 with _validation(batches, state.step), _not_finite_as_such(run, batch):
-                    loss = loss + step(*batch)
+                    loss = loss + step(*inputs)
                 state.step += 1
                 run.prepare_step()
                 bar.update()
@@ -390,6 +407,16 @@ def _train_until(run: _Run, step: Callable[..., Any], epoch: int) -> None:
             if state.epoch + 1 == epoch:
                 return
             state.epoch, state.step, state.loss = state.epoch + 1, 0, 0.0
+
+
+def _to_batch(batches: Batches, inputs: tuple[Tensor, ...], is_sent: bool) -> tuple[Tensor, ...]:
+    """The batch of a step.
+
+    :param is_sent: whether the inputs of the step are those of a captured one.
+    """
+    if not is_sent:
+        return inputs
+    return batches.received(*(tensor.to(batches.device) for tensor in inputs))
 
 
 def _progress(state: RunState, epoch: int, num_steps: int) -> tqdm[Any]:
@@ -423,19 +450,19 @@ def _is_time_to_read(loss: Any, step: int, num_steps: int) -> bool:
 
 
 @contextmanager
-def _not_finite_as_such(run: _Run, batch: tuple[Tensor, ...]) -> Iterator[None]:
+def _not_finite_as_such(run: _Run, batch: Callable[[], tuple[Tensor, ...]]) -> Iterator[None]:
     """Raises what follows from a value that is not finite as the error of a loss that is not.
 
     Pyro and PyTorch notice such a value at many places, and may describe it by the whole tensor.
 
-    :param batch: the images, and the labels if there are any, that the block works on.
+    :param batch: returns the images, and the labels if there are any, that the block works on.
     """
     try:
         yield
     except (ValueError, ArithmeticError, RuntimeError, IndexError) as error:
         epoch, number = run.state.epoch + 1, min(run.state.step + 1, len(run.batches))
         check_finite(run.model, epoch, number)
-        if str(error).startswith(_INVALID) or not _samples_finite(run.svi, batch):
+        if str(error).startswith(_INVALID) or not _samples_finite(run.svi, batch()):
             raise not_finite("nan", epoch, number) from None
         raise
 
@@ -474,7 +501,7 @@ def _evaluate(run: _Run) -> None:
             # The checkpoint is saved: nothing is lost by an interruption.
             with run.interrupts.at_once():
                 images, _ = batch = next(batches.held_out("valid"))
-                with _not_finite_as_such(run, batch):
+                with _not_finite_as_such(run, lambda: batch):
                     evaluation = evaluate(run.model, batches.held_out("valid"))
                 _add_record(run, _plain(evaluation, run.score))
                 run.watch.look(evaluation, state.epoch + 1)

@@ -33,19 +33,29 @@ def images(setting):
 
 
 def bare_step(setting):
-    """A step of encoder and decoder only: forward, backward and Adam, without an objective."""
+    """A step of encoder and decoder only: forward, backward and Adam, without an objective.
+
+    It returns a loss, and can be captured in a CUDA graph.
+    """
     sides = {64: (networks.encoder_64, networks.decoder_64)}
     new_encoder, new_decoder = sides.get(setting.side, (networks.encoder_28, networks.decoder_28))
     encoder, decoder = new_encoder(2 * setting.z_dim), new_decoder(setting.z_dim)
     for network in (encoder, decoder):
-        ccvae_pyro.set_precision(network, setting.precision)
-    adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, fused=True)
+        ccvae_pyro.set_precision(network.to(setting.device), setting.precision)
+    adam = torch.optim.Adam(
+        [*encoder.parameters(), *decoder.parameters()],
+        lr=1e-3,
+        fused=True,
+        capturable=setting.device.type == "cuda",
+    )
     x = images(setting)
 
     def step():
-        decoder(encoder(x)[:, : setting.z_dim]).sigmoid().mean().backward()
+        loss = decoder(encoder(x)[:, : setting.z_dim]).sigmoid().mean()
+        loss.backward()
         adam.step()
         adam.zero_grad()
+        return loss.detach()
 
     return step
 

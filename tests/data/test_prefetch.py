@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import AUGMENTATIONS, assert_same_batches
+from recorded import Replays
 
 from ccvae_pyro.data import Batches, hide_labels
 from ccvae_pyro.data import prefetch as prefetch_module
@@ -48,6 +49,27 @@ def test_batches_gathered_on_the_device_and_on_the_host_are_equal(
     assert_same_batches(on_host.epoch(1, start=3), whole[3:])
     for split in ("valid", "test"):
         assert_same_batches(on_device.held_out(split), on_host.held_out(split))
+
+
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS.values(), ids=AUGMENTATIONS)
+def test_batches_follow_from_what_the_host_sends_by_fixed_operations(
+    mapped_data, augmentation, resident
+):
+    batches = Batches(mapped_data, 7, **augmentation, resident=resident)
+    first, *others = [sent for sent in batches.sent(1) if len(sent[0]) == 7]
+    buffers = [tensor.clone() for tensor in first]
+    if resident:
+        assert buffers[0].shape == (7,)
+        assert sum(buffer.nbytes for buffer in buffers) <= 7 * (8 + 6 * 4 + 1)
+    made = []
+    replay = Replays().record(lambda: made.append(batches.received(*buffers)))
+    expected = [batch for batch in batches.epoch(1) if len(batch[0]) == 7]
+    for sent, batch in zip((first, *others), expected, strict=True):
+        for buffer, tensor in zip(buffers, sent, strict=True):
+            buffer.copy_(tensor)
+        replay()
+        assert_same_batches(made, [batch])
 
 
 @pytest.mark.parametrize("resident", [True, False])

@@ -302,6 +302,13 @@ def test_the_objectives_are_tabulated_and_drawn(tmp_path):
     assert (tmp_path / "objectives.png").stat().st_size > 0
 
 
+def test_a_graph_needs_a_cuda_device(tmp_path):
+    result = run_example(
+        "celeba.py", "--cuda-graph", "on", "--device", "cpu", "--out", tmp_path / "run"
+    )
+    assert_refused(result, "--cuda-graph on needs a CUDA device, got cpu", tmp_path / "run")
+
+
 def test_help_explains_every_option():
     result = subprocess.run(
         [sys.executable, EXAMPLE, "--help"], capture_output=True, text=True, check=True
