@@ -1,0 +1,478 @@
+"""Label vectors whose labels depend on one another along a tree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import pyro.distributions as dist
+import torch
+import torch.nn.functional as F
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.distributions import Bernoulli, Normal, kl_divergence
+from torch.distributions.utils import lazy_property
+
+from ccvae_pyro.distributions._device import is_free_to_read
+from ccvae_pyro.distributions.bernoulli import LogitBernoulli
+from ccvae_pyro.distributions.label_vector import (
+    LabelGroup,
+    LabelVector,
+    check_num_labels,
+    class_log_probs,
+    column_numbers,
+    label_groups,
+    num_classes_of,
+)
+from ccvae_pyro.distributions.nested_categorical import Size
+
+MAX_CLASSES = 64  # of a label in a tree: the table of an edge has a cell for each pair of classes
+
+
+class _Form(NamedTuple):
+    r"""The dependence as a quadratic form :math:`(x^\top Q + b)^\top x + c` of indicators ``x``.
+
+    There is an indicator for each class of a label but the first.
+    """
+
+    quadratic: Tensor
+    linear: Tensor
+    constant: Tensor
+
+
+class LabelTree:
+    r"""Which labels depend on which, and how much: the edges of a forest, and a table for each.
+
+    :param parents: the column of each label's parent, -1 where it has none, shape
+        ``(num_labels,)``.
+    :param dependence: :math:`\log p(y_j, y_i) - \log p(y_j) - \log p(y_i)` of each label ``i``
+        and its parent ``j``, shape ``(num_labels, num_classes, num_classes)``, the parent's class
+        first; 0 for a label without a parent, and for classes that a label does not have.
+    """
+
+    def __init__(self, parents: Tensor, dependence: Tensor) -> None:
+        self.parents, self.dependence = parents, dependence
+        self._forms: dict[Any, _Form] = {}
+
+    @cached_property
+    def levels(self) -> list[tuple[Tensor, Tensor]]:
+        """The labels that have a parent, and their parents, by depth.
+
+        :raises ValueError: if the parents form a cycle.
+        """
+        parents = self.parents.tolist()
+        depth = {column: 0 for column, parent in enumerate(parents) if parent < 0}
+        levels = []
+        while len(depth) < len(parents):
+            last = len(levels)
+            level = [i for i, parent in enumerate(parents) if depth.get(parent) == last]
+            if not level:
+                raise ValueError(f"wanted the parents of labels in a forest, got {parents}")
+            depth |= dict.fromkeys(level, last + 1)
+            children = self.parents.new_tensor(level)
+            levels.append((children, self.parents[children]))
+        return levels
+
+    def form(self, groups: Sequence[LabelGroup]) -> _Form:
+        """The quadratic form of indicators that are laid out group by group, label by label."""
+        num_labels = len(self.parents)
+        layout = tuple(
+            (column, num_classes_of(group.distribution))
+            for group in groups
+            for column in column_numbers(group.columns, group.distribution.batch_shape[-1])
+        )
+        if layout not in self._forms:
+            self._forms[layout] = self._new_form(layout, num_labels)
+        return self._forms[layout]
+
+    def _new_form(self, layout: tuple[tuple[int, int], ...], num_labels: int) -> _Form:
+        entries, end = {}, 0
+        for column, num_classes in layout:
+            entries[column] = slice(end, end + num_classes - 1)
+            end += num_classes - 1
+        quadratic = self.dependence.new_zeros(end, end)
+        linear, parents = self.dependence.new_zeros(end), self.parents.tolist()
+        for child in (column for column, _ in layout if parents[column] >= 0):
+            rows, columns = entries[parents[child]], entries[child]
+            num_rows, num_columns = rows.stop - rows.start, columns.stop - columns.start
+            table = self.dependence[child, : num_rows + 1, : num_columns + 1]
+            of_parent, of_child = table[1:, :1] - table[0, 0], table[:1, 1:] - table[0, 0]
+            linear[rows] += of_parent[:, 0]
+            linear[columns] += of_child[0]
+            quadratic[rows, columns] = table[1:, 1:] - table[0, 0] - of_parent - of_child
+        return _Form(quadratic, linear, self.dependence[:, 0, 0].sum())
+
+
+class TreeLabels(LabelVector):
+    r"""A label vector that is a graphical model: labels depend on each other along a tree.
+
+    .. math:: p(y) = \prod_i p(y_i)
+              \prod_{(i, j) \in E} \frac{p(y_i, y_j)}{p(y_i) \, p(y_j)}
+
+    The edges :math:`E` form a forest over the labels with classes, as in Chow and Liu (1968). All
+    that one asks of such a distribution is exact: sum-product and max-product pass a message along
+    each edge, to the root and back (Pearl, 1988). Continuous labels, and labels of more than 64
+    classes, are independent of all others.
+
+    Evidence about a label, such as an image, is a factor more in the product. See :meth:`given`
+    and :meth:`condition`, which return the posterior, again a :class:`TreeLabels`.
+
+    :param groups: the marginal distributions :math:`p(y_i)`, grouped by kind.
+    :param tree: the edges and the dependence along each.
+    :param log_factors: with evidence, the logarithm of each label's factor in place of its
+        marginal, shape ``(..., num_labels, num_classes)``; by default there is none.
+
+    Example:
+
+        >>> beard = hat = torch.tensor([0.5, 0.5]).logit()
+        >>> joint = torch.tensor([[0.4, 0.1], [0.1, 0.4]])
+        >>> dependence = torch.stack([torch.zeros(2, 2), (joint / 0.25).log()])
+        >>> tree = LabelTree(torch.tensor([-1, 0]), dependence)
+        >>> p_y = TreeLabels([LabelGroup(LogitBernoulli(logits=beard))], tree)
+        >>> p_y.condition({0: 1}).mean
+        tensor([1.0000, 0.8000])
+    """
+
+    are_independent = False
+
+    def __init__(
+        self,
+        groups: Sequence[LabelGroup],
+        tree: LabelTree,
+        log_factors: Tensor | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        super().__init__(groups, validate_args=validate_args)
+        self.tree, self._evidence = tree, log_factors
+        if log_factors is not None:
+            batch_shape = torch.broadcast_shapes(self.batch_shape, log_factors.shape[:-2])
+            TorchDistribution.__init__(
+                self, batch_shape, self.event_shape, validate_args=validate_args
+            )
+
+    @property
+    def groups(self) -> tuple[LabelGroup, ...]:
+        """The marginal distributions of the labels, given the evidence, grouped by kind."""
+        return self._groups if self._evidence is None else self._posterior_groups
+
+    @property
+    def log_normalizer(self) -> Tensor:
+        r"""The logarithm of the sum over all configurations, shape ``batch_shape``.
+
+        For what :meth:`given` returns it is :math:`\log \mathbb{E}_{q(y)}[r(y)]`, where :math:`r`
+        is the product over edges: by how much labels that depend on one another explain the
+        evidence better than independent ones.
+        """
+        roots = self.tree.parents < 0
+        log_normalizer: Tensor = (self._sums.logsumexp(-1) * roots).sum(-1)
+        return log_normalizer
+
+    @property
+    def mode(self) -> Tensor:
+        """The most likely configuration, by max-product, shape ``batch_shape + (num_labels,)``."""
+        beliefs = self._upward(lambda scores: scores.amax(-1))
+        classes = self._resolve((self.tree.dependence + beliefs.unsqueeze(-2)).argmax(-1))
+        return self._with_others(classes, _mode)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The log-probability of the labels, shape ``batch_shape``.
+
+        :param value: labels, NaN where missing: these are summed out.
+        """
+        check_num_labels(value, self.event_shape[0])
+        if is_free_to_read(value) and not math.isnan(float(value.sum())):
+            return self._log_prob(value)
+        # On an accelerator, it costs less to sum out nothing than to ask.
+        known = self._at(value).log_normalizer
+        return known - self.log_normalizer + self._log_prob_of_others(value)
+
+    def sample(self, sample_shape: Size = ()) -> Tensor:
+        """Samples each label given its parent."""
+        shape = torch.Size(sample_shape)
+        scores = self.tree.dependence + self._sums.unsqueeze(-2)
+        noise = torch.empty(
+            shape + self.batch_shape + self._sums.shape[-2:],
+            dtype=scores.dtype,
+            device=scores.device,
+        )
+        # The class of the greatest score plus noise of Gumbel is a sample (Maddison et al., 2014).
+        noise = -noise.exponential_().log_()
+        classes = self._resolve((scores + noise.unsqueeze(-2)).argmax(-1))
+        return self._with_others(classes, lambda fn: fn.sample(shape))
+
+    def expand(self, batch_shape: Size, _instance: Any = None) -> TreeLabels:
+        groups = LabelVector(self._groups, validate_args=False).expand(batch_shape)._groups
+        evidence = self._evidence
+        if evidence is not None:
+            evidence = evidence.expand(*batch_shape, *evidence.shape[-2:])
+        return TreeLabels(groups, self.tree, evidence, validate_args=self._validate_args)
+
+    def select(self, index: int) -> TreeLabels:
+        groups = LabelVector(self._groups, validate_args=False).select(index)._groups
+        evidence = None if self._evidence is None else self._evidence[index]
+        return TreeLabels(groups, self.tree, evidence, validate_args=False)
+
+    def given(self, q_y: LabelVector) -> TreeLabels:
+        r"""The posterior given evidence about each label:
+
+        .. math:: p(y \mid x) \propto p(y) \prod_i \frac{q(y_i)}{p(y_i)} .
+
+        :param q_y: what is believed about each label by itself, from its marginal :math:`p(y_i)`
+            and evidence: a label vector of the same kinds, as a classifier returns it.
+        :raises ValueError: if the labels are of other kinds.
+        """
+        groups = label_groups(q_y)
+        layouts = [
+            [(num_classes_of(g.distribution), g.distribution.batch_shape[-1]) for g in each]
+            for each in (groups, self._groups)
+        ]
+        if layouts[0] != layouts[1]:
+            raise ValueError(
+                f"wanted evidence about labels of kinds {layouts[1]} (classes, labels), got "
+                f"{layouts[0]}"
+            )
+        return TreeLabels(groups, self.tree, self._padded(groups), validate_args=False)
+
+    def condition(self, values: Mapping[int, float] | Tensor) -> TreeLabels:
+        """The posterior given the values of some labels.
+
+        :param values: the value of each label by its column in ``y``; or labels, shape
+            ``(..., num_labels)``, NaN where unknown.
+        :raises ValueError: if there is no such label or class, or the label is continuous: it
+            depends on no other label.
+        """
+        if isinstance(values, Tensor):
+            y = values
+            check_num_labels(y, self.event_shape[0])
+        else:
+            y = self._factors.new_full(self.event_shape, torch.nan)
+            for column, value in values.items():
+                if column not in range(len(y)):
+                    raise ValueError(f"wanted a label from 0 to {len(y) - 1}, got {column!r}")
+                y[column] = value
+        self._check_classes(y)
+        return self._at(y)
+
+    def fill_missing(self, y: Tensor) -> Tensor:
+        """The labels, with a sample of those that are missing given those that are known.
+
+        :param y: labels, NaN where missing, shape ``(..., num_labels)``.
+        """
+        check_num_labels(y, self.event_shape[0])
+        return torch.where(y.isnan(), self._at(y).sample().to(y), y)
+
+    def expected_log_prob(self, q_y: LabelVector) -> Tensor:
+        r"""The expected log-density under independent labels, :math:`\mathbb{E}_q[\log p(y)]`.
+
+        It is a sum over labels and edges, not over configurations.
+
+        :param q_y: independent labels of the same kinds.
+        """
+        groups = label_groups(q_y)
+        pairs = zip(groups, self._groups, strict=True)
+        terms = [_expected_log_prob(q.distribution, p.distribution) for q, p in pairs]
+        total = sum(terms[1:], start=terms[0])
+        if self._evidence is not None:
+            q, factors = self._padded(groups).exp(), self._factors - self._padded(self._groups)
+            total = total + torch.where(q > 0, q * factors, 0.0).sum((-2, -1))
+        fns = [g.distribution for g in groups if num_classes_of(g.distribution)]
+        dependence = self.expected_dependence([class_log_probs(fn).exp() for fn in fns])
+        return total + dependence - self.log_normalizer
+
+    def expected_dependence(self, probs: Sequence[Tensor]) -> Tensor:
+        r"""What the edges add to the expected log-density under independent labels:
+
+        .. math:: \sum_{(i, j) \in E} \sum_{k, l} q(y_i = k) \, q(y_j = l)
+                  \log \frac{p(y_i = k, y_j = l)}{p(y_i = k) \, p(y_j = l)}
+
+        :param probs: :math:`q(y_i = k)` of the labels with classes, group by group, shape
+            ``(num_classes, ..., num_labels)`` each.
+        """
+        nodes = [group for group in self._groups if num_classes_of(group.distribution)]
+        of_tree = [p for p, group in zip(probs, nodes, strict=True) if _is_node(group)]
+        if not of_tree:
+            return self.tree.dependence.new_zeros(())
+        return self._form_at([p[1:].movedim(0, -1).flatten(-2) for p in of_tree])
+
+    def _log_prob(self, y: Tensor) -> Tensor:
+        """The log-probability of labels none of which is missing."""
+        features = []
+        for group in filter(_is_node, self._groups):
+            labels, num_classes = group.labels(y), num_classes_of(group.distribution)
+            if num_classes > 2:
+                classes = torch.arange(1, num_classes, device=y.device)
+                labels = (labels[..., None] == classes).to(y).flatten(-2)
+            features.append(labels)
+        dependence: Any = self._form_at(features) if features else 0.0
+        if self._evidence is None:
+            return super().log_prob(y) + dependence
+        is_at = (y[..., None] == self._classes) & self._is_in_tree
+        own = torch.where(is_at, self._factors, 0.0).sum((-2, -1))
+        return own + self._log_prob_of_others(y) + dependence - self.log_normalizer
+
+    def _form_at(self, features: Sequence[Tensor]) -> Tensor:
+        form = self.tree.form([group for group in self._groups if _is_node(group)])
+        x = features[0] if len(features) == 1 else torch.cat(tuple(features), dim=-1)
+        value: Tensor = ((x @ form.quadratic + form.linear) * x).sum(-1) + form.constant
+        return value
+
+    def _log_prob_of_others(self, y: Tensor) -> Any:
+        """The log-probability of labels that are independent of all others."""
+        total: Any = 0.0
+        for group in self._groups:
+            if not _is_node(group):
+                labels = group.labels(y)
+                log_prob = group.distribution.log_prob(labels.nan_to_num())
+                total = total + torch.where(labels.isnan(), 0.0, log_prob).sum(-1)
+        return total
+
+    def _at(self, y: Tensor) -> TreeLabels:
+        """The labels at the values that are not NaN, whose factors are kept: not normalized."""
+        is_other = (y[..., None] != self._classes) & ~y[..., None].isnan() & self._is_in_tree
+        factors = self._factors.masked_fill(is_other, -torch.inf)
+        return TreeLabels(self._groups, self.tree, factors, validate_args=False)
+
+    def _check_classes(self, y: Tensor) -> None:
+        for group in self._groups:
+            num_classes, labels = num_classes_of(group.distribution), group.labels(y)
+            if not _is_node(group):
+                wrong, wanted = ~labels.isnan(), "NaN, as it depends on no other label"
+            else:
+                wrong = (labels - labels.round().clamp(0, num_classes - 1)).nan_to_num() != 0
+                wanted = f"a class from 0 to {num_classes - 1}, or NaN"
+            if wrong.any():
+                column = int(wrong.nonzero()[0][-1])
+                name = column_numbers(group.columns, labels.shape[-1])[column]
+                raise ValueError(f"label {name} is {labels[wrong][0]:g}: wanted {wanted}")
+
+    @lazy_property
+    def _factors(self) -> Tensor:
+        """The logarithm of each label's factor, shape ``(..., num_labels, num_classes)``."""
+        return self._padded(self._groups) if self._evidence is None else self._evidence
+
+    @lazy_property
+    def _is_in_tree(self) -> Tensor:
+        """Whether each label may have edges, shape ``(num_labels, 1)``."""
+        columns = [
+            column
+            for group in filter(_is_node, self._groups)
+            for column in column_numbers(group.columns, group.distribution.batch_shape[-1])
+        ]
+        is_in_tree = torch.zeros(self.event_shape, dtype=torch.bool)
+        is_in_tree[columns] = True
+        return is_in_tree[:, None].to(self.tree.parents.device)
+
+    @property
+    def _classes(self) -> Tensor:
+        """All classes that a label of the tree may have."""
+        return torch.arange(self.tree.dependence.shape[-1], device=self.tree.parents.device)
+
+    def _padded(self, groups: Sequence[LabelGroup]) -> Tensor:
+        """The log-probability of every class of every label; that of classes it lacks is -inf."""
+        num_classes = self.tree.dependence.shape[-1]
+        shape = torch.broadcast_shapes(*(g.distribution.batch_shape[:-1] for g in groups))
+        parts = []
+        for group in groups:
+            if _is_node(group):
+                log_probs = class_log_probs(group.distribution).movedim(0, -1)
+            else:  # as if it had one class
+                of_group = group.distribution.batch_shape
+                log_probs = self.tree.dependence.new_zeros(*of_group, 1)
+            padding = (0, num_classes - log_probs.shape[-1])
+            part = F.pad(log_probs, padding, value=-torch.inf)
+            parts.append(part.expand(*shape, *part.shape[-2:]))
+        if groups[0].columns is None:
+            return parts[0]
+        order = torch.cat([group.columns for group in groups if group.columns is not None])
+        return torch.cat(parts, dim=-2)[..., order.argsort(), :]
+
+    @lazy_property
+    def _sums(self) -> Tensor:
+        """The beliefs of :meth:`_upward` by sum-product; without evidence, all messages are 0."""
+        if self._evidence is None:
+            return self._factors
+        return self._upward(lambda scores: scores.logsumexp(-1))
+
+    def _upward(self, reduce: Any) -> Tensor:
+        """Passes messages to the roots: each label's factor, and the messages of its children."""
+        beliefs = self._factors
+        for children, parents in reversed(self.tree.levels):
+            scores = self.tree.dependence[children] + beliefs[..., children, None, :]
+            beliefs = beliefs.index_add(-2, parents, reduce(scores))
+        return beliefs
+
+    @lazy_property
+    def _marginals(self) -> Tensor:
+        """The posterior marginals, by messages back from the roots, of the factors' shape."""
+        given_parent = (self.tree.dependence + self._sums.unsqueeze(-2)).softmax(-1)
+        marginals = self._sums.softmax(-1)  # true of the roots
+        for children, parents in self.tree.levels:
+            of_parent = marginals[..., parents, None, :]
+            of_children = (of_parent @ given_parent[..., children, :, :]).squeeze(-2)
+            marginals = marginals.index_copy(-2, children, of_children)
+        return marginals
+
+    @lazy_property
+    def _posterior_groups(self) -> tuple[LabelGroup, ...]:
+        log_probs, groups = self._marginals.log(), []
+        for group in self._groups:
+            if not _is_node(group):
+                groups.append(group)
+                continue
+            columns, num_classes = group.columns, num_classes_of(group.distribution)
+            of_group = log_probs if columns is None else log_probs[..., columns, :]
+            groups.append(group._replace(distribution=_from_log_probs(group, of_group, num_classes)))
+        return tuple(groups)
+
+    def _resolve(self, classes: Tensor) -> Tensor:
+        """The class of each label, from its class given each of its parent's.
+
+        Functions of parents become functions of grandparents, and of ancestors twice as far each
+        time, until all are constant.
+
+        :param classes: shape ``(..., num_labels, num_classes)``.
+        """
+        columns = torch.arange(len(self.tree.parents), device=classes.device)
+        ancestors = torch.where(self.tree.parents < 0, columns, self.tree.parents)
+        for _ in range(len(self.tree.levels).bit_length()):
+            classes = classes.gather(-1, classes[..., ancestors, :])
+            ancestors = ancestors[ancestors]
+        return classes[..., 0]
+
+    def _with_others(self, classes: Tensor, of_others: Any) -> Tensor:
+        """Labels of these classes; others as a function of their distribution has them."""
+        y = classes.to(self.tree.dependence.dtype)
+        for group in self._groups:
+            if not _is_node(group):
+                fn = group.distribution
+                fn = fn.expand(self.batch_shape + fn.batch_shape[-1:])  # samples for each
+                y[..., group.columns] = of_others(fn).to(y)
+        return y
+
+
+def _is_node(group: LabelGroup) -> bool:
+    """Whether the labels of a group may depend on others."""
+    return 0 < num_classes_of(group.distribution) <= MAX_CLASSES
+
+
+def _from_log_probs(group: LabelGroup, log_probs: Tensor, num_classes: int) -> Any:
+    if isinstance(group.distribution, Bernoulli):
+        logits = log_probs[..., 1] - log_probs[..., 0]
+        # The log-density of a certain label stays a number: the greatest that there is.
+        return LogitBernoulli(logits=logits.nan_to_num(), validate_args=False)
+    return dist.Categorical(logits=log_probs[..., :num_classes], validate_args=False)
+
+
+def _mode(fn: Any) -> Tensor:
+    return fn.loc if isinstance(fn, Normal) else class_log_probs(fn).argmax(0)
+
+
+def _expected_log_prob(q: Any, p: Any) -> Tensor:
+    """The expected log-density under labels of one kind, summed over these."""
+    if isinstance(q, Normal):
+        expected: Tensor = -(q.entropy() + kl_divergence(q, p))
+        return expected.sum(-1)
+    log_q, log_p = (class_log_probs(fn).movedim(0, -1) for fn in (q, p))
+    return (log_q.exp() * log_p).sum((-2, -1))
