@@ -2,6 +2,7 @@
 
 from ccvae_pyro.components._normal import MIN_SCALE, normal_from, positive
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
+from ccvae_pyro.components.chow_liu import ChowLiuLabelPrior
 from ccvae_pyro.components.classifiers import (
     DiagonalClassifier,
     LabelHead,
@@ -57,6 +58,7 @@ __all__ = [
     "BernoulliDecoder",
     "BernoulliLabelPrior",
     "CategoricalLabelPrior",
+    "ChowLiuLabelPrior",
     "ClassConditionalPrior",
     "Classifier",
     "ConditionalEncoder",

@@ -57,6 +57,7 @@ class LabelTree:
         self._forms: dict[Any, _Form] = {}
 
     @cached_property
+    @torch.inference_mode(False)  # what is kept may be part of a gradient later
     def levels(self) -> list[tuple[Tensor, Tensor]]:
         """The labels that have a parent, and their parents, by depth.
 
@@ -87,6 +88,7 @@ class LabelTree:
             self._forms[layout] = self._new_form(layout, num_labels)
         return self._forms[layout]
 
+    @torch.inference_mode(False)
     def _new_form(self, layout: tuple[tuple[int, int], ...], num_labels: int) -> _Form:
         entries, end = {}, 0
         for column, num_classes in layout:
@@ -423,7 +425,9 @@ class TreeLabels(LabelVector):
                 continue
             columns, num_classes = group.columns, num_classes_of(group.distribution)
             of_group = log_probs if columns is None else log_probs[..., columns, :]
-            groups.append(group._replace(distribution=_from_log_probs(group, of_group, num_classes)))
+            groups.append(
+                group._replace(distribution=_from_log_probs(group, of_group, num_classes))
+            )
         return tuple(groups)
 
     def _resolve(self, classes: Tensor) -> Tensor:

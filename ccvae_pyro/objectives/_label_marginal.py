@@ -10,7 +10,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.label_vector import label_groups, select
+from ccvae_pyro.distributions.label_vector import are_independent, label_groups, select
 from ccvae_pyro.models._contract import check_tensor
 from ccvae_pyro.objectives.base import HandOn, is_marked, plate_shape
 
@@ -48,8 +48,11 @@ class MarginalSamples(HandOn):
 
     @property
     def q_y(self) -> Any:
-        r""":math:`q(y \mid z)`; None if it is no label vector that depends on latents."""
+        r""":math:`q(y \mid z)`; None if it is no vector of independent labels that depends on
+        latents."""
         if not (is_marked(self.fn, self.max_plate_nesting) and label_groups(self.fn)):
+            return None
+        if not are_independent(self.fn):
             return None
         q_y = select(self.fn, self.at_z)
         while len(q_y.batch_shape) > self.num_plates:

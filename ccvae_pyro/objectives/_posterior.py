@@ -19,6 +19,7 @@ from ccvae_pyro.distributions.label_vector import (
     AffineContinuous,
     AffineGroup,
     AffineLabels,
+    are_independent,
     class_log_probs,
     label_groups,
     take_columns,
@@ -74,7 +75,11 @@ class LabelPosterior:
         parts: Any = zip(self.posteriors, label_groups(p_y), factors, strict=True)
         terms = [posterior.terms(group.distribution, f) for posterior, group, f in parts]
         columns: Any = zip(*terms, strict=True)
-        return terms[0] if len(terms) == 1 else LabelTerms(*map(_sum, columns))
+        total = terms[0] if len(terms) == 1 else LabelTerms(*map(_sum, columns))
+        if are_independent(p_y):
+            return total
+        probs = [each.class_probs for each in self.posteriors if isinstance(each, ClassPosterior)]
+        return total._replace(log_p_y=total.log_p_y + p_y.expected_dependence(probs))
 
 
 def _posterior(
@@ -153,6 +158,16 @@ class ClassPosterior:
         sign = self.signs[self.y.nan_to_num().long()]
         return sign if self.all_known else sign * self.known[..., None]
 
+    @property
+    def class_probs(self) -> Tensor:
+        r""":math:`q(y = k \mid x)` of a missing label, and of a known one whether it is ``k``.
+
+        After :meth:`terms`; classes are to the left of all other dimensions.
+        """
+        if self.all_known:
+            return (self.y == self._classes(len(self._all_signs()))).to(self.y)
+        return self._weight
+
     def rsample(self) -> Tensor:
         r"""Samples :math:`z_c` from its posterior given the known labels."""
         if self.all_known:
@@ -192,8 +207,8 @@ class ClassPosterior:
         prior = factors.distribution
         log_z = self.tilted.log_normalizer
         log_q = _by_sign(signs, log_z, torch.zeros_like(log_z[0])).sum(-1)
-        classes = torch.arange(len(log_q), device=log_q.device).view(-1, *[1] * self.y.dim())
-        weight = torch.where(self.known, (self.y == classes).to(log_q), log_q.exp())
+        classes = self._classes(len(log_q))
+        self._weight = weight = torch.where(self.known, (self.y == classes).to(log_q), log_q.exp())
         if isinstance(prior, Normal):
             kl = self._kl(_over_plates(prior, num_plates), signs)
         else:
@@ -208,6 +223,11 @@ class ClassPosterior:
             log_q_y_x=(log_q_y * self.known).sum((0, -1)),
             entropy=-(log_q_y * ~self.known).sum((0, -1)),
         )
+
+    def _classes(self, num_classes: int) -> Tensor:
+        """All classes, to the left of plates and labels."""
+        classes = torch.arange(num_classes, device=self.y.device)
+        return classes.view(-1, *[1] * self.y.dim())
 
     def _all_signs(self) -> Tensor:
         """The signs of all classes, to the left of plates, labels and dichotomies."""

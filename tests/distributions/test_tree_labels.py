@@ -129,7 +129,9 @@ def posterior_by_enumeration(name, y, log_p):
     """The marginal of each label, and the most likely configuration."""
     probs = log_p.softmax(0)
     marginals = {
-        column: torch.stack([probs[y[:, column] == k].sum() for k in range(TREES[name][0][column])])
+        column: torch.stack(
+            [probs[y[:, column] == k].sum() for k in range(TREES[name][0][column])]
+        )
         for column in has_classes(name)
     }
     return marginals, y[log_p.argmax()]
@@ -219,7 +221,9 @@ def test_samples_have_the_frequencies_of_the_configurations(name, p_y):
     torch.manual_seed(3)
     q_y = make_evidence(name, p_y).select(0)
     for fn in (p_y, p_y.given(q_y)):
-        y, log_p = enumerated(name, TreeLabels(q_y.groups if fn is not p_y else p_y.groups, p_y.tree))
+        y, log_p = enumerated(
+            name, TreeLabels(q_y.groups if fn is not p_y else p_y.groups, p_y.tree)
+        )
         classes, num = has_classes(name), 20_000
         samples = fn.sample((num,))
         assert samples.shape == (num, y.shape[1])
@@ -240,13 +244,17 @@ def test_the_expected_log_density_is_that_of_all_configurations(name, p_y):
         for group in q_y.groups:
             one = group.distribution
             if isinstance(one, dist.Normal):
-                prior = next(g.distribution for g in fn._groups if isinstance(g.distribution, dist.Normal))
+                prior = next(
+                    g.distribution for g in fn._groups if isinstance(g.distribution, dist.Normal)
+                )
                 expected += -(one.entropy() + torch.distributions.kl_divergence(one, prior))[:, 0]
             else:
                 q += one.log_prob(group.labels(y)[:, None]).sum(-1)
         continuous = torch.tensor(0.0)
         if 0 in TREES[name][0]:
-            prior = next(g.distribution for g in fn._groups if isinstance(g.distribution, dist.Normal))
+            prior = next(
+                g.distribution for g in fn._groups if isinstance(g.distribution, dist.Normal)
+            )
             continuous = prior.log_prob(torch.tensor([0.5]))[..., 0]
         log_p = fn.log_prob(y[:, None]) - continuous
         expected = expected + (q.exp() * log_p).sum(0)
@@ -268,7 +276,9 @@ def test_its_gradients_are_those_of_finite_differences():
                 LabelGroup(LogitBernoulli(logits=logits), p_y.groups[0].columns),
                 *(
                     LabelGroup(
-                        dist.Normal(loc, 1.0) if isinstance(g.distribution, dist.Normal) else next(fns),
+                        dist.Normal(loc, 1.0)
+                        if isinstance(g.distribution, dist.Normal)
+                        else next(fns),
                         g.columns,
                     )
                     for g in p_y.groups[1:]
@@ -322,7 +332,10 @@ def test_each_label_by_itself_is_predicted_by_its_marginal():
 
 BAD = {
     "no such label": (lambda p_y: p_y.condition({9: 1}), "a label from 0 to 6, got 9"),
-    "no such class": (lambda p_y: p_y.condition({3: 4}), "label 3 is 4: wanted a class from 0 to 3"),
+    "no such class": (
+        lambda p_y: p_y.condition({3: 4}),
+        "label 3 is 4: wanted a class from 0 to 3",
+    ),
     "half a class": (lambda p_y: p_y.condition({1: 0.5}), "label 1 is 0.5: wanted a class"),
     "a continuous label": (lambda p_y: p_y.condition({2: 0.5}), "label 2 is 0.5: wanted NaN"),
     "another number of labels": (
