@@ -40,6 +40,7 @@ NOT_IN_CONFIG += ("root", "labels", "download", "compile", "cache")
 NOT_IN_CONFIG += ("steps", "epochs_per_evaluation")  # the number of epochs follows from --steps
 # Options that earlier versions did not have, with the values that they amounted to.
 BEFORE = {"resize": "squash", "size": 64, "network": "paper", "flip": False}
+BEFORE |= {"label_prior": "independent"}
 
 # Writes the predictions of a trained model for its data.
 Predict = Callable[[ccvae_pyro.CCVAE, LabeledImages], None]

@@ -65,7 +65,7 @@ class LabelTree:
         """
         parents = self.parents.tolist()
         depth = {column: 0 for column, parent in enumerate(parents) if parent < 0}
-        levels = []
+        levels: list[tuple[Tensor, Tensor]] = []
         while len(depth) < len(parents):
             last = len(levels)
             level = [i for i, parent in enumerate(parents) if depth.get(parent) == last]
@@ -184,11 +184,12 @@ class TreeLabels(LabelVector):
         :param value: labels, NaN where missing: these are summed out.
         """
         check_num_labels(value, self.event_shape[0])
-        if is_free_to_read(value) and not math.isnan(float(value.sum())):
+        is_complete = is_free_to_read(value) and not math.isnan(float(value.sum()))
+        if is_complete or value.requires_grad:
             return self._log_prob(value)
         # On an accelerator, it costs less to sum out nothing than to ask.
-        known = self._at(value).log_normalizer
-        return known - self.log_normalizer + self._log_prob_of_others(value)
+        log_prob: Tensor = self._at(value).log_normalizer - self.log_normalizer
+        return log_prob + self._log_prob_of_others(value)  # type: ignore[no-any-return]
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
         """Samples each label given its parent."""
@@ -307,16 +308,19 @@ class TreeLabels(LabelVector):
                 classes = torch.arange(1, num_classes, device=y.device)
                 labels = (labels[..., None] == classes).to(y).flatten(-2)
             features.append(labels)
-        dependence: Any = self._form_at(features) if features else 0.0
+        log_prob: Any = self._form_at(features) if features else 0.0
         if self._evidence is None:
-            return super().log_prob(y) + dependence
+            log_prob = log_prob + super().log_prob(y)
+            return log_prob  # type: ignore[no-any-return]
         is_at = (y[..., None] == self._classes) & self._is_in_tree
         own = torch.where(is_at, self._factors, 0.0).sum((-2, -1))
-        return own + self._log_prob_of_others(y) + dependence - self.log_normalizer
+        log_prob = log_prob + own + self._log_prob_of_others(y) - self.log_normalizer
+        return log_prob  # type: ignore[no-any-return]
 
     def _form_at(self, features: Sequence[Tensor]) -> Tensor:
         form = self.tree.form([group for group in self._groups if _is_node(group)])
         x = features[0] if len(features) == 1 else torch.cat(tuple(features), dim=-1)
+        x = x.to(form.quadratic)
         value: Tensor = ((x @ form.quadratic + form.linear) * x).sum(-1) + form.constant
         return value
 
