@@ -160,6 +160,11 @@ class TreeLabels(LabelVector):
         return self._groups if self._evidence is None else self._posterior_groups
 
     @property
+    def in_tree(self) -> Tensor:
+        """Which labels may depend on others: those with classes, at most 64; booleans."""
+        return self._is_in_tree[:, 0]
+
+    @property
     def log_normalizer(self) -> Tensor:
         r"""The logarithm of the sum over all configurations, shape ``batch_shape``.
 
@@ -217,13 +222,15 @@ class TreeLabels(LabelVector):
         evidence = None if self._evidence is None else self._evidence[index]
         return TreeLabels(groups, self.tree, evidence, validate_args=False)
 
-    def given(self, q_y: LabelVector) -> TreeLabels:
+    def given(self, q_y: LabelVector, max_odds: float = math.inf) -> TreeLabels:
         r"""The posterior given evidence about each label:
 
         .. math:: p(y \mid x) \propto p(y) \prod_i \frac{q(y_i)}{p(y_i)} .
 
         :param q_y: what is believed about each label by itself, from its marginal :math:`p(y_i)`
             and evidence: a label vector of the same kinds, as a classifier returns it.
+        :param max_odds: the greatest odds, of a label's most likely class against any other, that
+            it counts for. A classifier is often surer than it is right.
         :raises ValueError: if the labels are of other kinds.
         """
         groups = label_groups(q_y)
@@ -236,7 +243,11 @@ class TreeLabels(LabelVector):
                 f"wanted evidence about labels of kinds {layouts[1]} (classes, labels), got "
                 f"{layouts[0]}"
             )
-        return TreeLabels(groups, self.tree, self._padded(groups), validate_args=False)
+        factors = self._padded(groups)
+        least = factors.amax(-1, keepdim=True) - math.log(max_odds)
+        has_class = self._padded(self._groups) > -torch.inf
+        factors = torch.where(has_class, factors.maximum(least), factors)
+        return TreeLabels(groups, self.tree, factors, validate_args=False)
 
     def condition(self, values: Mapping[int, float] | Tensor) -> TreeLabels:
         """The posterior given the values of some labels.
