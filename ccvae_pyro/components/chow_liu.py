@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
+from itertools import accumulate, combinations, product
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ccvae_pyro.components.factory import label_modules
+from ccvae_pyro.components.factory import group_labels, label_modules
+from ccvae_pyro.data.exclusivity import exclusive_pairs
 from ccvae_pyro.distributions.label_vector import label_groups, observed_log_prob
 from ccvae_pyro.distributions.tree_labels import MAX_CLASSES, LabelTree, TreeLabels
 from ccvae_pyro.labels import (
@@ -28,6 +31,8 @@ from ccvae_pyro.labels.empirical import with_empirical_prior
 # impossible. With fewer, 50 or 100 labeled rows give a worse tree; with 1,000 it is all the same.
 PSEUDO_COUNT = 5.0
 MAX_SCALINGS = 10_000  # of a table to its margins; it takes two where no label is missing
+MAX_EXCLUSIVE = 6  # labels of a node, which then has 64 states
+MAX_ITERATIONS = 100  # of the fit to the moments
 MAX_SHOWN = 5  # labels in a warning
 
 
@@ -40,7 +45,12 @@ class ChowLiuLabelPrior(nn.Module):
     Of all trees it is the one of the greatest likelihood, whose edges have the most mutual
     information. An edge that is worth less than the parameters of its table cost, by the Bayesian
     information criterion, is left out, so that the tree may be a forest (Suzuki, 1993). Binary and
-    categorical labels of at most 64 classes take part; all others are independent. See
+    categorical labels of at most 64 classes take part; all others are independent.
+
+    Labels that exclude each other, such as hair colors, are no tree: each depends on each. Up to
+    six binary labels that are never true together (:func:`~ccvae_pyro.data.exclusive_pairs`) are
+    one node of the tree. Its configurations, and those of two neighbors, then have the density of
+    greatest entropy that has the observed frequencies of all labels and pairs of labels. See
     :class:`~ccvae_pyro.distributions.TreeLabels` for what the distribution can do.
 
     Make one by :meth:`fit`. The constructor makes one without edges.
@@ -50,16 +60,23 @@ class ChowLiuLabelPrior(nn.Module):
     :raises ValueError: if two labels have one name.
     """
 
+    nodes: Tensor
+    parents: Tensor
+    quadratic: Tensor
+    linear: Tensor
+    constant: Tensor
+
     def __init__(self, labels: Sequence[Label]) -> None:
         super().__init__()
         check_distinct(labels)
-        sizes = [_num_classes(label) for label in labels]
         self.independent = label_modules(labels).label_prior
-        self.parents: Tensor
-        self.dependence: Tensor
+        self.layout = _layout(labels)
+        num_indicators = sum(num_classes - 1 for _, num_classes in self.layout)
+        self.register_buffer("nodes", torch.arange(len(labels)))
         self.register_buffer("parents", torch.full((len(labels),), -1))
-        num_classes = max([2, *sizes])
-        self.register_buffer("dependence", torch.zeros(len(labels), num_classes, num_classes))
+        self.register_buffer("quadratic", torch.zeros(num_indicators, num_indicators))
+        self.register_buffer("linear", torch.zeros(num_indicators))
+        self.register_buffer("constant", torch.zeros(()))
         self._tree: _Versioned | None = None
 
     @classmethod
@@ -107,32 +124,44 @@ class ChowLiuLabelPrior(nn.Module):
             for label, column in zip(labels, values.T, strict=True)
         ]
         prior = cls(labels)
-        nodes = _nodes(labels, values)
-        if len(nodes) > 1:
-            prior._set_edges(
-                _Pairs(values[:, nodes], [labels[n] for n in nodes], pseudo_count), nodes
-            )
+        columns = _varying(labels, values)
+        if len(columns) > 1:
+            pairs = _Pairs(values, [_marginal(label) for label in labels], pseudo_count)
+            prior._set_tree(values, columns, pairs)
         return prior
 
-    def _set_edges(self, pairs: _Pairs, nodes: list[int]) -> None:
-        for child, parent in pairs.edges().items():
-            table = torch.from_numpy(pairs.dependence(parent, child))
-            num_rows, num_columns = table.shape
-            self.parents[nodes[child]] = nodes[parent]
-            self.dependence[nodes[child], :num_rows, :num_columns] = table
+    def _set_tree(self, values: np.ndarray, columns: list[int], pairs: _Pairs) -> None:
+        """Finds nodes and edges, and fits the parameters."""
+        groups = _exclusive_groups(values, columns, self.layout)
+        for group in groups:
+            self.nodes[group] = group[0]
+        of_nodes = _Pairs.of_nodes(values, groups, pairs)
+        for child, parent in of_nodes.edges().items():
+            self.parents[groups[child][0]] = groups[parent][0]
+        if all(len(group) == 1 for group in groups):
+            parameters = _of_tables(self, pairs)
+        else:
+            parameters = _of_moments(self, pairs)
+        for name, value in zip(("quadratic", "linear", "constant"), parameters, strict=True):
+            getattr(self, name).copy_(value)
 
     @property
-    def edges(self) -> list[tuple[int, int]]:
-        """The columns of the labels at both ends of each edge, the parent first."""
-        parents = self.parents.tolist()
-        return [(parent, child) for child, parent in enumerate(parents) if parent >= 0]
+    def edges(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """The columns of the labels in the nodes at both ends of each edge, the parent first."""
+        parents, members = self.parents.tolist(), self._members()
+        ends = ((parent, child) for child, parent in enumerate(parents) if parent >= 0)
+        return [(members[parent], members[child]) for parent, child in ends]
 
-    def mutual_information(self) -> Tensor:
-        """The mutual information of each label and its parent in nats, 0 without a parent."""
-        marginals = self()._factors.exp()
-        joint = marginals[self.parents, :, None] * marginals[:, None] * self.dependence.exp()
-        information: Tensor = (joint * self.dependence).sum((-2, -1))
-        return information
+    @property
+    def exclusive(self) -> list[tuple[int, ...]]:
+        """The columns of labels that are one node, as they exclude each other."""
+        return [members for members in self._members().values() if len(members) > 1]
+
+    def _members(self) -> dict[int, tuple[int, ...]]:
+        members: dict[int, tuple[int, ...]] = {}
+        for column, node in enumerate(self.nodes.tolist()):
+            members[node] = (*members.get(node, ()), column)
+        return members
 
     def gain(self, y: Tensor) -> Tensor:
         """By how many nats each label vector is more likely than under independent labels.
@@ -150,44 +179,66 @@ class ChowLiuLabelPrior(nn.Module):
 
     def _label_tree(self) -> LabelTree:
         """The tree of the buffers, which is made anew when these have changed."""
-        versions = self.parents._version, self.dependence._version
-        if self._tree is None or not self._tree.is_of(self.parents, self.dependence, versions):
-            self._tree = _Versioned(LabelTree(self.parents, self.dependence), versions)
+        tensors = self.nodes, self.parents, self.quadratic, self.linear, self.constant
+        versions = tuple(tensor._version for tensor in tensors)
+        if self._tree is None or not self._tree.is_of(tensors, versions):
+            self._tree = _Versioned(LabelTree(self.layout, *tensors), tensors, versions)
         return self._tree.tree
 
 
 class _Versioned(NamedTuple):
-    """A tree, and how often its tensors had been written to."""
+    """A tree, its tensors, and how often these had been written to."""
 
     tree: LabelTree
-    versions: tuple[int, int]
+    tensors: tuple[Tensor, ...]
+    versions: tuple[int, ...]
 
-    def is_of(self, parents: Tensor, dependence: Tensor, versions: tuple[int, int]) -> bool:
-        """Whether it is the tree of these tensors."""
-        tree = self.tree
-        are_same = tree.parents is parents and tree.dependence is dependence
-        return are_same and self.versions == versions
+    def is_of(self, tensors: tuple[Tensor, ...], versions: tuple[int, ...]) -> bool:
+        """Whether it is the tree of these tensors, as they are."""
+        pairs = zip(self.tensors, tensors, strict=True)
+        return versions == self.versions and all(one is other for one, other in pairs)
 
 
 class _Pairs:
     """The classes that labels have together, in rows that have both.
 
     :param values: the labels, NaN where missing, shape ``(num_rows, num_labels)``.
-    :param labels: their descriptions, with the marginal distributions.
+    :param marginals: the probability of each class of each label.
+    :param num_free: the number of free parameters of each label; by default one less than classes.
     """
 
-    def __init__(self, values: np.ndarray, labels: Sequence[Label], pseudo_count: float) -> None:
-        self.pseudo_count = pseudo_count
-        self.marginals = [_marginal(label) for label in labels]
-        self.sizes = np.array([len(marginal) for marginal in self.marginals])
+    def __init__(
+        self,
+        values: np.ndarray,
+        marginals: Sequence[np.ndarray],
+        pseudo_count: float,
+        num_free: Sequence[int] | None = None,
+    ) -> None:
+        self.pseudo_count, self.marginals = pseudo_count, marginals
+        self.sizes = np.array([len(marginal) for marginal in marginals])
+        self.num_free = self.sizes - 1 if num_free is None else np.array(num_free)
         self.starts = np.concatenate([[0], self.sizes.cumsum()[:-1]])
         columns = [values[:, i] == k for i, size in enumerate(self.sizes) for k in range(size)]
         indicators, is_known = np.stack(columns, axis=1).astype(float), ~np.isnan(values)
         self.counts = indicators.T @ indicators
         self.num_rows = is_known.T.astype(float) @ is_known
 
+    @classmethod
+    def of_nodes(cls, values: np.ndarray, groups: list[list[int]], pairs: _Pairs) -> _Pairs:
+        """The pairs of the configurations of groups of labels."""
+        configurations, marginals, num_free = [], [], []
+        for group in groups:
+            column, num = values[:, group[0]], len(pairs.marginals[group[0]])
+            for label in group[1:]:
+                column, num = 2 * column + values[:, label], 2 * num
+            known = column[~np.isnan(column)].astype(int)
+            configurations.append(column)
+            marginals.append(np.bincount(known, minlength=num) / max(len(known), 1))
+            num_free.append(sum(len(pairs.marginals[label]) - 1 for label in group))
+        return cls(np.stack(configurations, axis=1), marginals, pairs.pseudo_count, num_free)
+
     def edges(self) -> dict[int, int]:
-        """The parent of each label that has one.
+        """The parent of each label that has one, in the forest of the greatest gain.
 
         A root has the least distance to the label that is farthest from it.
         """
@@ -206,21 +257,20 @@ class _Pairs:
             parents |= {int(i): int(before[root, i]) for i in members if i != root}
         return parents
 
-    def dependence(self, parent: int, child: int) -> np.ndarray:
-        """The logarithm of a pair's joint distribution over that of independent labels."""
+    def joint(self, first: int, second: int) -> np.ndarray:
+        """The joint distribution of two labels, smoothed and scaled to their marginals."""
         rows, columns = (
-            slice(self.starts[i], self.starts[i] + self.sizes[i]) for i in (parent, child)
+            slice(self.starts[i], self.starts[i] + self.sizes[i]) for i in (first, second)
         )
-        of_parent, of_child = self.marginals[parent][:, None], self.marginals[child]
-        independent = of_parent * of_child
-        table = self.counts[rows, columns] + self.pseudo_count * independent
+        of_first, of_second = self.marginals[first][:, None], self.marginals[second]
+        table = self.counts[rows, columns] + self.pseudo_count * of_first * of_second
         for _ in range(MAX_SCALINGS):
-            table = table * (of_parent / table.sum(axis=1, keepdims=True))
-            scale = of_child / table.sum(axis=0)
+            table = table * (of_first / table.sum(axis=1, keepdims=True))
+            scale = of_second / table.sum(axis=0)
             table = table * scale
             if np.abs(scale - 1).max() < 1e-14:
                 break
-        return np.asarray(np.log(table / independent))
+        return np.asarray(table)
 
     def _gains(self) -> np.ndarray:
         """The mutual information of each pair less the cost of its table; 0 if it is negative."""
@@ -232,12 +282,121 @@ class _Pairs:
             smoothed = counts + self.pseudo_count * self.marginals[i][:, None] * flat
             joint = smoothed / (num_rows + self.pseudo_count).repeat(self.sizes)
             of_label = np.add.reduceat(joint, self.starts, axis=1).repeat(self.sizes, axis=1)
-            terms = joint * np.log(joint / (of_label * joint.sum(axis=0)))
-            information = np.add.reduceat(terms.sum(axis=0), self.starts)
-            cost = (size - 1) * (self.sizes - 1) * np.log(num_rows) / (2 * num_rows)
+            independent = of_label * joint.sum(axis=0)
+            ratio = np.divide(joint, independent, out=np.ones_like(joint), where=joint > 0)
+            information = np.add.reduceat((joint * np.log(ratio)).sum(axis=0), self.starts)
+            cost = self.num_free[i] * self.num_free * np.log(num_rows) / (2 * num_rows)
             gains[i] = np.where(self.num_rows[i] > 0, information - cost, 0.0)
         np.fill_diagonal(gains, 0.0)
         return np.asarray(np.maximum(gains, 0.0))
+
+
+def _of_tables(prior: ChowLiuLabelPrior, pairs: _Pairs) -> tuple[Tensor, Tensor, Tensor]:
+    """The parameters of a tree of single labels, from the table of each edge."""
+    entries, (quadratic, linear) = _entries(prior.layout), _zeros(prior)
+    constant = torch.zeros((), dtype=torch.float64)
+    for (parent,), (child,) in prior.edges:
+        independent = pairs.marginals[parent][:, None] * pairs.marginals[child]
+        table = torch.from_numpy(np.log(pairs.joint(parent, child) / independent))
+        of_parent, of_child = table[1:, :1] - table[0, 0], table[:1, 1:] - table[0, 0]
+        constant += table[0, 0]
+        linear[entries[parent]] += of_parent[:, 0]
+        linear[entries[child]] += of_child[0]
+        interaction = table[1:, 1:] - table[0, 0] - of_parent - of_child
+        quadratic[entries[parent], entries[child]] = interaction
+    return quadratic, linear, constant
+
+
+def _of_moments(prior: ChowLiuLabelPrior, pairs: _Pairs) -> tuple[Tensor, Tensor, Tensor]:
+    """The parameters with which pairs within nodes and along edges have their frequencies.
+
+    They are those of maximum likelihood, by a convex problem.
+    """
+    entries, (quadratic, linear) = _entries(prior.layout), _zeros(prior)
+    of_pairs, is_free = torch.zeros_like(quadratic), torch.zeros_like(quadratic)
+    within = [pair for members in prior.exclusive for pair in combinations(members, 2)]
+    for first, second in [*within, *(pair for edge in prior.edges for pair in product(*edge))]:
+        joint = torch.from_numpy(pairs.joint(first, second))
+        place = entries[first], entries[second]
+        of_pairs[place], is_free[place] = joint[1:, 1:], 1.0
+        table = (joint / (joint.sum(1, keepdim=True) * joint.sum(0))).log()
+        quadratic[place] = table[1:, 1:] - table[1:, :1] - table[:1, 1:] + table[0, 0]
+    of_labels = torch.cat([torch.from_numpy(pairs.marginals[i][1:]) for i, _ in prior.layout])
+    groups = label_groups(copy.deepcopy(prior.independent).double()())
+    zero = torch.zeros((), dtype=torch.float64)
+
+    def log_sum(quadratic: Tensor, linear: Tensor) -> Tensor:
+        tree = LabelTree(prior.layout, prior.nodes, prior.parents, quadratic, linear, zero)
+        return TreeLabels(groups, tree, validate_args=False).log_normalizer
+
+    parameters = [quadratic.requires_grad_(), linear.requires_grad_()]
+    optimizer = torch.optim.LBFGS(
+        parameters,
+        max_iter=MAX_ITERATIONS,
+        tolerance_grad=1e-7,
+        tolerance_change=1e-13,
+        line_search_fn="strong_wolfe",
+    )
+
+    def negative_log_likelihood() -> Tensor:
+        optimizer.zero_grad()
+        expected = (quadratic * of_pairs).sum() + (linear * of_labels).sum()
+        loss = log_sum(quadratic * is_free, linear) - expected
+        loss.backward()
+        return loss
+
+    with torch.enable_grad():
+        optimizer.step(negative_log_likelihood)
+    with torch.no_grad():
+        return quadratic * is_free, linear.detach(), -log_sum(quadratic * is_free, linear)
+
+
+def _zeros(prior: ChowLiuLabelPrior) -> tuple[Tensor, Tensor]:
+    """Parameters of independent labels, in double precision."""
+    return (
+        torch.zeros_like(prior.quadratic, dtype=torch.float64),
+        torch.zeros_like(prior.linear, dtype=torch.float64),
+    )
+
+
+def _layout(labels: Sequence[Label]) -> list[tuple[int, int]]:
+    """Column and number of classes of each label that may depend on others, group by group."""
+    columns = [column for group in group_labels(labels) for column in group]
+    sizes = [(column, _num_classes(labels[column])) for column in columns]
+    return [(column, num_classes) for column, num_classes in sizes if num_classes > 1]
+
+
+def _entries(layout: Sequence[tuple[int, int]]) -> dict[int, slice]:
+    """The indicators of each label."""
+    ends = accumulate(num_classes - 1 for _, num_classes in layout)
+    return {
+        column: slice(end - num_classes + 1, end)
+        for (column, num_classes), end in zip(layout, ends, strict=True)
+    }
+
+
+def _exclusive_groups(
+    values: np.ndarray, columns: list[int], layout: Sequence[tuple[int, int]]
+) -> list[list[int]]:
+    """The labels in groups: those that exclude each other together, all others alone."""
+    binary = sorted(column for column, size in layout if size == 2 and column in columns)
+    excludes = exclusive_pairs(values[:, binary])
+    left, groups = set(range(len(binary))), []
+    while left:
+        found = max((_clique(start, left, excludes) for start in sorted(left)), key=len)
+        groups.append(sorted(binary[i] for i in found))
+        left -= {*found}
+    return groups + [[column] for column in columns if column not in binary]
+
+
+def _clique(start: int, left: set[int], excludes: np.ndarray) -> list[int]:
+    """Labels that all exclude each other, those first that exclude the most."""
+    clique = [start]
+    others = sorted(left - {start}, key=lambda i: -excludes[i, sorted(left)].sum())
+    for other in others:
+        if len(clique) < MAX_EXCLUSIVE and excludes[other, clique].all():
+            clique.append(other)
+    return clique
 
 
 def _num_classes(label: Label) -> int:
@@ -249,12 +408,15 @@ def _num_classes(label: Label) -> int:
 
 
 def _marginal(label: Label) -> np.ndarray:
+    """The probability of each class; of one, if the label is independent of all others."""
     if isinstance(label, Binary):
         return np.array([1 - label.prevalence, label.prevalence])
-    return np.array(label.class_frequencies)  # type: ignore[union-attr]
+    if isinstance(label, Categorical) and _num_classes(label) > 1:
+        return np.array(label.class_frequencies)
+    return np.ones(1)
 
 
-def _nodes(labels: Sequence[Label], values: np.ndarray) -> list[int]:
+def _varying(labels: Sequence[Label], values: np.ndarray) -> list[int]:
     """The labels that may have edges; warns of those that may not, though they have classes."""
     candidates = [i for i, label in enumerate(labels) if _num_classes(label) > 1]
     is_known = ~np.isnan(values[:, candidates])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -31,40 +32,55 @@ from ccvae_pyro.distributions.nested_categorical import Size
 MAX_CLASSES = 64  # of a label in a tree: the table of an edge has a cell for each pair of classes
 
 
-class _Form(NamedTuple):
-    r"""The dependence as a quadratic form :math:`(x^\top Q + b)^\top x + c` of indicators ``x``.
-
-    There is an indicator for each class of a label but the first.
-    """
-
-    quadratic: Tensor
-    linear: Tensor
-    constant: Tensor
-
-
 class LabelTree:
-    r"""Which labels depend on which, and how much: the edges of a forest, and a table for each.
+    r"""How labels depend on each other, in natural parameters, and the tree along which they do:
 
-    :param parents: the column of each label's parent, -1 where it has none, shape
+    .. math:: \log r(y) = x^\top Q x + b^\top x + c ,
+
+    where :math:`x` has an indicator for each class of a label but the first. A node of the tree is
+    a label, or several labels, of which all configurations are the node's states: :math:`Q` has
+    entries for labels of one node, and for labels of a node and its parent.
+
+    :param layout: the column and the number of classes of each label that may depend on others,
+        in the order of the indicators.
+    :param nodes: the node of each label, which is the column of the node's first label, shape
         ``(num_labels,)``.
-    :param dependence: :math:`\log p(y_j, y_i) - \log p(y_j) - \log p(y_i)` of each label ``i``
-        and its parent ``j``, shape ``(num_labels, num_classes, num_classes)``, the parent's class
-        first; 0 for a label without a parent, and for classes that a label does not have.
+    :param parents: the parent of each node, -1 where it has none, of the same shape.
+    :param quadratic: :math:`Q`, shape ``(num_indicators, num_indicators)``.
+    :param linear: :math:`b`, shape ``(num_indicators,)``.
+    :param constant: :math:`c`, of shape ``()``.
     """
 
-    def __init__(self, parents: Tensor, dependence: Tensor) -> None:
-        self.parents, self.dependence = parents, dependence
-        self._forms: dict[Any, _Form] = {}
+    def __init__(
+        self,
+        layout: Sequence[tuple[int, int]],
+        nodes: Tensor,
+        parents: Tensor,
+        quadratic: Tensor,
+        linear: Tensor,
+        constant: Tensor,
+    ) -> None:
+        self.layout, self.nodes, self.parents = tuple(layout), nodes, parents
+        self.quadratic, self.linear, self.constant = quadratic, linear, constant
+
+    def log_ratio(self, x: Tensor) -> Tensor:
+        r"""The quadratic form :math:`\log r` at indicators, or its expectation at probabilities.
+
+        :param x: shape ``(..., num_indicators)``; probabilities of independent labels.
+        """
+        x = x.to(self.quadratic)
+        log_ratio: Tensor = ((x @ self.quadratic + self.linear) * x).sum(-1) + self.constant
+        return log_ratio
 
     @cached_property
     @torch.inference_mode(False)  # what is kept may be part of a gradient later
     def levels(self) -> list[tuple[Tensor, Tensor]]:
-        """The labels that have a parent, and their parents, by depth.
+        """The nodes that have a parent, and their parents, by depth.
 
         :raises ValueError: if the parents form a cycle.
         """
         parents = self.parents.tolist()
-        depth = {column: 0 for column, parent in enumerate(parents) if parent < 0}
+        depth = {node: 0 for node, parent in enumerate(parents) if parent < 0}
         levels: list[tuple[Tensor, Tensor]] = []
         while len(depth) < len(parents):
             last = len(levels)
@@ -76,63 +92,95 @@ class LabelTree:
             levels.append((children, self.parents[children]))
         return levels
 
-    def form(self, groups: Sequence[LabelGroup]) -> _Form:
-        """The quadratic form of indicators that are laid out group by group, label by label."""
-        num_labels = len(self.parents)
-        layout = tuple(
-            (column, num_classes_of(group.distribution))
-            for group in groups
-            for column in column_numbers(group.columns, group.distribution.batch_shape[-1])
-        )
-        if layout not in self._forms:
-            self._forms[layout] = self._new_form(layout, num_labels)
-        return self._forms[layout]
-
+    @cached_property
     @torch.inference_mode(False)
-    def _new_form(self, layout: tuple[tuple[int, int], ...], num_labels: int) -> _Form:
-        entries, end = {}, 0
-        for column, num_classes in layout:
-            entries[column] = slice(end, end + num_classes - 1)
-            end += num_classes - 1
-        quadratic = self.dependence.new_zeros(end, end)
-        linear, parents = self.dependence.new_zeros(end), self.parents.tolist()
-        for child in (column for column, _ in layout if parents[column] >= 0):
-            rows, columns = entries[parents[child]], entries[child]
-            num_rows, num_columns = rows.stop - rows.start, columns.stop - columns.start
-            table = self.dependence[child, : num_rows + 1, : num_columns + 1]
-            of_parent, of_child = table[1:, :1] - table[0, 0], table[:1, 1:] - table[0, 0]
-            linear[rows] += of_parent[:, 0]
-            linear[columns] += of_child[0]
-            quadratic[rows, columns] = table[1:, 1:] - table[0, 0] - of_parent - of_child
-        return _Form(quadratic, linear, self.dependence[:, 0, 0].sum())
+    def states(self) -> _States:
+        """The states of all nodes."""
+        num_labels, sizes, members = len(self.nodes), dict(self.layout), dict[int, list[int]]()
+        nodes = self.nodes.tolist()
+        for column, _ in self.layout:
+            members.setdefault(nodes[column], []).append(column)
+        nums = {node: math.prod(sizes[i] for i in of_node) for node, of_node in members.items()}
+        most = max(nums.values(), default=1)
+        values = torch.zeros(num_labels, most, dtype=torch.long)
+        indicators = torch.zeros(num_labels, most, len(self.linear))
+        is_state = torch.arange(most) < torch.tensor(
+            [nums.get(node, 1) for node in range(num_labels)]
+        ).unsqueeze(-1)
+        ends = dict(zip(sizes, itertools.accumulate(k - 1 for k in sizes.values()), strict=True))
+        for node, of_node in members.items():
+            configurations = torch.cartesian_prod(*(torch.arange(sizes[i]) for i in of_node))
+            for column, classes in zip(
+                of_node, configurations.view(nums[node], -1).T, strict=True
+            ):
+                end, num = ends[column], sizes[column]
+                values[column, : nums[node]] = classes
+                one_hot = F.one_hot(classes, num)[:, 1:].to(indicators)
+                indicators[node, : nums[node], end - num + 1 : end] = one_hot
+        device = self.parents.device
+        return _States(values.to(device), is_state.to(device), indicators.to(self.quadratic))
+
+    @cached_property
+    @torch.inference_mode(False)
+    def tables(self) -> tuple[Tensor, Tensor]:
+        r"""The part of :math:`\log r` that each node, and each node with its parent, has.
+
+        :returns: shapes ``(num_labels, num_states)``, -inf where a node has no such state, and
+            ``(num_labels, num_states, num_states)``, the parent's state first.
+        """
+        x, is_state = self.states.indicators, self.states.is_state
+        within = ((x @ self.quadratic + self.linear) * x).sum(-1)
+        with_parent = x[self.parents] @ (self.quadratic + self.quadratic.T) @ x.mT
+        has_parent = (self.parents >= 0)[:, None, None]
+        return within.masked_fill(~is_state, -torch.inf), with_parent * has_parent
+
+
+class _States(NamedTuple):
+    """The states of the nodes of a tree.
+
+    :param values: the class that each label has in each state of its node, shape
+        ``(num_labels, num_states)``.
+    :param is_state: whether a node has so many states, of the same shape.
+    :param indicators: those of the labels in each state of a node, shape
+        ``(num_labels, num_states, num_indicators)``.
+    """
+
+    values: Tensor
+    is_state: Tensor
+    indicators: Tensor
 
 
 class TreeLabels(LabelVector):
     r"""A label vector that is a graphical model: labels depend on each other along a tree.
 
-    .. math:: p(y) = \prod_i p(y_i)
-              \prod_{(i, j) \in E} \frac{p(y_i, y_j)}{p(y_i) \, p(y_j)}
+    .. math:: p(y) = r(y) \prod_i p(y_i)
 
-    The edges :math:`E` form a forest over the labels with classes, as in Chow and Liu (1968). All
-    that one asks of such a distribution is exact: sum-product and max-product pass a message along
-    each edge, to the root and back (Pearl, 1988). Continuous labels, and labels of more than 64
-    classes, are independent of all others.
+    The ratio :math:`r` is a product over the nodes and edges of a tree, or of a forest: see
+    :class:`LabelTree`. Where each node is one label it is that of Chow and Liu (1968),
+    :math:`r(y) = \prod_{(i, j)} p(y_i, y_j) / (p(y_i) \, p(y_j))`. All that one asks of such a
+    distribution is exact: sum-product and max-product pass a message along each edge, to the root
+    and back (Pearl, 1988). Continuous labels, and labels of more than 64 classes, are independent
+    of all others.
 
     Evidence about a label, such as an image, is a factor more in the product. See :meth:`given`
     and :meth:`condition`, which return the posterior, again a :class:`TreeLabels`.
 
     :param groups: the marginal distributions :math:`p(y_i)`, grouped by kind.
-    :param tree: the edges and the dependence along each.
+    :param tree: how they depend on each other.
     :param log_factors: with evidence, the logarithm of each label's factor in place of its
         marginal, shape ``(..., num_labels, num_classes)``; by default there is none.
 
     Example:
 
-        >>> beard = hat = torch.tensor([0.5, 0.5]).logit()
-        >>> joint = torch.tensor([[0.4, 0.1], [0.1, 0.4]])
-        >>> dependence = torch.stack([torch.zeros(2, 2), (joint / 0.25).log()])
-        >>> tree = LabelTree(torch.tensor([-1, 0]), dependence)
-        >>> p_y = TreeLabels([LabelGroup(LogitBernoulli(logits=beard))], tree)
+        >>> tree = LabelTree(  # logit p(hat) is log 16 greater with a beard
+        ...     layout=[(0, 2), (1, 2)],
+        ...     nodes=torch.tensor([0, 1]),
+        ...     parents=torch.tensor([-1, 0]),
+        ...     quadratic=torch.tensor([[0.0, 2.7726], [0.0, 0.0]]),
+        ...     linear=-torch.tensor([4.0, 4.0]).log(),
+        ...     constant=torch.tensor(1.6).log(),
+        ... )
+        >>> p_y = TreeLabels([LabelGroup(LogitBernoulli(logits=torch.zeros(2)))], tree)
         >>> p_y.condition({0: 1}).mean
         tensor([1.0000, 0.8000])
     """
@@ -172,16 +220,12 @@ class TreeLabels(LabelVector):
         is the product over edges: by how much labels that depend on one another explain the
         evidence better than independent ones.
         """
-        roots = self.tree.parents < 0
-        log_normalizer: Tensor = (self._sums.logsumexp(-1) * roots).sum(-1)
-        return log_normalizer
+        return self._log_sum + self.tree.constant
 
     @property
     def mode(self) -> Tensor:
         """The most likely configuration, by max-product, shape ``batch_shape + (num_labels,)``."""
-        beliefs = self._upward(lambda scores: scores.amax(-1))
-        classes = self._resolve((self.tree.dependence + beliefs.unsqueeze(-2)).argmax(-1))
-        return self._with_others(classes, _mode)
+        return self._with_others(self._downward(self._upward(_max_product)), _mode)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of the labels, shape ``batch_shape``.
@@ -198,16 +242,10 @@ class TreeLabels(LabelVector):
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
         """Samples each label given its parent."""
-        shape = torch.Size(sample_shape)
-        scores = self.tree.dependence + self._sums.unsqueeze(-2)
-        noise = torch.empty(
-            shape + self.batch_shape + self._sums.shape[-2:],
-            dtype=scores.dtype,
-            device=scores.device,
-        )
-        # The class of the greatest score plus noise of Gumbel is a sample (Maddison et al., 2014).
-        noise = -noise.exponential_().log_()
-        classes = self._resolve((scores + noise.unsqueeze(-2)).argmax(-1))
+        shape, beliefs = torch.Size(sample_shape), self._sums
+        noise = beliefs.new_empty(shape + self.batch_shape + beliefs.shape[-2:])
+        # The state of the greatest score plus noise of Gumbel is a sample (Maddison et al., 2014).
+        classes = self._downward(beliefs - noise.exponential_().log_())
         return self._with_others(classes, lambda fn: fn.sample(shape))
 
     def expand(self, batch_shape: Size, _instance: Any = None) -> TreeLabels:
@@ -305,10 +343,12 @@ class TreeLabels(LabelVector):
             ``(num_classes, ..., num_labels)`` each.
         """
         nodes = [group for group in self._groups if num_classes_of(group.distribution)]
-        of_tree = [p for p, group in zip(probs, nodes, strict=True) if _is_node(group)]
-        if not of_tree:
-            return self.tree.dependence.new_zeros(())
-        return self._form_at([p[1:].movedim(0, -1).flatten(-2) for p in of_tree])
+        features = [
+            p[1:].movedim(0, -1).flatten(-2)
+            for p, group in zip(probs, nodes, strict=True)
+            if _is_node(group)
+        ]
+        return self._log_ratio(features)
 
     def _log_prob(self, y: Tensor) -> Tensor:
         """The log-probability of labels none of which is missing."""
@@ -319,7 +359,7 @@ class TreeLabels(LabelVector):
                 classes = torch.arange(1, num_classes, device=y.device)
                 labels = (labels[..., None] == classes).to(y).flatten(-2)
             features.append(labels)
-        log_prob: Any = self._form_at(features) if features else 0.0
+        log_prob: Any = self._log_ratio(features)
         if self._evidence is None:
             log_prob = log_prob + super().log_prob(y)
             return log_prob  # type: ignore[no-any-return]
@@ -328,12 +368,12 @@ class TreeLabels(LabelVector):
         log_prob = log_prob + own + self._log_prob_of_others(y) - self.log_normalizer
         return log_prob  # type: ignore[no-any-return]
 
-    def _form_at(self, features: Sequence[Tensor]) -> Tensor:
-        form = self.tree.form([group for group in self._groups if _is_node(group)])
+    def _log_ratio(self, features: Sequence[Tensor]) -> Tensor:
+        """The tree's log-ratio at the indicators of all groups."""
+        if not features:
+            return self.tree.constant
         x = features[0] if len(features) == 1 else torch.cat(tuple(features), dim=-1)
-        x = x.to(form.quadratic)
-        value: Tensor = ((x @ form.quadratic + form.linear) * x).sum(-1) + form.constant
-        return value
+        return self.tree.log_ratio(x)
 
     def _log_prob_of_others(self, y: Tensor) -> Any:
         """The log-probability of labels that are independent of all others."""
@@ -384,11 +424,15 @@ class TreeLabels(LabelVector):
     @property
     def _classes(self) -> Tensor:
         """All classes that a label of the tree may have."""
-        return torch.arange(self.tree.dependence.shape[-1], device=self.tree.parents.device)
+        return torch.arange(self._num_classes, device=self.tree.parents.device)
+
+    @property
+    def _num_classes(self) -> int:
+        return max((size for _, size in self.tree.layout), default=1)
 
     def _padded(self, groups: Sequence[LabelGroup]) -> Tensor:
         """The log-probability of every class of every label; that of classes it lacks is -inf."""
-        num_classes = self.tree.dependence.shape[-1]
+        num_classes, of_tree = self._num_classes, self.tree.linear
         shape = torch.broadcast_shapes(*(g.distribution.batch_shape[:-1] for g in groups))
         parts = []
         for group in groups:
@@ -396,7 +440,7 @@ class TreeLabels(LabelVector):
                 log_probs = class_log_probs(group.distribution).movedim(0, -1)
             else:  # as if it had one class
                 of_group = group.distribution.batch_shape
-                log_probs = self.tree.dependence.new_zeros(*of_group, 1)
+                log_probs = of_tree.new_zeros(*of_group, 1)
             padding = (0, num_classes - log_probs.shape[-1])
             part = F.pad(log_probs, padding, value=-torch.inf)
             parts.append(part.expand(*shape, *part.shape[-2:]))
@@ -407,28 +451,58 @@ class TreeLabels(LabelVector):
 
     @lazy_property
     def _sums(self) -> Tensor:
-        """The beliefs of :meth:`_upward` by sum-product; without evidence, all messages are 0."""
-        if self._evidence is None:
-            return self._factors
-        return self._upward(lambda scores: scores.logsumexp(-1))
+        """The beliefs of :meth:`_upward` by sum-product."""
+        return self._upward(_sum_product)
 
-    def _upward(self, reduce: Any) -> Tensor:
-        """Passes messages to the roots: each label's factor, and the messages of its children."""
-        beliefs = self._factors
+    @lazy_property
+    def _log_sum(self) -> Tensor:
+        """The logarithm of the sum over all configurations, without the tree's constant."""
+        log_sum: Tensor = (self._sums.logsumexp(-1) * (self.tree.parents < 0)).sum(-1)
+        return log_sum
+
+    def _upward(self, message: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Passes messages to the roots: the factors of each node, and its children's messages.
+
+        :param message: from the table of nodes and their parents, and the nodes' beliefs, to
+            messages, shape ``(..., num_nodes, num_states)``.
+        :returns: beliefs in the states of each node, shape ``(..., num_labels, num_states)``.
+        """
+        within, with_parent = self.tree.tables
+        states, columns = self.tree.states, torch.arange(len(self.tree.nodes))
+        of_labels = self._factors[..., columns.to(states.values.device)[:, None], states.values]
+        beliefs = within.expand(of_labels.shape).index_add(-2, self.tree.nodes, of_labels)
         for children, parents in reversed(self.tree.levels):
-            scores = self.tree.dependence[children] + beliefs[..., children, None, :]
-            beliefs = beliefs.index_add(-2, parents, reduce(scores))
+            messages = message(with_parent[children], beliefs[..., children, :])
+            beliefs = beliefs.index_add(-2, parents, messages)
         return beliefs
+
+    def _downward(self, scores: Tensor) -> Tensor:
+        """The classes of labels, where each node has its best state given that of its parent.
+
+        :param scores: of the states of each node, shape ``(..., num_labels, num_states)``.
+        """
+        states = scores.argmax(-1)  # true of the roots
+        _, with_parent = self.tree.tables
+        for children, parents in self.tree.levels:
+            given_parent = with_parent[children, states[..., parents]]
+            best = (given_parent + scores[..., children, :]).argmax(-1)
+            states = states.index_copy(-1, children, best)
+        values = self.tree.states.values
+        columns = torch.arange(len(values), device=values.device)
+        return values[columns, states[..., self.tree.nodes]]
 
     @lazy_property
     def _marginals(self) -> Tensor:
-        """The posterior marginals, by messages back from the roots, of the factors' shape."""
-        given_parent = (self.tree.dependence + self._sums.unsqueeze(-2)).softmax(-1)
-        marginals = self._sums.softmax(-1)  # true of the roots
+        """The posterior marginals of labels, by messages back from the roots."""
+        of_nodes = beliefs = self._sums.softmax(-1)  # true of the roots
+        ratios = self.tree.tables[1].exp()
         for children, parents in self.tree.levels:
-            of_parent = marginals[..., parents, None, :]
-            of_children = (of_parent @ given_parent[..., children, :, :]).squeeze(-2)
-            marginals = marginals.index_copy(-2, children, of_children)
+            ratio, belief = ratios[children], beliefs[..., children, None, :]
+            norm = (belief @ ratio.mT).clamp(min=torch.finfo(belief.dtype).tiny)
+            of_children = (of_nodes[..., parents, None, :] / norm) @ ratio * belief
+            of_nodes = of_nodes.index_copy(-2, children, of_children.squeeze(-2))
+        of_class = F.one_hot(self.tree.states.values, self._num_classes).to(of_nodes)
+        marginals: Tensor = (of_nodes[..., self.tree.nodes, None, :] @ of_class).squeeze(-2)
         return marginals
 
     @lazy_property
@@ -445,30 +519,27 @@ class TreeLabels(LabelVector):
             )
         return tuple(groups)
 
-    def _resolve(self, classes: Tensor) -> Tensor:
-        """The class of each label, from its class given each of its parent's.
-
-        Functions of parents become functions of grandparents, and of ancestors twice as far each
-        time, until all are constant.
-
-        :param classes: shape ``(..., num_labels, num_classes)``.
-        """
-        columns = torch.arange(len(self.tree.parents), device=classes.device)
-        ancestors = torch.where(self.tree.parents < 0, columns, self.tree.parents)
-        for _ in range(len(self.tree.levels).bit_length()):
-            classes = classes.gather(-1, classes[..., ancestors, :])
-            ancestors = ancestors[ancestors]
-        return classes[..., 0]
-
     def _with_others(self, classes: Tensor, of_others: Any) -> Tensor:
         """Labels of these classes; others as a function of their distribution has them."""
-        y = classes.to(self.tree.dependence.dtype)
+        y = classes.to(self.tree.linear.dtype)
         for group in self._groups:
             if not _is_node(group):
                 fn = group.distribution
                 fn = fn.expand(self.batch_shape + fn.batch_shape[-1:])  # samples for each
                 y[..., group.columns] = of_others(fn).to(y)
         return y
+
+
+def _sum_product(with_parent: Tensor, beliefs: Tensor) -> Tensor:
+    """Messages to parents, as products of matrices."""
+    greatest = beliefs.detach().amax(-1, keepdim=True)
+    scaled = (beliefs - greatest).exp().unsqueeze(-2)
+    sums = (scaled @ with_parent.mT.exp()).squeeze(-2)
+    return sums.log() + greatest
+
+
+def _max_product(with_parent: Tensor, beliefs: Tensor) -> Tensor:
+    return (with_parent + beliefs.unsqueeze(-2)).amax(-1)
 
 
 def _is_node(group: LabelGroup) -> bool:

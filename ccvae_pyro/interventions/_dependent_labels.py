@@ -15,7 +15,7 @@ from ccvae_pyro.models import ImageModel
 
 # An image counts as evidence about a label by odds of at most this to one: its classifier is surer
 # than that of most labels, and would leave no label to follow another.
-MAX_ODDS = 99.0
+MAX_ODDS = 20.0
 
 
 def fill_missing(model: ImageModel, y: Tensor) -> Tensor:

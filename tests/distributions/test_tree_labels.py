@@ -19,50 +19,51 @@ from ccvae_pyro.distributions import (
 )
 from ccvae_pyro.distributions.label_vector import label_divergence, most_likely
 
-# The number of classes of each label, 0 for a continuous one, and its parent.
+# The number of classes of each label, 0 for a continuous one; its node; and the node's parent.
 TREES = {
-    "twelve binary labels": ([2] * 12, [-1, 0, 1, 1, 3, 0, -1, 6, 7, 8, 9, -1]),
-    "a chain": ([2] * 9, [-1, 0, 1, 2, 3, 4, 5, 6, 7]),
-    "no edges": ([2] * 3, [-1] * 3),
-    "mixed classes": ([3, 2, 0, 4, 2, 2, 3], [1, -1, -1, 0, 3, 1, -1]),
-    "a label of many classes": ([70, 2, 3], [-1, 2, -1]),
-}
+    "twelve binary labels": (
+        [2] * 12, [*range(12)], [-1, 0, 1, 1, 3, 0, -1, 6, 7, 8, 9, -1]
+    ),
+    "a chain": ([2] * 9, [*range(9)], [-1, 0, 1, 2, 3, 4, 5, 6, 7]),
+    "no edges": ([2] * 3, [0, 1, 2], [-1] * 3),
+    "mixed classes": ([3, 2, 0, 4, 2, 2, 3], [0, 1, 2, 3, 4, 5, 6], [1, -1, -1, 0, 3, 1, -1]),
+    "a label of many classes": ([70, 2, 3], [0, 1, 2], [-1, 2, -1]),
+    "nodes of several labels": (
+        [2] * 10, [0, 1, 0, 0, 4, 4, 6, 6, 6, 9], [4, 0, -1, -1, -1, -1, 4, -1, -1, 0]
+    ),
+    "mixed nodes": ([2, 3, 2, 0, 2, 2], [0, 1, 0, 3, 4, 1], [1, -1, -1, -1, 0, -1]),
+}  # fmt: skip
 BATCH = 4
-
-
-def softmax_table(*shape):
-    return torch.randn(*shape).mul(1.5).softmax(-1)
+ONE = torch.ones(1, dtype=torch.float64)
 
 
 def make_tree(name):
-    """A tree of random tables; each kind has a group, binary labels together."""
-    sizes, parents = TREES[name]
-    in_tree = [size if 2 <= size <= 64 else 1 for size in sizes]
-    most = max(in_tree)
-    marginals, dependence = {}, torch.zeros(len(sizes), most, most)
-    for column in sorted(range(len(sizes)), key=lambda i: depth_of(i, parents)):
-        parent, size = parents[column], in_tree[column]
-        if parent < 0:
-            marginals[column] = softmax_table(max(sizes[column], 1))
-            continue
-        joint = marginals[parent][:, None] * softmax_table(in_tree[parent], size)
-        marginals[column] = joint.sum(0)
-        ratio = joint / (marginals[parent][:, None] * marginals[column])
-        dependence[column, : in_tree[parent], :size] = ratio.log()
+    """A tree of random parameters; each kind has a group, binary labels together."""
+    sizes, nodes, parents = TREES[name]
     binary = [i for i, size in enumerate(sizes) if size == 2]
-    logits = torch.stack([marginals[i][1] for i in binary]).logit()
     are_all = len(binary) == len(sizes)
-    groups = [LabelGroup(LogitBernoulli(logits=logits), None if are_all else torch.tensor(binary))]
+    fn = LogitBernoulli(logits=torch.randn(len(binary)))
+    groups = [LabelGroup(fn, None if are_all else torch.tensor(binary))]
     for i, size in enumerate(sizes):
-        if size == 2:
-            continue
-        fn = dist.Categorical(marginals[i][None]) if size else dist.Normal(torch.ones(1), 2.0)
-        groups.append(LabelGroup(fn, torch.tensor([i])))
-    return TreeLabels(groups, LabelTree(torch.tensor(parents), dependence))
+        if size != 2:
+            fn = dist.Categorical(logits=torch.randn(1, size)) if size else dist.Normal(ONE, 2.0)
+            groups.append(LabelGroup(fn, torch.tensor([i])))
+    layout = [(i, 2) for i in binary]
+    layout += [(i, size) for i, size in enumerate(sizes) if 2 < size <= 64]
+    owner = torch.tensor([nodes[i] for i, size in layout for _ in range(size - 1)])
+    label = torch.tensor([i for i, size in layout for _ in range(size - 1)])
+    of_parent = torch.tensor(parents)[owner]
+    is_free = (owner[:, None] == owner) & (label[:, None] < label)
+    is_free |= (of_parent[:, None] == owner) | (owner[:, None] == of_parent)
+    quadratic = 2 * torch.randn(is_free.shape) * is_free
+    linear = torch.randn(len(owner))
 
+    def tree(constant):
+        tensors = torch.tensor(nodes), torch.tensor(parents), quadratic, linear
+        return TreeLabels(groups, LabelTree(layout, *tensors, torch.as_tensor(constant)))
 
-def depth_of(column, parents):
-    return 0 if parents[column] < 0 else 1 + depth_of(parents[column], parents)
+    _, log_p = enumerated(name, tree(0.0))
+    return tree(-log_p.logsumexp(0))
 
 
 @pytest.fixture(params=TREES)
@@ -81,19 +82,25 @@ def configurations(name):
     return torch.tensor([[float(v) for v in y] for y in product(*values)])
 
 
-def enumerated(name, p_y, log_factors=None):
-    """The probability of each configuration, by a loop over labels and edges."""
+def enumerated(name, p_y):
+    """The logarithm of each configuration's probability, by loops over labels and their pairs."""
     y, tree = configurations(name), p_y.tree
-    log_p = torch.zeros(len(y))
+    log_p = tree.constant.expand(len(y)).clone()
     for group in p_y._groups:
         if not isinstance(group.distribution, dist.Normal):
             log_p += group.distribution.log_prob(group.labels(y)).sum(-1)
-    if log_factors is not None:
-        for column, factors in log_factors.items():
-            log_p += factors[y[:, column].long()]
-    for child, parent in enumerate(tree.parents.tolist()):
-        if parent >= 0:
-            log_p += tree.dependence[child, y[:, parent].long(), y[:, child].long()]
+    place = 0
+    starts = {}
+    for column, size in tree.layout:
+        starts[column], place = place, place + size - 1
+    for i, size in tree.layout:
+        for k in range(1, size):
+            is_k = (y[:, i] == k).double()
+            log_p += is_k * tree.linear[starts[i] + k - 1]
+            for j, other in tree.layout:
+                for m in range(1, other):
+                    weight = tree.quadratic[starts[i] + k - 1, starts[j] + m - 1]
+                    log_p += is_k * (y[:, j] == m) * weight
     return y, log_p
 
 
@@ -145,7 +152,7 @@ def marginals_of(p_y):
             continue
         is_binary = isinstance(fn, dist.Bernoulli)
         probs = torch.stack([1 - fn.probs, fn.probs], -1) if is_binary else fn.probs
-        columns = range(len(p_y.tree.parents)) if group.columns is None else group.columns.tolist()
+        columns = range(len(p_y.tree.nodes)) if group.columns is None else group.columns.tolist()
         found |= {column: probs[..., i, :] for i, column in enumerate(columns)}
     return found
 
@@ -295,9 +302,10 @@ def test_its_gradients_are_those_of_finite_differences():
 
 def test_labels_without_edges_are_independent():
     p_y = make_tree("no edges")
+    given_one, given_none = p_y.condition({0: 1}), p_y.condition({})
+    assert_close(given_one.mean[1:], given_none.mean[1:])
     y = configurations("no edges")
-    assert_close(p_y.log_prob(y), LabelVector(p_y.groups).log_prob(y))
-    assert_close(p_y.condition({0: 1}).mean[1:], p_y.mean[1:])
+    assert_close(p_y.log_prob(y), LabelVector(given_none.groups).log_prob(y))
 
 
 def test_missing_labels_are_sampled_given_the_known_ones():
@@ -357,7 +365,9 @@ def test_bad_values_are_a_line_that_says_what_was_wanted(case):
 
 
 def test_parents_in_a_cycle_are_an_error():
-    tree = LabelTree(torch.tensor([1, 0, -1]), torch.zeros(3, 2, 2))
+    layout, nodes, parents = [(0, 2), (1, 2), (2, 2)], torch.arange(3), torch.tensor([1, 0, -1])
+    zeros = torch.zeros(3, 3), torch.zeros(3), torch.zeros(())
+    tree = LabelTree(layout, nodes, parents, *zeros)
     p_y = TreeLabels([LabelGroup(LogitBernoulli(logits=torch.zeros(3)))], tree)
     with pytest.raises(ValueError, match=r"in a forest, got \[1, 0, -1\]"):
         p_y.sample()

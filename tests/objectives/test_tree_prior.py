@@ -48,7 +48,7 @@ def with_tree(ccvae):
     ccvae.label_prior = ChowLiuLabelPrior.fit(
         correlated_labels(ccvae.labels), ccvae.labels
     ).double()
-    assert len(ccvae.label_prior.edges) >= 4
+    assert len(ccvae.label_prior.edges) >= 3
     ccvae.decoder.forward = standard_normal_pixels
     return ccvae
 
@@ -123,9 +123,10 @@ def test_the_gradient_is_that_of_finite_differences(ccvae, x, pattern, elbo):
 
 
 def enumerated(ccvae):
-    """Model and guide with a site for each label, whose parent in the model is the tree's."""
-    prior, num_labels = ccvae.label_prior, len(ccvae.labels)
-    marginals = prior().groups[0].distribution.probs
+    """Model and guide with a site for each label."""
+    num_labels = len(ccvae.labels)
+    configurations = torch.tensor(list(product([0.0, 1.0], repeat=num_labels)))
+    joint = ccvae.label_prior().log_prob(configurations).exp().view([2] * num_labels)
 
     def guide(x):
         with pyro.plate("data", len(x)):
@@ -138,18 +139,13 @@ def enumerated(ccvae):
                 pyro.sample(f"y_{i}", q_y, infer={"enumerate": "parallel"})
 
     def model(x):
-        columns = {}
+        columns = []
         with pyro.plate("data", len(x)):
-            order = [i for i in range(num_labels) if prior.parents[i] < 0]
-            for parent in order:
-                order += [child for other, child in prior.edges if other == parent]
-            for i in order:
-                p = marginals[i]
-                if prior.parents[i] >= 0:
-                    of_parent = columns[prior.parents[i].item()].long()
-                    p = p * prior.dependence[i, of_parent, 1].exp()
-                columns[i] = pyro.sample(f"y_{i}", dist.Bernoulli(p))
-            y = torch.broadcast_tensors(*(columns[i] for i in range(num_labels)))
+            for i in range(num_labels):  # given those before
+                of_both = joint.sum([*range(i + 1, num_labels)])[tuple(c.long() for c in columns)]
+                p = of_both[..., 1] / of_both.sum(-1)
+                columns.append(pyro.sample(f"y_{i}", dist.Bernoulli(p)))
+            y = torch.broadcast_tensors(*columns)
             pyro.sample("z_c", ccvae.conditional_prior(torch.stack(y, dim=-1)))
             pyro.sample("z_style", ccvae.style_prior())
             pyro.sample("x", ccvae.decoder(x.new_zeros(len(x), 1)), obs=x)
