@@ -32,7 +32,8 @@ from ccvae_pyro.labels.empirical import with_empirical_prior
 PSEUDO_COUNT = 5.0
 MAX_SCALINGS = 10_000  # of a table to its margins; it takes two where no label is missing
 MAX_EXCLUSIVE = 6  # labels of a node, which then has 64 states
-MAX_ITERATIONS = 100  # of the fit to the moments
+MAX_ITERATIONS = 200  # of the fit to the moments
+RIDGE = 1e-6  # the penalty of squared parameters, lest labels that always occur have none
 MAX_SHOWN = 5  # labels in a warning
 
 
@@ -319,8 +320,6 @@ def _of_moments(prior: ChowLiuLabelPrior, pairs: _Pairs) -> tuple[Tensor, Tensor
         joint = torch.from_numpy(pairs.joint(first, second))
         place = entries[first], entries[second]
         of_pairs[place], is_free[place] = joint[1:, 1:], 1.0
-        table = (joint / (joint.sum(1, keepdim=True) * joint.sum(0))).log()
-        quadratic[place] = table[1:, 1:] - table[1:, :1] - table[:1, 1:] + table[0, 0]
     of_labels = torch.cat([torch.from_numpy(pairs.marginals[i][1:]) for i, _ in prior.layout])
     groups = label_groups(copy.deepcopy(prior.independent).double()())
     zero = torch.zeros((), dtype=torch.float64)
@@ -342,6 +341,7 @@ def _of_moments(prior: ChowLiuLabelPrior, pairs: _Pairs) -> tuple[Tensor, Tensor
         optimizer.zero_grad()
         expected = (quadratic * of_pairs).sum() + (linear * of_labels).sum()
         loss = log_sum(quadratic * is_free, linear) - expected
+        loss = loss + RIDGE * ((quadratic**2).sum() + (linear**2).sum())
         loss.backward()
         return loss
 

@@ -142,7 +142,9 @@ def enumerated(ccvae):
         columns = []
         with pyro.plate("data", len(x)):
             for i in range(num_labels):  # given those before
-                of_both = joint.sum([*range(i + 1, num_labels)])[tuple(c.long() for c in columns)]
+                later = [*range(i + 1, num_labels)]
+                of_both = joint.sum(later) if later else joint
+                of_both = of_both[tuple(column.long() for column in columns)]
                 p = of_both[..., 1] / of_both.sum(-1)
                 columns.append(pyro.sample(f"y_{i}", dist.Bernoulli(p)))
             y = torch.broadcast_tensors(*columns)
