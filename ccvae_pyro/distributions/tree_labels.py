@@ -103,22 +103,31 @@ class LabelTree:
         nums = {node: math.prod(sizes[i] for i in of_node) for node, of_node in members.items()}
         most = max(nums.values(), default=1)
         values = torch.zeros(num_labels, most, dtype=torch.long)
-        indicators = torch.zeros(num_labels, most, len(self.linear))
+        num_own = {n: sum(sizes[i] - 1 for i in of_node) for n, of_node in members.items()}
+        indicators = torch.zeros(num_labels, most, max(num_own.values(), default=0))
+        places = torch.full(indicators.shape[::2], len(self.linear))
         is_state = torch.arange(most) < torch.tensor(
             [nums.get(node, 1) for node in range(num_labels)]
         ).unsqueeze(-1)
         ends = dict(zip(sizes, itertools.accumulate(k - 1 for k in sizes.values()), strict=True))
         for node, of_node in members.items():
+            start = 0
             configurations = torch.cartesian_prod(*(torch.arange(sizes[i]) for i in of_node))
             for column, classes in zip(
                 of_node, configurations.view(nums[node], -1).T, strict=True
             ):
                 end, num = ends[column], sizes[column]
                 values[column, : nums[node]] = classes
-                one_hot = F.one_hot(classes, num)[:, 1:].to(indicators)
-                indicators[node, : nums[node], end - num + 1 : end] = one_hot
+                own = slice(start, start := start + num - 1)
+                indicators[node, : nums[node], own] = F.one_hot(classes, num)[:, 1:].to(indicators)
+                places[node, own] = torch.arange(end - num + 1, end)
         device = self.parents.device
-        return _States(values.to(device), is_state.to(device), indicators.to(self.quadratic))
+        return _States(
+            values.to(device),
+            is_state.to(device),
+            indicators.to(self.quadratic),
+            places.to(device),
+        )
 
     @cached_property
     @torch.inference_mode(False)
@@ -128,11 +137,15 @@ class LabelTree:
         :returns: shapes ``(num_labels, num_states)``, -inf where a node has no such state, and
             ``(num_labels, num_states, num_states)``, the parent's state first.
         """
-        x, is_state = self.states.indicators, self.states.is_state
-        within = ((x @ self.quadratic + self.linear) * x).sum(-1)
-        with_parent = x[self.parents] @ (self.quadratic + self.quadratic.T) @ x.mT
+        x, places = self.states.indicators, self.states.places
+        quadratic, linear = F.pad(self.quadratic, (0, 1, 0, 1)), F.pad(self.linear, (0, 1))
+        of_node = quadratic[places[:, :, None], places[:, None]]
+        within = ((x @ of_node + linear[places].unsqueeze(-2)) * x).sum(-1)
+        rows, columns = places[self.parents][:, :, None], places[:, None]
+        of_edge = quadratic[rows, columns] + quadratic.T[rows, columns]
+        with_parent = x[self.parents] @ of_edge @ x.mT
         has_parent = (self.parents >= 0)[:, None, None]
-        return within.masked_fill(~is_state, -torch.inf), with_parent * has_parent
+        return within.masked_fill(~self.states.is_state, -torch.inf), with_parent * has_parent
 
 
 class _States(NamedTuple):
@@ -141,13 +154,16 @@ class _States(NamedTuple):
     :param values: the class that each label has in each state of its node, shape
         ``(num_labels, num_states)``.
     :param is_state: whether a node has so many states, of the same shape.
-    :param indicators: those of the labels in each state of a node, shape
-        ``(num_labels, num_states, num_indicators)``.
+    :param indicators: those of the node's labels in each of its states, shape
+        ``(num_labels, num_states, num_of_node)``.
+    :param places: where each of them is among all, shape ``(num_labels, num_of_node)``; past the
+        end for padding.
     """
 
     values: Tensor
     is_state: Tensor
     indicators: Tensor
+    places: Tensor
 
 
 class TreeLabels(LabelVector):
