@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +26,7 @@ from outcome import (
 from pyro.infer import SVI, Trace_ELBO
 
 import ccvae_pyro
+from ccvae_pyro.components import ChowLiuLabelPrior
 from ccvae_pyro.data import Batches, LabeledImages
 from ccvae_pyro.errors import CCVAEError
 from ccvae_pyro.labels import Label
@@ -106,6 +108,7 @@ def fit_on(
         data = load(args)
     batches = batches_of(args, data, device)
     set_weight(args, batches)
+    set_label_prior(args, data)
     config = {k: v for k, v in vars(args).items() if k not in NOT_IN_CONFIG}
     config |= {"device": device.type, "precision": str(precision).removeprefix("torch.")}
     ccvae = make_model(args, data).to(device)
@@ -172,11 +175,18 @@ def image_model(
     args: argparse.Namespace, data: LabeledImages, labels: Sequence[Label], z_dim: int | None
 ) -> ccvae_pyro.CCVAE:
     """The model of the options for the networks, for images and labels of this kind."""
-    scale = args.likelihood_scale
+    scale, label_prior = args.likelihood_scale, "independent"
+    if args.label_prior == "tree":
+        label_prior = ChowLiuLabelPrior.fit(data.labels[data.splits["train"]], labels)
     if args.network == "paper":
         side, channels = data.images.shape[-2:]
         return ccvae_pyro.celeba(
-            labels=labels, z_dim=z_dim, likelihood_scale=scale, channels=channels, side=side
+            labels=labels,
+            z_dim=z_dim,
+            label_prior=label_prior,
+            likelihood_scale=scale,
+            channels=channels,
+            side=side,
         )
     mean_image = data.mean_image()
     return ccvae_pyro.photographs(
@@ -187,6 +197,7 @@ def image_model(
         family=args.likelihood,
         likelihood_scale=scale,
         mean_image=mean_image,
+        label_prior=label_prior,
     )
 
 
@@ -200,6 +211,33 @@ def set_weight(args: argparse.Namespace, batches: Batches) -> None:
         args.classification_weight = CLASSIFICATION_WEIGHT[args.objective] / share
     if args.final_weight is not None and not args.classification_weight:
         raise ValueError("--final-weight needs a positive --classification-weight, got 0")
+
+
+def set_label_prior(args: argparse.Namespace, data: LabeledImages) -> None:
+    """Sets the default label prior: the tree, if validation labels are more likely under it.
+
+    More likely by more than a standard error, that is. A run that is resumed keeps its own.
+    """
+    before = read_config(args.out) if args.resume else {}
+    if before and args.label_prior is None:
+        args.label_prior = before.get("label_prior", "independent")
+    if args.label_prior is not None:
+        return
+    args.label_prior = "independent"
+    y, y_valid = (data.labels[data.splits[split]] for split in ("train", "valid"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what keeps labels independent: so they are by default
+        prior = ChowLiuLabelPrior.fit(y, data.label_types)
+    if len(prior.edges) and len(y_valid) > 1:
+        gain = prior.gain(torch.from_numpy(y_valid).float())
+        if gain.mean() > gain.std() / len(gain) ** 0.5:
+            args.label_prior = "tree"
+            if distributed.rank() == 0:
+                print(
+                    f"labels depend on each other: a tree of {len(prior.edges)} edges makes "
+                    f"validation labels more likely by {gain.mean():.2f} nats an image "
+                    "(--label-prior to choose)"
+                )
 
 
 def make_objective(args: argparse.Namespace) -> Trace_ELBO:

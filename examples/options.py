@@ -75,6 +75,9 @@ def add_objective_options(
         help="the ELBO with its label terms computed exactly; the paper's estimate, with the "
         "gradient of the authors' code (z detached in q(y|z_c)); or the paper's estimate with its "
         "true gradient (default: exact)")
+    add("--label-prior", choices=["independent", "tree"],
+        help="whether labels are independent a priori, or depend on each other along the tree of "
+        "Chow and Liu (default: tree if validation labels are more likely under it)")
     add("--classification-weight", type=nonnegative, metavar="W",
         help=f"coefficient of an additional log q(y|x) (default: {weight})")
     add("--final-weight", type=positive_number, metavar="W",

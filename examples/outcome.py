@@ -43,6 +43,7 @@ NOT_IN_CONFIG += ("steps", "epochs_per_evaluation")  # the number of epochs foll
 NOT_IN_CONFIG += ("at_least",)  # of what is written in the end
 # Options that earlier versions did not have, with the values that they amounted to.
 BEFORE = {"resize": "squash", "size": 64, "network": "paper", "flip": False, "balance": False}
+BEFORE |= {"label_prior": "independent"}
 
 # Writes the predictions of a trained model for its data.
 Predict = Callable[[ccvae_pyro.CCVAE, LabeledImages], None]

@@ -3,6 +3,7 @@
 from ccvae_pyro.components._normal import MIN_SCALE, normal_from, positive
 from ccvae_pyro.components.bayes_classifier import BayesClassifier
 from ccvae_pyro.components.calibration import Calibration
+from ccvae_pyro.components.chow_liu import ChowLiuLabelPrior
 from ccvae_pyro.components.classifiers import (
     DiagonalClassifier,
     LabelHead,
@@ -60,6 +61,7 @@ __all__ = [
     "BernoulliLabelPrior",
     "Calibration",
     "CategoricalLabelPrior",
+    "ChowLiuLabelPrior",
     "ClassConditionalPrior",
     "Classifier",
     "ConditionalEncoder",

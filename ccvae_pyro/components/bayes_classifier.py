@@ -18,6 +18,7 @@ from ccvae_pyro.distributions.label_vector import (
     take_latents,
 )
 from ccvae_pyro.distributions.labelwise_prior import AffineFactors, ClassFactors, LabelwisePrior
+from ccvae_pyro.distributions.tree_labels import TreeLabels
 
 
 class BayesClassifier(nn.Module):
@@ -25,6 +26,9 @@ class BayesClassifier(nn.Module):
 
     .. math:: p(y \mid z_c) = \prod_i \frac{p(y_i) \, p_\psi(z_c^i \mid y_i)}
               {\sum_{y'} p(y') \, p_\psi(z_c^i \mid y')}
+
+    Under a label prior that is a tree, see :class:`~ccvae_pyro.distributions.TreeLabels`, the
+    labels depend on each other, and all latents bear on each of them.
 
     It has no parameters of its own, and it uses all characteristics of a label, also those that
     :class:`~ccvae_pyro.components.NestedClassifier` does not read. As the classifier of a CCVAE it
@@ -53,9 +57,10 @@ class BayesClassifier(nn.Module):
                 f"a LabelwisePrior, got {p_z_c}"
             )
         pairs = zip(label_groups(p_y), p_z_c.given_each_value, strict=True)
-        return LabelVector(
+        labels = LabelVector(
             [group._replace(distribution=_posterior(group, f, z_c)) for group, f in pairs]
         )
+        return p_y.given(labels) if isinstance(p_y, TreeLabels) else labels
 
 
 def _posterior(group: LabelGroup, factors: ClassFactors | AffineFactors, z_c: Tensor) -> Any:

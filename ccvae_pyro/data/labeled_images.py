@@ -25,6 +25,7 @@ from ccvae_pyro.labels import (
     index_of,
 )
 from ccvae_pyro.labels._plain_values import shown
+from ccvae_pyro.labels.empirical import with_empirical_prior
 
 
 @dataclass(frozen=True, repr=False)
@@ -161,7 +162,7 @@ class LabeledImages:
         """
         values = self.labels[self.splits["train"]].astype(np.float64)
         labels = [
-            _with_empirical_prior(label, column[~np.isnan(column)])
+            with_empirical_prior(label, column[~np.isnan(column)])
             for label, column in zip(self.label_types, values.T, strict=True)
         ]
         return with_exclusions(labels, values)
@@ -249,20 +250,6 @@ def _check_splits(splits: dict[str, np.ndarray], num_images: int) -> None:
             f"row {repeated[0]} is in the splits {' and '.join(names)}, as are {len(repeated)} "
             "rows in all: each image can be in one split, once"
         )
-
-
-def _with_empirical_prior(label: Label, values: np.ndarray) -> Label:
-    """A label type with the prior that its known values give."""
-    if isinstance(label, Continuous):
-        mean, std = (values.mean(), values.std()) if len(values) else (0.0, 1.0)
-        label = replace(label, mean=float(mean), std=float(std) or 1.0)
-        if len(values) and values.min() < values.max():
-            label = replace(label, observed_range=(float(values.min()), float(values.max())))
-        return label
-    if isinstance(label, Binary):
-        return replace(label, prevalence=float((values.sum() + 1) / (len(values) + 2)))
-    counts = np.bincount(values.astype(int), minlength=len(label.classes)) + 1.0
-    return replace(label, class_frequencies=tuple((counts / counts.sum()).tolist()))
 
 
 def _combined_values(data: LabeledImages, rest: str | None) -> np.ndarray:

@@ -20,6 +20,7 @@ from ccvae_pyro.distributions.shared_scale import (
     SharedScaleNormal,
 )
 from ccvae_pyro.distributions.tilted_normal import TiltedNormal
+from ccvae_pyro.distributions.tree_labels import LabelTree, TreeLabels
 
 __all__ = [
     "AffineBinary",
@@ -32,6 +33,7 @@ __all__ = [
     "ClassFactors",
     "FusedNormal",
     "LabelGroup",
+    "LabelTree",
     "LabelVector",
     "LabelwisePrior",
     "LogitBernoulli",
@@ -42,6 +44,7 @@ __all__ = [
     "SharedScaleLogistic",
     "SharedScaleNormal",
     "TiltedNormal",
+    "TreeLabels",
     "rank_log_probs",
     "sign_matrix",
 ]

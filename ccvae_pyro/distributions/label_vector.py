@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pyro.distributions as dist
 import torch
@@ -59,6 +59,9 @@ class LabelVector(TorchDistribution):
 
     :param groups: the labels, grouped by kind. Together, their columns are those of ``y``.
     """
+
+    #: Whether the labels are independent; if not, the groups hold their marginal distributions.
+    are_independent: ClassVar[bool] = True
 
     arg_constraints = {}  # noqa: RUF012
     support = constraints.independent(constraints.real, 1)
@@ -373,11 +376,36 @@ def class_log_probs(fn: Any) -> Tensor:
     return log_probs
 
 
+def observed_log_prob(fn: Any, y: Tensor) -> Tensor:
+    """The log-probability of the observed labels together, shape ``(batch,)``.
+
+    :param y: labels, NaN where missing, shape ``(batch, num_labels)``.
+    """
+    if are_independent(fn):
+        return observed_log_probs(fn, y).sum(-1)
+    log_prob: Tensor = fn.log_prob(y)
+    return log_prob
+
+
+def are_independent(fn: Any) -> bool:
+    """Whether the labels of a label vector are independent of each other."""
+    return getattr(fn, "are_independent", True)
+
+
 def label_divergence(q_y: Any, p_y: Any) -> Tensor:
-    """The KL divergence between label vectors of the same kinds, of their batch shape."""
-    pairs = zip(label_groups(q_y), label_groups(p_y), strict=True)
+    """The KL divergence between label vectors of the same kinds, of their batch shape.
+
+    :param q_y: independent labels.
+    """
+    groups = label_groups(q_y)
+    pairs = zip(groups, label_groups(p_y), strict=True)
     terms = [_divergence(q.distribution, p.distribution) for q, p in pairs]
-    return sum(terms[1:], start=terms[0])
+    divergence = sum(terms[1:], start=terms[0])
+    if are_independent(p_y):
+        return divergence
+    fns = [group.distribution for group in groups if num_classes_of(group.distribution)]
+    dependence: Tensor = p_y.expected_dependence([class_log_probs(fn).exp() for fn in fns])
+    return divergence - dependence
 
 
 def _divergence(q: Any, p: Any) -> Tensor:

@@ -15,12 +15,13 @@ from torch.distributions import Normal
 
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.distributions.label_vector import (
+    are_independent,
     check_num_labels,
     join_groups,
     label_groups,
     missing_labels,
     num_classes_of,
-    observed_log_probs,
+    observed_log_prob,
 )
 from ccvae_pyro.distributions.nested_categorical import Size
 
@@ -85,7 +86,7 @@ class ObservedLabels(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of the labels that are not NaN, summed over these."""
-        return observed_log_probs(self.labels, value).sum(-1)
+        return observed_log_prob(self.labels, value)
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
         return self.labels.sample(torch.Size(sample_shape))
@@ -148,6 +149,10 @@ class PartiallyObserved(TorchDistribution):
 
     def sample(self, sample_shape: Size = ()) -> Tensor:
         """The observed labels, and samples of the missing ones."""
+        if not are_independent(self.labels):
+            y = self.y.expand(*sample_shape, *self.y.shape)
+            filled: Tensor = self.labels.fill_missing(y)
+            return filled
         return self._fill_missing(lambda fn: fn.sample(torch.Size(sample_shape)))
 
     def rsample(self, sample_shape: Size = ()) -> Tensor:
@@ -162,7 +167,7 @@ class PartiallyObserved(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         is_observed = ~self.y.isnan()
         counted = value if self.count_observed else value.masked_fill(is_observed, math.nan)
-        log_prob = observed_log_probs(self.labels, counted).sum(-1)
+        log_prob = observed_log_prob(self.labels, counted)
         if self.has_enumerate_support:
             log_prob = log_prob - (is_observed * self.num_values.log()).sum(-1)
         return log_prob

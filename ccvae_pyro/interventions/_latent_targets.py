@@ -55,6 +55,12 @@ def latent_target(model: ImageModel, index: int, value: float, num_std: float = 
     return mean + num_std * F.normalize(mean - center, dim=-1) * std
 
 
+def latent_targets(model: ImageModel, index: int, values: Tensor) -> Tensor:
+    """The means of a label's conditional prior at several values, a row for each."""
+    means = {value: latent_target(model, index, value) for value in set(values.tolist())}
+    return torch.stack([means[value] for value in values.tolist()])
+
+
 def sample_latent_targets(model: ImageModel, index: int, value: float, num_samples: int) -> Tensor:
     """Samples from a label's conditional prior, shape ``(num_samples, dim)``."""
     y = model.label_vector_with(index, value).expand(num_samples, -1)

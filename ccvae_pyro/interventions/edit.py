@@ -8,29 +8,49 @@ A model runs in evaluation mode, and is left in the mode that it had.
 Labels may exclude each other: nobody has both black and blond hair. If an intervention sets a
 label to 1, the labels that it excludes are set to 0 in the images that are predicted to have them.
 With ``keep_conflicting=True`` they are not changed.
+
+To set a label is an intervention, as by Pearl's do-operator: what is not set stays as it is. With
+``mode="condition"``, all other labels follow the label as they would if it had been observed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, overload
 
 import torch
 from torch import Tensor
 
 from ccvae_pyro.distributions._seed import seeded
+from ccvae_pyro.interventions._dependent_labels import fill_missing, following_labels
 from ccvae_pyro.interventions._latent_targets import (
     check_as_many,
     conflicting_in_swap,
     encoded,
+    excluded_labels,
     indices_of,
     latent_target,
+    latent_targets,
     resolve_exclusions,
     sample_latent_targets,
     unit_shift,
 )
+from ccvae_pyro.interventions.predict import predict
 from ccvae_pyro.labels import index_of, value_of
 from ccvae_pyro.labels._plain_values import plain_float, plain_int
 from ccvae_pyro.models import ImageModel, evaluation
+
+
+class ExplainedEdit(NamedTuple):
+    """Edited images, and what was changed in each.
+
+    :param images: shape ``(batch, channels, height, width)``.
+    :param changes: for each image, the labels whose characteristics were changed by their names,
+        and for each the value that the image was predicted to have and the one that it was given.
+    """
+
+    images: Tensor
+    changes: list[dict[str, tuple[float, float]]]
 
 
 @evaluation
@@ -45,7 +65,8 @@ def generate(
 ) -> Tensor:
     r"""Images generated from target labels.
 
-    :param y: target labels, shape ``(batch, num_labels)``; those of a binary label in [0, 1].
+    :param y: target labels, shape ``(batch, num_labels)``; those of a binary label in [0, 1]. A
+        missing label, NaN, is sampled from the label prior given the others, if the model has one.
     :param sampler: where latents are sampled from. ``"prior"``: ``z_c`` from the conditional prior
         and ``z_style`` from the style prior, as in the paper. ``"fitted"``: both from the model's
         fitted sampler, see :func:`~ccvae_pyro.fit_sampler`. By default from the fitted sampler if
@@ -59,6 +80,7 @@ def generate(
     y = model.checked_labels(y, soft=True)
     if not len(y):
         raise ValueError("wanted labels of at least one image to generate, got none")
+    y = fill_missing(model, y)
     if sampler is None:
         sampler = "prior" if model.sampler is None else "fitted"
     is_fitted = sampler == "fitted"
@@ -67,6 +89,34 @@ def generate(
     return model.decode(*latents)
 
 
+@overload
+def edit(
+    model: ImageModel,
+    x: Tensor,
+    label: str | int | Mapping[str | int, float | str],
+    value: float | str | None = None,
+    *,
+    mode: str = "do",
+    num_std: float = 0.0,
+    sample: bool = False,
+    seed: int | None = None,
+    keep_conflicting: bool = False,
+    explain: Literal[False] = False,
+) -> Tensor: ...
+@overload
+def edit(
+    model: ImageModel,
+    x: Tensor,
+    label: str | int | Mapping[str | int, float | str],
+    value: float | str | None = None,
+    *,
+    mode: str = "do",
+    num_std: float = 0.0,
+    sample: bool = False,
+    seed: int | None = None,
+    keep_conflicting: bool = False,
+    explain: Literal[True],
+) -> ExplainedEdit: ...
 @evaluation
 def edit(
     model: ImageModel,
@@ -74,29 +124,42 @@ def edit(
     label: str | int | Mapping[str | int, float | str],
     value: float | str | None = None,
     *,
+    mode: str = "do",
     num_std: float = 0.0,
     sample: bool = False,
     seed: int | None = None,
     keep_conflicting: bool = False,
-) -> Tensor:
+    explain: bool = False,
+) -> Tensor | ExplainedEdit:
     """The images with one or several labels set to target values.
 
     The characteristics of these labels are set to the mean of their conditional prior, to a point
-    beyond it (``num_std``), or to a sample of it (``sample``). All other latents are kept.
+    beyond it (``num_std``), or to a sample of it (``sample``). All other latents are kept; with
+    ``mode="condition"``, other labels follow.
 
     :param label: a label; or a mapping from several labels to their target values.
     :param value: the target value. For a binary label 0, 1 or a value between, which interpolates;
         for a categorical or ordinal label the name or the index of a class; for a continuous label
         a number within its bounds.
+    :param mode: ``"do"``: only these labels are set. ``"condition"``: the other labels take their
+        most likely values given the image and the target values, by a label prior that is a tree.
+        The characteristics of those that change are set to the mean of their conditional prior.
     :param num_std: how many standard deviations beyond the mean to go, away from the other values
         of the label. About 2 makes an edit easy to see, but no longer typical.
     :param sample: sample the characteristics for each image, rather than set them to the mean.
     :param seed: the seed of these samples, as in :func:`generate`.
     :param keep_conflicting: do not change the labels that the target labels exclude.
-    :raises ValueError: if there is no such label, or no such value.
+    :param explain: return which labels of each image were changed as well.
+    :raises ValueError: if there is no such label, value or mode.
+    :raises UnsupportedError: with ``mode="condition"``, if labels are independent.
     """
     targets, num_std = _target_values(model, label, value), plain_float(num_std, "num_std")
+    if mode not in ("do", "condition"):
+        raise ValueError(f"mode must be 'do' or 'condition', got {mode!r}")
     z_c, z_style = encoded(model, x)
+    following = following_labels(model, x, targets) if mode == "condition" else {}
+    for index, (images, values) in following.items():
+        z_c[images, model.latent_slice(index)] = latent_targets(model, index, values)
     if not keep_conflicting:
         resolve_exclusions(model, x, z_c, targets)
     with seeded(seed):
@@ -106,7 +169,19 @@ def edit(
                 if sample
                 else latent_target(model, index, target, num_std)
             )
-    return model.decode(z_c, z_style)
+    edited = model.decode(z_c, z_style)
+    if not explain:
+        return edited
+    present = predict(model, x)[0]
+    after = present.clone()
+    for index, (images, values) in following.items():
+        after[images, index] = values
+    if not keep_conflicting:
+        for index in excluded_labels(model, targets):
+            after[:, index] = 0.0
+    for index, target in targets.items():
+        after[:, index] = target
+    return ExplainedEdit(edited, _changes(model, present, after))
 
 
 @evaluation
@@ -190,6 +265,21 @@ def swap(
         block = model.latent_slice(index)
         z_c[images, block] = donor_z_c[images, block]
     return model.decode(z_c, z_style)
+
+
+def _changes(
+    model: ImageModel, before: Tensor, after: Tensor
+) -> list[dict[str, tuple[float, float]]]:
+    """The labels of each image whose values differ, with both."""
+    rows = zip(before.tolist(), after.tolist(), strict=True)
+    return [
+        {
+            name: (was, is_now)
+            for name, was, is_now in zip(model.label_names, *row, strict=True)
+            if was != is_now
+        }
+        for row in rows
+    ]
 
 
 def _target_values(

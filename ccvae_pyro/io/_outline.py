@@ -15,6 +15,7 @@ _NOT_COMPARED = frozenset(
         "_parameters", "_buffers", "_modules", "training", "config", "preprocessing",
         "autocast_dtype", "_compiled_call_impl", "_backward_hooks", "_backward_pre_hooks",
         "_is_full_backward_hook", "_last_batch", "_has_checked_values", "predicts_by_bayes_rule",
+        "_tree",
     }
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ccvae_pyro.components import (
     BernoulliDecoder,
+    ChowLiuLabelPrior,
     ConditionalEncoder,
     GaussianDecoder,
     GaussianEncoder,
@@ -48,6 +49,8 @@ from ccvae_pyro.networks import (
 )
 from ccvae_pyro.networks._sizes import check_positive, halvings
 
+LabelPriorChoice = str | ChowLiuLabelPrior
+
 NUM_STYLE = 27  # style dimensions, as the paper has
 HIDDEN = 256  # the number of features of an image that an encoder combines with labels
 
@@ -55,7 +58,7 @@ HIDDEN = 256  # the number of features of an image that an encoder combines with
 def celeba(
     num_labels: int = 18,
     z_dim: int = 45,
-    label_prior: Tensor | None = None,
+    label_prior: Tensor | LabelPriorChoice | None = None,
     *,
     labels: Sequence[Label] | None = None,
     likelihood_scale: float = 1.0,
@@ -70,8 +73,9 @@ def celeba(
 
     :param num_labels: the number of binary labels.
     :param z_dim: the size of ``(z_c, z_style)`` together.
-    :param label_prior: the prevalence of each label, shape ``(num_labels,)``; 0.5 by default.
-    :param labels: labels of any kind, in place of ``num_labels``, ``label_prior`` and
+    :param label_prior: the prevalence of each label, shape ``(num_labels,)``; 0.5 by default. Or,
+        as in :func:`photographs`, how labels depend on each other.
+    :param labels: labels of any kind, in place of ``num_labels``, prevalences and
         ``label_names``.
     :param likelihood_scale: the scale of the Laplace likelihood of each pixel.
     :param channels: 3 for color images, 1 for gray ones.
@@ -89,12 +93,15 @@ def celeba(
         >>> ccvae.encoder(torch.zeros(2, 3, 64, 64))[0].event_shape
         torch.Size([18])
     """
+    prevalences, label_prior = _prevalences_and_choice(label_prior)
     if labels is None:
-        labels = _binaries(num_labels, label_prior, label_names, 0.5)
+        labels = _binaries(num_labels, prevalences, label_names, 0.5)
     settings = _settings(likelihood_scale, channels, side)
     networks = _celeba_networks(**settings)
     config = {"preset": "celeba", **settings, "encoder_scale": encoder_scale}
-    return _assemble(networks, labels, z_dim, config, encoder_scale=encoder_scale)
+    return _assemble(
+        networks, labels, z_dim, config, encoder_scale=encoder_scale, label_prior=label_prior
+    )
 
 
 def photographs(
@@ -106,6 +113,7 @@ def photographs(
     family: str = "laplace",
     likelihood_scale: float | None = None,
     mean_image: Tensor | None = None,
+    label_prior: LabelPriorChoice = "independent",
 ) -> CCVAE:
     """A CCVAE for images of any kind and size: photographs, drawings, scans.
 
@@ -123,6 +131,9 @@ def photographs(
     :param likelihood_scale: the scale of the likelihood; by default it is fitted.
     :param mean_image: the mean of the training images, from 0 to 1, of shape ``image_shape``; by
         default a gray image. The decoder's output is an offset from it.
+    :param label_prior: how labels depend on each other: ``"independent"``; a
+        :class:`~ccvae_pyro.components.ChowLiuLabelPrior` that was fitted to labels; or ``"tree"``,
+        one without edges.
     :raises ValueError: if ``z_dim`` leaves no style dimension, if shapes disagree, or if a size
         or a scale cannot be.
 
@@ -136,7 +147,8 @@ def photographs(
     settings = _photograph_settings(image_shape, width, family, likelihood_scale)
     z_dim = z_dim or sum(label.dim for label in labels) + NUM_STYLE
     networks = _photograph_networks(**settings)
-    ccvae = _assemble(networks, labels, z_dim, {"preset": "photographs", **settings})
+    config = {"preset": "photographs", **settings}
+    ccvae = _assemble(networks, labels, z_dim, config, label_prior=label_prior)
     if mean_image is not None:
         if tuple(mean_image.shape) != networks.image_shape:
             raise ValueError(
@@ -150,7 +162,7 @@ def photographs(
 def mnist(
     num_labels: int = 10,
     z_dim: int = 30,
-    label_prior: Tensor | None = None,
+    label_prior: Tensor | LabelPriorChoice | None = None,
     *,
     labels: Sequence[Label] | None = None,
     label_names: Sequence[str] = (),
@@ -161,8 +173,9 @@ def mnist(
     :param num_labels: the number of binary labels; for one-hot classes, the number of classes.
     :param z_dim: the size of ``(z_c, z_style)`` together.
     :param label_prior: the prevalence of each label, shape ``(num_labels,)``; by default
-        ``1 / num_labels``, as for one-hot classes.
-    :param labels: labels of any kind, in place of ``num_labels``, ``label_prior`` and
+        ``1 / num_labels``, as for one-hot classes. Or, as in :func:`photographs`, how labels
+        depend on each other.
+    :param labels: labels of any kind, in place of ``num_labels``, prevalences and
         ``label_names``; for digits, one :class:`~ccvae_pyro.Categorical`.
     :param label_names: the names of the labels.
     :param convolutions: whether the networks are convolutional; otherwise they are multilayer
@@ -175,13 +188,14 @@ def mnist(
         >>> mnist().decoder(torch.zeros(2, 30)).event_shape
         torch.Size([1, 28, 28])
     """
+    prevalences, label_prior = _prevalences_and_choice(label_prior)
     if labels is None:
-        labels = _binaries(num_labels, label_prior, label_names)
+        labels = _binaries(num_labels, prevalences, label_names)
     if not isinstance(convolutions := to_plain_scalar(convolutions), bool):
         raise ValueError(f"convolutions must be True or False, got {convolutions!r}")
     networks = _networks("mnist" if convolutions else "mlp")
     config = {"preset": "mnist", "convolutions": convolutions}
-    return _assemble(networks, labels, z_dim, config)
+    return _assemble(networks, labels, z_dim, config, label_prior=label_prior)
 
 
 def baseline(
@@ -321,10 +335,12 @@ def _assemble(
     config: dict[str, Any],
     model: type[CCVAE] = CCVAE,
     encoder_scale: str = "softplus",
+    label_prior: LabelPriorChoice = "independent",
 ) -> CCVAE:
     """A CCVAE of these networks, with the components for these labels.
 
-    :raises ValueError: if ``z_dim`` leaves no style dimension.
+    :raises ValueError: if ``z_dim`` leaves no style dimension, or the label prior is none, or one
+        of other labels.
     """
     check_distinct(labels)
     z_dim, dim = plain_int(z_dim, "z_dim", minimum=1), sum(label.dim for label in labels)
@@ -333,16 +349,49 @@ def _assemble(
             f"z_dim must exceed the number of characteristics that the labels take, {dim}, to "
             f"leave room for style; got {z_dim}"
         )
+    modules = label_modules(labels)
+    if label_prior != "independent":
+        modules = modules._replace(label_prior=_tree(label_prior, labels))
+        config = config | {"label_prior": "tree"}
     ccvae = model(
         encoder=GaussianEncoder(networks.encoder(2 * z_dim), (dim, z_dim - dim), encoder_scale),
         decoder=networks.decoder(z_dim),
         style_prior=StandardNormal(z_dim - dim),
         labels=labels,
-        **label_modules(labels)._asdict(),
+        **modules._asdict(),
     )
     ccvae.image_shape = networks.image_shape
     ccvae.config = config | {"labels": to_plain(labels), "z_dim": z_dim}
     return ccvae
+
+
+def _tree(label_prior: LabelPriorChoice, labels: Sequence[Label]) -> ChowLiuLabelPrior:
+    """The label prior that was asked for, for labels that it fits."""
+    without_edges = ChowLiuLabelPrior(labels)
+    if isinstance(label_prior, str) and label_prior == "tree":
+        return without_edges
+    if not isinstance(label_prior, ChowLiuLabelPrior):
+        raise ValueError(
+            f"label_prior must be independent, tree or a ChowLiuLabelPrior, got {label_prior!r}"
+        )
+    shapes, wanted = (
+        {name: tuple(value.shape) for name, value in prior.state_dict().items()}
+        for prior in (label_prior, without_edges)
+    )
+    if shapes != wanted:
+        raise ValueError(
+            f"label_prior is of other labels: wanted tensors of shapes {wanted}, got {shapes}"
+        )
+    return label_prior
+
+
+def _prevalences_and_choice(
+    label_prior: Tensor | LabelPriorChoice | None,
+) -> tuple[Any, LabelPriorChoice]:
+    """The prevalences that an argument holds, and the choice of how labels depend."""
+    if isinstance(label_prior, str | nn.Module):
+        return None, label_prior
+    return label_prior, "independent"
 
 
 def _settings(likelihood_scale: float, channels: int, side: int) -> dict[str, Any]:

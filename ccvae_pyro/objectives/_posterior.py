@@ -19,6 +19,7 @@ from ccvae_pyro.distributions.label_vector import (
     AffineContinuous,
     AffineGroup,
     AffineLabels,
+    are_independent,
     class_log_probs,
     label_groups,
     take_columns,
@@ -77,7 +78,11 @@ class LabelPosterior:
         parts: Any = zip(self.posteriors, label_groups(p_y), factors, strict=True)
         terms = [each.terms(p.distribution, f, alpha) for each, p, f in parts]
         columns: Any = zip(*terms, strict=True)
-        return LabelTerms(*(sum(each[1:], start=each[0]) for each in columns))
+        total = LabelTerms(*(sum(each[1:], start=each[0]) for each in columns))
+        if are_independent(p_y):
+            return total
+        probs = [each.class_probs for each in self.posteriors if isinstance(each, ClassPosterior)]
+        return total._replace(log_p_y=total.log_p_y + p_y.expected_dependence(probs))
 
 
 def _posterior(
@@ -197,8 +202,8 @@ class ClassPosterior:
         """Where labels may be missing, expectations over all classes."""
         prior, num_plates = factors.distribution, self.y.dim() - 1
         log_q = _sum_last(self._of_classes(self.tilted.log_normalizer, torch.zeros_like))
-        classes = torch.arange(len(log_q), device=log_q.device).view(-1, *[1] * self.y.dim())
-        weight = torch.where(self.known, (self.y == classes).to(log_q), log_q.exp())
+        is_class = (self.y == self._classes()).to(log_q)
+        self._weight = weight = torch.where(self.known, is_class, log_q.exp())
         if isinstance(prior, Normal):
             kl = self._kl(_over_plates(prior, num_plates))
         else:
@@ -213,6 +218,20 @@ class ClassPosterior:
             kl=(weight * kl).sum((0, -1)),
             log_q_y_x=(weight * log_q * sign).sum((0, -1)),
         )
+
+    @property
+    def class_probs(self) -> Tensor:
+        r""":math:`q(y = k \mid x)` of a missing label, and of a known one whether it is ``k``.
+
+        After :meth:`terms`; classes are to the left of all other dimensions.
+        """
+        return (self.y == self._classes()).to(self.y) if self.all_known else self._weight
+
+    def _classes(self) -> Tensor:
+        """All classes, to the left of plates and labels."""
+        num_classes = 2 if self.signs is None else len(self.signs)
+        classes = torch.arange(num_classes, device=self.y.device)
+        return classes.view(-1, *[1] * self.y.dim())
 
     def _of_classes(self, sides: Tensor, other: Callable[[Tensor], Tensor]) -> Tensor:
         """What each class has in each dichotomy, by what both sides have; classes on the left.

@@ -13,7 +13,12 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from ccvae_pyro.distributions._device import is_free_to_read
-from ccvae_pyro.distributions.label_vector import label_divergence, label_groups, select
+from ccvae_pyro.distributions.label_vector import (
+    are_independent,
+    label_divergence,
+    label_groups,
+    select,
+)
 from ccvae_pyro.distributions.labelwise_prior import LabelwisePrior
 from ccvae_pyro.labels._plain_values import plain_int
 from ccvae_pyro.models._contract import find_missing
@@ -253,7 +258,8 @@ class MarginalSamples(HandOn):
         if self.is_missing is False:
             self.y = msg["value"]
             return
-        if is_marked(fn, self.max_plate_nesting) and label_groups(fn):
+        is_vector = bool(label_groups(fn)) and are_independent(fn)
+        if is_marked(fn, self.max_plate_nesting) and is_vector:
             self.q_y = select(fn, self.at_z)
             while len(self.q_y.batch_shape) > len(plate_shape(msg)):
                 self.q_y = select(self.q_y, 0)
