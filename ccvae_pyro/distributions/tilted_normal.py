@@ -127,7 +127,7 @@ class TiltedNormal(TorchDistribution):
         """The distribution function, to some 1e-6 in double precision and 1e-4 in single."""
         if self._validate_args:
             self._validate_sample(value)
-        t = (value - self.loc) / self.scale
+        t = (value.to(self.loc.dtype) - self.loc) / self.scale
         return self._standard.cdf(self._by_density(t)).view(t.shape)
 
     def icdf(self, value: Tensor) -> Tensor:
@@ -137,7 +137,8 @@ class TiltedNormal(TorchDistribution):
         """
         if self._validate_args and not ((value > 0) & (value < 1)).all():
             raise ValueError(f"a quantile needs probabilities between 0 and 1, got {value}")
-        value = value.expand(torch.broadcast_shapes(value.shape, self.batch_shape))
+        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        value = value.to(self.loc.dtype).expand(shape)
         t = self._standard.icdf(self._by_density(value))
         return torch.addcmul(self.loc, self.scale, t.view(value.shape))
 

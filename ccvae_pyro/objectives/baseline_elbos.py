@@ -125,7 +125,7 @@ class M2_ELBO(SumOfELBOs):
             yield _UnlabeledM2_ELBO(max_plate_nesting=nesting), (x,)
             return
         is_labeled = ~_is_missing(x, y).any(-1)
-        for mask, *part in _those(is_labeled, x, y.nan_to_num()):
+        for mask, *part in _those(is_labeled, x, y.masked_fill(y.isnan(), 0.0)):
             yield _LabeledM2_ELBO(weight, mask=mask, max_plate_nesting=nesting), tuple(part)
         for mask, *part in _those(~is_labeled, x, y):
             yield _UnlabeledM2_ELBO(mask, max_plate_nesting=nesting), tuple(part)
