@@ -151,7 +151,8 @@ class CCVAE_ELBO(TensorELBO):
         weighted = log_weight.exp() * (log_ratio - scaled(log_q_y_z, q_y))
         self._warn_if_unlearning(weighted)
         elbo = weighted + log_prob(p_y, shape)
-        return elbo + (1 + self.classification_weight) * scaled(log_q_y_x, q_y)
+        log_q_y_x = scaled(log_q_y_x, q_y)
+        return elbo + log_q_y_x + self.classification_weight * log_q_y_x
 
     def _unlabeled(
         self, log_ratio: Tensor, priors: list[Any], p_y: Any, q_y: Any, labels: MarginalSamples

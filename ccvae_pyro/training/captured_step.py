@@ -80,7 +80,7 @@ class CapturedStep:
         self.received, self.scheduled, self.is_required = received, scheduled, is_required
         self.adam: JointAdam = svi.optim
         self.objective: Any = getattr(svi.loss_and_grads, "__self__", None)
-        self.device = next(model.parameters()).device
+        self.device, self.dtype = next((p.device, p.dtype) for p in model.parameters())
         self._numbers = _Numbers(self.device)
         self._graphs: dict[Any, _Graph] = {}
         self._is_eager = False
@@ -164,10 +164,12 @@ class CapturedStep:
     @contextmanager
     def _as_recorded(self) -> Iterator[None]:
         """Python's part of a step as it is when the step is recorded."""
+        # A fused Adam takes its learning rate in single precision on CUDA, in double on a CPU.
+        of_rates = torch.float32 if self.device.type == "cuda" else torch.float64
         for group in self.adam.param_groups:
-            self._numbers.add(group, "lr")
+            self._numbers.add(group, "lr", of_rates)
         for name in self.scheduled:
-            self._numbers.add(vars(self.objective), name)
+            self._numbers.add(vars(self.objective), name, self.dtype)
         self._numbers.update()
         with ExitStack() as stack:
             stack.enter_context(pyro.validation_enabled(False))  # which waits for values
@@ -208,19 +210,17 @@ class _Numbers:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        # A fused Adam on CUDA takes its learning rate in single precision only.
-        self.dtype = torch.float32 if device.type == "cuda" else torch.float64
         self._places: list[tuple[dict[str, Any], str]] = []
         self._tensors: list[Tensor] = []
         self._values: list[float | None] = []
 
-    def add(self, holder: dict[str, Any], name: str) -> None:
+    def add(self, holder: dict[str, Any], name: str, dtype: torch.dtype) -> None:
         """Adds the number that a dict holds under a name, unless it is known."""
         is_known = any(known is holder and name == of for known, of in self._places)
         if is_known or isinstance(holder[name], Tensor):
             return
         self._places.append((holder, name))
-        self._tensors.append(torch.zeros((), dtype=self.dtype, device=self.device))
+        self._tensors.append(torch.zeros((), dtype=dtype, device=self.device))
         self._values.append(None)
 
     def update(self) -> None:
