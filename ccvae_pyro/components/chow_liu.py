@@ -379,21 +379,23 @@ def _exclusive_groups(
     values: np.ndarray, columns: list[int], layout: Sequence[tuple[int, int]]
 ) -> list[list[int]]:
     """The labels in groups: those that exclude each other together, all others alone."""
-    binary = sorted(column for column, size in layout if size == 2 and column in columns)
-    excludes = exclusive_pairs(values[:, binary])
-    left, groups = set(range(len(binary))), []
-    while left:
-        found = max((_clique(start, left, excludes) for start in sorted(left)), key=len)
-        groups.append(sorted(binary[i] for i in found))
-        left -= {*found}
-    return groups + [[column] for column in columns if column not in binary]
+    binary = np.array(sorted(i for i, size in layout if size == 2 and i in columns), dtype=int)
+    excludes, groups = exclusive_pairs(values[:, binary]), []
+    while excludes.any():
+        found = max(
+            (_clique(start, excludes) for start in np.flatnonzero(excludes.any(0)).tolist()),
+            key=len,
+        )
+        groups.append(sorted(binary[found].tolist()))
+        excludes[found] = excludes[:, found] = False
+    alone = set(columns).difference(*groups)
+    return groups + [[column] for column in sorted(alone)]
 
 
-def _clique(start: int, left: set[int], excludes: np.ndarray) -> list[int]:
+def _clique(start: int, excludes: np.ndarray) -> list[int]:
     """Labels that all exclude each other, those first that exclude the most."""
-    clique = [start]
-    others = sorted(left - {start}, key=lambda i: -excludes[i, sorted(left)].sum())
-    for other in others:
+    clique, others = [start], np.flatnonzero(excludes[start])
+    for other in others[np.argsort(-excludes[others].sum(axis=1), kind="stable")]:
         if len(clique) < MAX_EXCLUSIVE and excludes[other, clique].all():
             clique.append(other)
     return clique
