@@ -91,8 +91,11 @@ def _layout(
     for offset, coefficient in enumerate((11, -93, 802, 802, -93, 11), start=-2):
         cells.diagonal(offset).fill_(coefficient / 1440)
     rule = cells.cumsum(0) - cells
-    ends = torch.tensor([0, 1, len(tau), len(tau) + 1], device=device)[:, None, None]
-    return Layout(spacing, sharpness, far, powers, weight.log()[:, None], rule, ends)
+    ends = torch.arange(2, device=device).repeat(2)
+    ends[2:] += len(tau)
+    return Layout(
+        spacing, sharpness, far, powers, weight.log()[:, None], rule, ends[:, None, None]
+    )
 
 
 class TiltedQuadrature:

@@ -11,7 +11,7 @@ import torch
 from pyro.distributions import TorchDistribution, constraints
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
-from torch.distributions import Normal
+from torch.distributions import Categorical, Normal
 
 from ccvae_pyro.distributions._device import is_free_to_read
 from ccvae_pyro.distributions.label_vector import (
@@ -183,6 +183,7 @@ def _pathwise_sample(fn: Any, sample_shape: torch.Size) -> Tensor:
     sample: Tensor
     if isinstance(fn, Normal):
         sample = fn.rsample(sample_shape)
-    else:  # the straight-through estimator
-        sample = fn.probs + (fn.sample(sample_shape) - fn.probs).detach()
+    else:  # the straight-through estimator, of two classes too
+        probs = fn.probs[..., 1] if isinstance(fn, Categorical) else fn.probs
+        sample = probs + (fn.sample(sample_shape) - probs).detach()
     return sample

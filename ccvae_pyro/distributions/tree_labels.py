@@ -94,7 +94,7 @@ class LabelTree:
 
     @cached_property
     @torch.inference_mode(False)
-    def states(self) -> _States:
+    def _states(self) -> _States:
         """The states of all nodes."""
         num_labels, sizes, members = len(self.nodes), dict(self.layout), dict[int, list[int]]()
         nodes = self.nodes.tolist()
@@ -137,7 +137,7 @@ class LabelTree:
         :returns: shapes ``(num_labels, num_states)``, -inf where a node has no such state, and
             ``(num_labels, num_states, num_states)``, the parent's state first.
         """
-        x, places = self.states.indicators, self.states.places
+        x, places = self._states.indicators, self._states.places
         quadratic, linear = F.pad(self.quadratic, (0, 1, 0, 1)), F.pad(self.linear, (0, 1))
         of_node = quadratic[places[:, :, None], places[:, None]]
         within = ((x @ of_node + linear[places].unsqueeze(-2)) * x).sum(-1)
@@ -145,7 +145,7 @@ class LabelTree:
         of_edge = quadratic[rows, columns] + quadratic.T[rows, columns]
         with_parent = x[self.parents] @ of_edge @ x.mT
         has_parent = (self.parents >= 0)[:, None, None]
-        return within.masked_fill(~self.states.is_state, -torch.inf), with_parent * has_parent
+        return within.masked_fill(~self._states.is_state, -torch.inf), with_parent * has_parent
 
 
 class _States(NamedTuple):
@@ -484,7 +484,7 @@ class TreeLabels(LabelVector):
         :returns: beliefs in the states of each node, shape ``(..., num_labels, num_states)``.
         """
         within, with_parent = self.tree.tables
-        states, columns = self.tree.states, torch.arange(len(self.tree.nodes))
+        states, columns = self.tree._states, torch.arange(len(self.tree.nodes))
         of_labels = self._factors[..., columns.to(states.values.device)[:, None], states.values]
         beliefs = within.expand(of_labels.shape).index_add(-2, self.tree.nodes, of_labels)
         for children, parents in reversed(self.tree.levels):
@@ -503,7 +503,7 @@ class TreeLabels(LabelVector):
             given_parent = with_parent[children, states[..., parents]]
             best = (given_parent + scores[..., children, :]).argmax(-1)
             states = states.index_copy(-1, children, best)
-        values = self.tree.states.values
+        values = self.tree._states.values
         columns = torch.arange(len(values), device=values.device)
         return values[columns, states[..., self.tree.nodes]]
 
@@ -517,7 +517,7 @@ class TreeLabels(LabelVector):
             norm = (belief @ ratio.mT).clamp(min=torch.finfo(belief.dtype).tiny)
             of_children = (of_nodes[..., parents, None, :] / norm) @ ratio * belief
             of_nodes = of_nodes.index_copy(-2, children, of_children.squeeze(-2))
-        of_class = F.one_hot(self.tree.states.values, self._num_classes).to(of_nodes)
+        of_class = F.one_hot(self.tree._states.values, self._num_classes).to(of_nodes)
         marginals: Tensor = (of_nodes[..., self.tree.nodes, None, :] @ of_class).squeeze(-2)
         return marginals
 

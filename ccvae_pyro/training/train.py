@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyro
 import torch
 from pyro import poutine
@@ -256,6 +257,7 @@ def train(
 
         if state.epoch < num_epochs and distributed.rank() == 0 and not has_images:
             tqdm.write("there are no validation images: only the training loss is reported")
+        stack.enter_context(_telling_labels(svi, batches))
         step = make_step(
             model,
             svi,
@@ -288,6 +290,25 @@ def train(
                     on_epoch(dict(state.history[-1]))
         interrupts.raise_received()
     return TrainingResult(state.history, state.reconstructions)
+
+
+@contextmanager
+def _telling_labels(svi: SVI, batches: Batches) -> Iterator[None]:
+    """Tells an objective that no label is missing, if none is: it cannot see it on an accelerator.
+
+    Not of batches that a subclass makes by its own rules.
+    """
+    objective: Any = getattr(svi.loss_and_grads, "__self__", None)
+    before = getattr(objective, "are_all_labeled", None)
+    labels = batches.data.labels[batches.data.splits["train"]]
+    if before is None or type(batches).epoch is not Batches.epoch or np.isnan(labels).any():
+        yield
+        return
+    objective.are_all_labeled = True
+    try:
+        yield
+    finally:
+        objective.are_all_labeled = before
 
 
 def _as_batches(model: ImageModel, loaders: Loader | Mapping[str, Loader]) -> Batches:

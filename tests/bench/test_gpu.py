@@ -33,7 +33,7 @@ def test_a_small_run_on_a_cpu_measures_everything(tmp_path):
 
 def test_tests_that_need_a_gpu_say_so_in_their_names():
     files = files_with_tests_of_a_gpu()
-    assert {"test_step.py", "test_prefetch.py", "test_devices.py"} <= {f.name for f in files}
+    assert {"test_step.py", "test_prefetch.py", "test_waiting.py"} <= {f.name for f in files}
     mark = r"^@(?:needs_gpu|pytest.mark.skipif\(not torch.cuda)"
     for file in files:
         names = re.findall(rf"{mark}.*?^def (test_\w+)", file.read_text(), re.S | re.M)

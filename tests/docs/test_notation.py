@@ -117,7 +117,8 @@ def test_a_name_can_be_imported(name):
 
 
 def test_all_interventions_are_documented():
-    public = set(ccvae_pyro.interventions.__all__)
+    names = ccvae_pyro.interventions.__all__
+    public = {name for name in names if name.islower()}  # functions, not what they return
     heading = "Predictions and interventions"
     written = {r["code"].strip("`") for r in ROWS if r["heading"] == heading}
     assert written == {f"ccvae_pyro.{name}" for name in public}

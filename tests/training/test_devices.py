@@ -15,7 +15,6 @@ MODULES = (
     "objectives.base",
     "distributions._tilted_quadrature",
 )
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 def batch_of(ccvae, labels):

@@ -555,3 +555,20 @@ def test_a_model_without_labels_takes_the_images_of_any_data(data, tmp_path):
     result = ccvae_pyro.train(vae, svi, Batches(data, 10), 2, tmp_path)
     assert result.history[1]["loss"] < result.history[0]["loss"]
     assert result.history[1]["reconstruction_error"] > 0
+
+
+@pytest.mark.parametrize("is_missing", [False, True])
+def test_an_objective_is_told_whether_all_images_are_labeled(tmp_path, monkeypatch, is_missing):
+    ccvae, svi, batches = start(make_data())
+    if is_missing:
+        data = batches.data
+        labels = data.labels.copy()
+        labels[data.splits["train"][0], 0] = np.nan
+        batches = Batches(replace(data, labels=labels), batches.batch_size)
+    objective, told = svi.loss_and_grads.__self__, []
+    monkeypatch.setattr(
+        svi, "step", lambda *batch: told.append(objective.are_all_labeled) or torch.ones(())
+    )
+    ccvae_pyro.train(ccvae, svi, batches, 1, tmp_path)
+    assert set(told) == {not is_missing}
+    assert objective.are_all_labeled is False
