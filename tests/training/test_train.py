@@ -560,11 +560,10 @@ def test_a_model_without_labels_takes_the_images_of_any_data(data, tmp_path):
 @pytest.mark.parametrize("is_missing", [False, True])
 def test_an_objective_is_told_whether_all_images_are_labeled(tmp_path, monkeypatch, is_missing):
     ccvae, svi, batches = start(make_data())
+    data, labels = batches.data, np.nan_to_num(batches.data.labels)
     if is_missing:
-        data = batches.data
-        labels = data.labels.copy()
         labels[data.splits["train"][0], 0] = np.nan
-        batches = Batches(replace(data, labels=labels), batches.batch_size)
+    batches = Batches(replace(data, labels=labels), batches.batch_size)
     objective, told = svi.loss_and_grads.__self__, []
     monkeypatch.setattr(
         svi, "step", lambda *batch: told.append(objective.are_all_labeled) or torch.ones(())
