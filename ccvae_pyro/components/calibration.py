@@ -20,6 +20,8 @@ from ccvae_pyro.distributions.label_vector import (
 )
 from ccvae_pyro.labels import Label, num_outcomes
 
+# Of a value that the predictor takes for impossible: no calibration could undo an infinite logit.
+MAX_LOGIT = 100.0
 NAMES = ("log_temperature", "offset")
 
 
@@ -30,6 +32,8 @@ class Calibration(nn.Module):
     :math:`\sigma` of a continuous or ordinal one, become
 
     .. math:: \ell' = \ell / T + b , \qquad \sigma' = T \sigma .
+
+    Logits are cut off at 100 nats.
 
     Temperatures (Guo et al., 2017) change how confident a prediction is; offsets, as Platt (1999)
     has them, also which value is predicted.
@@ -78,9 +82,10 @@ class Calibration(nn.Module):
             return dist.Normal(one.loc, temperature * one.scale, validate_args=False)
         offset = torch.stack([self.offset[self.outcomes[column]] for column in columns])
         if isinstance(one, Bernoulli):
-            logits = one.logits / temperature + offset[:, 0]
+            logits = one.logits.clamp(-MAX_LOGIT, MAX_LOGIT) / temperature + offset[:, 0]
             return LogitBernoulli(logits=logits, validate_args=False)
-        logits = one.logits / temperature[:, None] + offset
+        log_probs = one.logits.log_softmax(-1).clamp(min=-MAX_LOGIT)
+        logits = log_probs / temperature[:, None] + offset
         return dist.Categorical(logits=logits, validate_args=False)
 
 

@@ -20,6 +20,7 @@ from ccvae_pyro.interventions.predict import rank_probs
 from ccvae_pyro.labels import Label, Ordinal, num_outcomes
 from ccvae_pyro.models import ImageModel, evaluation
 
+MAX_LOG_TEMPERATURE = 5.0  # where the logits of a float32 do not overflow
 NUM_STEPS, TOLERANCE = 100, 1e-3  # of L-BFGS, in nats of all labels together
 
 # Predicted labels of a batch, and the labels that they are compared with.
@@ -104,16 +105,21 @@ def _fit(model: ImageModel, pairs: Sequence[Predicted], has_offset: Tensor) -> C
         line_search_fn="strong_wolfe",
     )
 
+    def bounded(log_temperature: Tensor) -> Tensor:
+        """Within bounds that no prior permits to be left: a line search may look beyond."""
+        return log_temperature.clamp(-MAX_LOG_TEMPERATURE, MAX_LOG_TEMPERATURE)
+
     def closure() -> Tensor:
         lbfgs.zero_grad()
-        calibration = Calibration(log_temperature, free * is_free, model.labels)
+        calibration = Calibration(bounded(log_temperature), free * is_free, model.labels)
         loss = _log_loss(calibration, pairs)
         loss = loss + (log_temperature.square().sum() + free.square().sum()) / 2
         loss.backward()
         return loss
 
     lbfgs.step(closure)
-    return Calibration(log_temperature.detach(), free.detach() * is_free, model.labels)
+    fitted = bounded(log_temperature.detach()), free.detach() * is_free
+    return Calibration(*fitted, model.labels)
 
 
 def _log_loss(calibration: Calibration, pairs: Sequence[Predicted]) -> Tensor:
