@@ -1,6 +1,7 @@
 """Interventions on a trained model: predict, edit, swap, traverse."""
 
 from ccvae_pyro.interventions.edit import (
+    ExplainedEdit,
     edit,
     generate,
     reconstruct,
@@ -13,6 +14,7 @@ from ccvae_pyro.interventions.predict import classify, impute, predict
 from ccvae_pyro.interventions.traverse import interpolate, interpolate_to_label, walk
 
 __all__ = [
+    "ExplainedEdit",
     "classify",
     "edit",
     "fit_sampler",
