@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> None:
     elif args.swap_from:
         figure = swap(model, x, read_for(model, args.swap_from), args.label, **exclusions)
     else:
-        figure = edit(model, x, dict(args.set), num_std=args.num_std, **exclusions)
+        how = {"mode": args.mode, "num_std": args.num_std, **exclusions}
+        figure = edit(model, x, dict(args.set), **how)
     with atomic_write(args.out) as part:
         figure.savefig(part, dpi=150, format=args.out.suffix[1:] or "png")
     print(f"the figure is in {args.out}")
@@ -143,6 +144,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
            help="go through the values of these labels, a row of images each")
     add("--label", nargs="+", metavar="NAME",
         help="with --swap-from: labels whose characteristics are swapped (default: all)")
+    add("--mode", choices=["do", "condition"], default="do",
+        help="with --set: leave all other labels, or let them follow, by a label prior that is a "
+        "tree (default: do)")
     add("--num-std", type=float, default=0.0, metavar="D",
         help="standard deviations beyond the prior mean: 2 makes an edit easy to see (default: 0)")
     add("--keep-conflicting", action="store_true",
