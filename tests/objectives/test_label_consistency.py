@@ -10,6 +10,7 @@ from pyro.optim import Adam
 from torch.nn.functional import logsigmoid
 from torch.testing import assert_close
 
+import ccvae_pyro
 from ccvae_pyro import Binary, Categorical, Continuous, ExactCCVAE_ELBO, mnist
 from ccvae_pyro.objectives import label_consistency
 
@@ -102,3 +103,21 @@ def test_takes_labels_of_any_kind():
 def test_particles_are_not_vectorized():
     with pytest.raises(ValueError, match="one by one"):
         ExactCCVAE_ELBO(consistency_weight=1.0, num_particles=2, vectorize_particles=True)
+
+
+def test_labels_of_a_tree_are_sampled_by_their_marginals(monkeypatch):
+    torch.manual_seed(0)
+    hat = (torch.rand(400, 1) < 0.5).double()
+    labels = [ccvae_pyro.Binary(name) for name in ("hat", "hair")]
+    y = torch.cat([hat, 1 - hat], 1)  # never both, never neither
+    y[:4] = torch.tensor([[0, 0], [1, 1], [0, 1], [1, 0]])
+    prior = ccvae_pyro.components.ChowLiuLabelPrior.fit(y, labels)
+    assert prior.edges or prior.exclusive
+    ccvae = ccvae_pyro.mnist(labels=labels, z_dim=4, label_prior=prior, convolutions=False)
+    seen = []
+    original = type(ccvae).guide
+    monkeypatch.setattr(
+        type(ccvae), "guide", lambda self, x, y=None: seen.append(y) or original(self, x, y)
+    )
+    label_consistency(ccvae.model, ccvae.guide, torch.zeros(200, 1, 28, 28))
+    assert 0.3 < (seen[0][:, 0] == seen[0][:, 1]).double().mean() < 0.7
