@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
 import pyro.distributions as dist
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Bernoulli, Normal
 
+from ccvae_pyro.components._fitted_part import FittedPart
 from ccvae_pyro.distributions.bernoulli import LogitBernoulli
 from ccvae_pyro.distributions.label_vector import (
     LabelGroup,
@@ -22,10 +23,9 @@ from ccvae_pyro.labels import Label, num_outcomes
 
 # Of a value that the predictor takes for impossible: no calibration could undo an infinite logit.
 MAX_LOGIT = 100.0
-NAMES = ("log_temperature", "offset")
 
 
-class Calibration(nn.Module):
+class Calibration(FittedPart):
     r"""Temperatures and offsets of predicted labels :math:`q(y \mid x)`, after training.
 
     The logits :math:`\ell` of a binary or categorical label, and the standard deviation
@@ -45,28 +45,20 @@ class Calibration(nn.Module):
     :raises ValueError: if shapes disagree, or a value is not finite.
     """
 
+    description = "a calibration"
+    names = ("log_temperature", "offset")
+
     def __init__(self, log_temperature: Tensor, offset: Tensor, labels: Sequence[Label]) -> None:
         super().__init__()
         sizes = [num_outcomes(label) for label in labels]
         wanted = ((len(sizes),), (sum(sizes),))
-        for name, tensor, shape in zip(NAMES, (log_temperature, offset), wanted, strict=True):
-            if tensor.shape != shape or not tensor.isfinite().all():
-                raise ValueError(
-                    f"wanted {name} of finite numbers, of shape {shape}, got {tuple(tensor.shape)}"
-                )
-            # Not in the state dict, which is that of a model as it was trained.
-            self.register_buffer(name, tensor, persistent=False)
+        self.keep(*zip((log_temperature, offset), wanted, strict=True))
         self.labels = tuple(labels)
         self.log_temperature: Tensor
         self.offset: Tensor
         self.outcomes = [
             slice(end - size, end) for end, size in zip(accumulate(sizes), sizes, strict=True)
         ]
-
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """Its tensors by name, as a checkpoint has them."""
-        return {name: getattr(self, name) for name in NAMES}
 
     def forward(self, q_y_x: Any) -> LabelVector:
         """The label vector of :meth:`~ccvae_pyro.models.ImageModel.q_y_x`, calibrated."""
@@ -87,16 +79,3 @@ class Calibration(nn.Module):
         log_probs = one.logits.log_softmax(-1).clamp(min=-MAX_LOGIT)
         logits = log_probs / temperature[:, None] + offset
         return dist.Categorical(logits=logits, validate_args=False)
-
-
-def calibration_from_tensors(
-    tensors: Mapping[str, Tensor], labels: Sequence[Label]
-) -> Calibration:
-    """The calibration from its :attr:`~Calibration.tensors`.
-
-    :raises ValueError: if they are none of a calibration of these labels.
-    """
-    is_complete = isinstance(tensors, Mapping) and sorted(tensors) == sorted(NAMES)
-    if not is_complete or not all(isinstance(each, Tensor) for each in tensors.values()):
-        raise ValueError(f"wanted the tensors {', '.join(NAMES)} of a calibration")
-    return Calibration(**tensors, labels=labels)

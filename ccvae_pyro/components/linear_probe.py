@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyro.distributions as dist
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ccvae_pyro.components._fitted_part import FittedPart
 from ccvae_pyro.distributions.bernoulli import LogitBernoulli
 from ccvae_pyro.distributions.label_vector import LabelGroup, LabelVector
 from ccvae_pyro.labels import Binary, Categorical, Label
 
-NAMES = ("weight", "bias", "scale")
 
-
-class LinearProbe(nn.Module):
+class LinearProbe(FittedPart):
     r"""Labels :math:`q(y \mid z)` whose logits, or means, are affine in all latents:
 
     .. math:: \ell = W^\top z + c .
@@ -33,6 +32,9 @@ class LinearProbe(nn.Module):
     :raises ValueError: if shapes disagree, or a value is not finite, or a scale not positive.
     """
 
+    description = "a linear probe"
+    names = ("weight", "bias", "scale")
+
     def __init__(
         self, weight: Tensor, bias: Tensor, scale: Tensor, labels: Sequence[Label]
     ) -> None:
@@ -41,13 +43,7 @@ class LinearProbe(nn.Module):
         self.sizes = [num_columns(label) for label in labels]
         z_dim = weight.shape[0] if weight.dim() else 0
         wanted = ((z_dim, sum(self.sizes)), (sum(self.sizes),), (len(self.sizes),))
-        for name, tensor, shape in zip(NAMES, (weight, bias, scale), wanted, strict=True):
-            if tensor.shape != shape or not tensor.isfinite().all():
-                raise ValueError(
-                    f"wanted {name} of finite numbers, of shape {shape}, got {tuple(tensor.shape)}"
-                )
-            # Not in the state dict, which is that of a model as it was trained.
-            self.register_buffer(name, tensor, persistent=False)
+        self.keep(*zip((weight, bias, scale), wanted, strict=True))
         if not (scale > 0).all():
             raise ValueError(f"wanted positive scales, got {scale.tolist()}")
         self.columns: Tensor
@@ -55,11 +51,6 @@ class LinearProbe(nn.Module):
         self.weight: Tensor
         self.bias: Tensor
         self.scale: Tensor
-
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """Its tensors by name, as a checkpoint has them."""
-        return {name: getattr(self, name) for name in NAMES}
 
     def forward(self, z: Tensor) -> LabelVector:
         """From shape ``(..., z_dim)`` to a label vector of that batch shape."""
@@ -87,14 +78,3 @@ def _distribution(label: Label, logits: Tensor, scale: Tensor) -> Any:
     if isinstance(label, Binary):
         return LogitBernoulli(logits=logits, validate_args=False)
     return dist.Normal(logits, scale.expand_as(logits), validate_args=False)
-
-
-def probe_from_tensors(tensors: Mapping[str, Tensor], labels: Sequence[Label]) -> LinearProbe:
-    """The probe from its :attr:`~LinearProbe.tensors`.
-
-    :raises ValueError: if they are none of a probe of these labels.
-    """
-    is_complete = isinstance(tensors, Mapping) and sorted(tensors) == sorted(NAMES)
-    if not is_complete or not all(isinstance(each, Tensor) for each in tensors.values()):
-        raise ValueError(f"wanted the tensors {', '.join(NAMES)} of a linear probe")
-    return LinearProbe(**tensors, labels=labels)

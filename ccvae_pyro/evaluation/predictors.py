@@ -45,10 +45,11 @@ def choose_predictor(ccvae: CCVAE, batches: Batches) -> PredictorChoice:
         ``valid`` are used.
     """
     calibrations, parts = {}, {}
-    for predictor in ("classifier", "bayes_rule", "probe"):
+    has_valid = len(batches.data.splits.get("valid", ())) > 0
+    for predictor in ("classifier", "bayes_rule", "probe") if has_valid else ():
         _use(ccvae, predictor, batches)
-        result = calibrate(ccvae, batches.held_out("valid")) if _has_valid(batches) else None
-        if result is not None and not np.isnan(result.log_loss):
+        result = calibrate(ccvae, batches.held_out("valid"))
+        if not np.isnan(result.log_loss):
             calibrations[predictor] = result
             parts[predictor] = (ccvae.predicts_by_bayes_rule, ccvae.probe, ccvae.calibration)
     if not calibrations:
@@ -71,7 +72,3 @@ def _use(ccvae: CCVAE, predictor: str, batches: Batches) -> None:
         size = min(batches.batch_size, len(labeled))
         few = Batches(data, size, device=batches.device, resident=False)
         ccvae.probe = fit_probe(ccvae, few.held_out("train"))
-
-
-def _has_valid(batches: Batches) -> bool:
-    return len(batches.data.splits.get("valid", ())) > 0

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ccvae_pyro.components._fitted_part import FittedPart
 from ccvae_pyro.models import ImageModel, from_config
 
 # Attributes that the state dict holds, or that do not change what a model computes.
@@ -18,9 +19,6 @@ _NOT_COMPARED = frozenset(
         "_tree",
     }
 )  # fmt: skip
-
-
-_FITTED = ("sampler", "calibration", "probe")  # modules that a checkpoint holds apart
 
 
 def outline(config: dict[str, Any]) -> ImageModel:
@@ -66,9 +64,8 @@ def _is_alike(first: nn.Module, second: nn.Module) -> bool:
 
 def _children(module: nn.Module) -> dict[str, nn.Module]:
     """The modules within a module; a checkpoint holds those fitted after training apart."""
-    is_model = isinstance(module, ImageModel)
-    left_out = _FITTED if is_model else ()
-    return {n: child for n, child in module.named_children() if n not in left_out}
+    children = module.named_children()
+    return {name: child for name, child in children if not isinstance(child, FittedPart)}
 
 
 def _have_equal_settings(first: nn.Module, second: nn.Module) -> bool:

@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import copy
 import zipfile
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ccvae_pyro.components.calibration import calibration_from_tensors
-from ccvae_pyro.components.fitted_sampler import sampler_from_tensors
-from ccvae_pyro.components.linear_probe import probe_from_tensors
+from ccvae_pyro.components import Calibration, FittedSampler, LinearProbe
+from ccvae_pyro.components._fitted_part import FittedPart
 from ccvae_pyro.data.files import atomic_write
 from ccvae_pyro.data.preprocessing import Preprocessing
 from ccvae_pyro.errors import CheckpointError
 from ccvae_pyro.io._contents import check_descriptions, check_entries, check_tensors, storable
 from ccvae_pyro.io._migration import migrate_model_config, migrate_state_dict
 from ccvae_pyro.io._outline import is_described_by_config, outline
-from ccvae_pyro.labels import Label, to_plain
+from ccvae_pyro.labels import to_plain
 from ccvae_pyro.models import ImageModel, from_config
 
-# What is fitted after training, by its attribute and key in a checkpoint, from tensors and labels.
-FROM_TENSORS: dict[str, Callable[[Any, Sequence[Label]], nn.Module]] = {
-    "sampler": sampler_from_tensors,
-    "calibration": calibration_from_tensors,
-    "probe": probe_from_tensors,
+# What is fitted after training, by its attribute and key in a checkpoint.
+FITTED: dict[str, type[FittedPart]] = {
+    "sampler": FittedSampler,
+    "calibration": Calibration,
+    "probe": LinearProbe,
 }
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"  # the files of a run's last and best model
 
@@ -100,7 +98,7 @@ def _differs(saved: Any, present: Any) -> bool:
 def _choices(model: ImageModel) -> dict[str, Any]:
     """What is chosen after training, as entries of a checkpoint."""
     return {
-        **{key: getattr(getattr(model, key), "tensors", None) for key in FROM_TENSORS},
+        **{key: getattr(getattr(model, key), "tensors", None) for key in FITTED},
         "predicts_by_bayes_rule": model.predicts_by_bayes_rule,
     }
 
@@ -225,7 +223,7 @@ def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> No
         if labels is not None:
             check_descriptions(labels, model.labels)
         preprocessing = _preprocessing_of(contents, path)
-        fitted = {key: _fitted_part(key, contents, model, path) for key in FROM_TENSORS}
+        fitted = {key: _fitted_part(key, contents, model, path) for key in FITTED}
     except ValueError as error:
         model.load_state_dict(before)
         if isinstance(error, CheckpointError):
@@ -240,13 +238,13 @@ def restore(model: ImageModel, contents: dict[str, Any], path: Path | str) -> No
 
 def _fitted_part(
     key: str, contents: dict[str, Any], model: ImageModel, path: Path | str
-) -> nn.Module | None:
+) -> FittedPart | None:
     """A part that was fitted after training, on the device of the model, if there is one."""
     tensors = contents.get(key)
     if tensors is None:  # never fitted, or a version before 0.2
         return None
     try:
-        return FROM_TENSORS[key](tensors, model.labels).to(next(model.parameters()))
+        return FITTED[key].from_tensors(tensors, model.labels).to(next(model.parameters()))
     except ValueError as error:
         raise CheckpointError(f"{path} has an invalid fitted {key}: {error}") from error
 

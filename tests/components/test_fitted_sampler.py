@@ -7,7 +7,6 @@ from torch.testing import assert_close
 
 from ccvae_pyro import Binary, Categorical
 from ccvae_pyro.components import FittedSampler
-from ccvae_pyro.components.fitted_sampler import sampler_from_tensors
 
 LABELS = (Binary("Hat"), Categorical("Hair", ("black", "blond")))
 Z_DIM = 3
@@ -20,7 +19,7 @@ def tensors():
 
 
 def test_each_latent_is_a_normal_given_those_before_it():
-    sampler = sampler_from_tensors(tensors(), LABELS)
+    sampler = FittedSampler.from_tensors(tensors(), LABELS)
     u, scale = torch.tensor([0.5, -1.0, 4.0]), sampler.scale_tril
     mean = -sampler.weight[0] + sampler.weight[2] + 1  # no hat, and blond
     errors = torch.linalg.solve_triangular(scale, (u - mean)[:, None], upper=False)[:, 0]
@@ -47,4 +46,4 @@ def test_tensors_of_no_sampler_are_errors(name, value, message):
 @pytest.mark.parametrize("wrong", [{}, {"weight": 1}, [], tensors() | {"mean": torch.ones(3)}])
 def test_entries_of_no_sampler_are_errors(wrong):
     with pytest.raises(ValueError, match="wanted the tensors weight, bias, scale_tril"):
-        sampler_from_tensors(wrong, LABELS)
+        FittedSampler.from_tensors(wrong, LABELS)

@@ -2,6 +2,7 @@
 
 from itertools import product
 
+import helpers
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -128,15 +129,7 @@ def enumerated(ccvae):
     configurations = torch.tensor(list(product([0.0, 1.0], repeat=num_labels)))
     joint = ccvae.label_prior().log_prob(configurations).exp().view([2] * num_labels)
 
-    def guide(x):
-        with pyro.plate("data", len(x)):
-            q_z_c, q_z_style = ccvae.encoder(x)
-            z_c = pyro.sample("z_c", q_z_c)
-            pyro.sample("z_style", q_z_style)
-            logits = ccvae.classifier(z_c).groups[0].distribution.logits
-            for i in range(num_labels):
-                q_y = dist.Bernoulli(logits=logits[..., i])
-                pyro.sample(f"y_{i}", q_y, infer={"enumerate": "parallel"})
+    _, guide = helpers.enumerated(ccvae)
 
     def model(x):
         columns = []
